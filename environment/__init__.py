@@ -1,0 +1,13 @@
+"""Starts, scales, breaks and removes the system that docker-compose.yml describes.
+
+from environment import Environment
+
+with Environment("phase0") as env:
+    env["payment-service"].url
+"""
+
+from environment.client import stop_owned
+from environment.environment import Environment, Fault, Replica, Service
+from environment.errors import LabError
+
+__all__ = ["Environment", "Fault", "LabError", "Replica", "Service", "stop_owned"]

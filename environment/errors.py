@@ -1,0 +1,29 @@
+"""What can go wrong with an environment, each said as: what happened, and what to do next."""
+
+
+class LabError(Exception):
+    """Something the reader can act on: the message ends with the next step."""
+
+
+class DescriptionError(LabError):
+    """docker-compose.yml or a phase file says something we do not read."""
+
+
+class UnknownName(LabError):
+    """A phase, service, setting, version or session that does not exist; the message lists those that do."""
+
+
+class RuntimeUnavailable(LabError):
+    """The runtime asked for cannot run here: absent, denied, or not answering."""
+
+
+class NotReady(LabError):
+    """A wait ended without its evidence: it timed out, or what was awaited died."""
+
+
+class PortBusy(LabError):
+    """A fixed port is held by another program."""
+
+
+class SessionGone(LabError):
+    """The session's supervisor does not answer: it was stopped, or it died."""

@@ -1,0 +1,80 @@
+"""Where sessions live on disk: one folder each, private to this user, gone when the session is.
+
+A folder holds `supervisor` (whose it is), `socket` (verbs go in there), `owner` (for whom it runs), state, data and
+logs of the replicas.
+"""
+
+import os
+import random
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import platformdirs
+
+from environment.errors import LabError
+from environment.identity import Identity
+
+# Without those that read alike. Four of them: short enough to type, 850,000 sessions before one repeats.
+_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+_LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
+_UNCLAIMED_SECONDS = 60.0
+
+
+def home() -> Path:
+    """The folder of all sessions of this user; `LAB_STATE` moves it."""
+    chosen = os.environ.get("LAB_STATE")
+    path = Path(chosen).absolute() if chosen else platformdirs.user_state_path("microservices-lab")
+    if len(os.fsencode(path / "abcd" / "socket")) > _LONGEST_SOCKET:
+        path = Path(tempfile.gettempdir()) / f"microservices-lab-{os.getuid()}"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabError(
+            f"{path} cannot be made: {error}. Set LAB_STATE to a folder you own."
+        ) from error
+    if path.stat().st_uid != os.getuid():
+        raise LabError(f"{path} belongs to another user. Set LAB_STATE to a folder you own.")
+    return path
+
+
+def new_folder() -> Path:
+    """Makes the folder of a new session; its name is the session."""
+    while True:
+        path = home() / "".join(random.SystemRandom().choices(_LETTERS, k=4))
+        try:
+            path.mkdir(mode=0o700)
+            return path
+        except FileExistsError:
+            continue
+
+
+def live_sessions() -> list[str]:
+    """The sessions whose supervisor runs, by name."""
+    return sorted(
+        path.name for path in _folders() if not _abandoned(path) and (path / "socket").exists()
+    )
+
+
+def sweep_folders() -> list[str]:
+    """Removes the folders of sessions whose supervisor has died; returns their names."""
+    swept = [path for path in _folders() if _abandoned(path)]
+    for path in swept:
+        shutil.rmtree(path, ignore_errors=True)
+    return [path.name for path in swept]
+
+
+def _folders() -> list[Path]:
+    return [path for path in home().iterdir() if path.is_dir()]
+
+
+def _abandoned(path: Path) -> bool:
+    try:
+        return Identity.parse((path / "supervisor").read_text()).gone()
+    except (OSError, ValueError):
+        # Between the making of the folder and the supervisor's first line there is no owner yet.
+        try:
+            return time.time() - path.stat().st_mtime > _UNCLAIMED_SECONDS
+        except OSError:
+            return False

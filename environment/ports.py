@@ -1,0 +1,93 @@
+"""Host ports that stay ours while the replica behind them is down.
+
+A port that was merely seen free can be taken by anybody before it is used, or while its replica is being restarted. So
+a session claims a block of ports, by holding the block's first port bound for as long as its supervisor lives: the
+kernel keeps the claim across users and gives it up when the supervisor dies. The blocks lie below the range from which
+Linux and macOS draw the ports of outgoing connections.
+"""
+
+import errno
+import random
+import socket
+
+import psutil
+
+from environment.errors import LabError, PortBusy
+
+FIRST, BLOCK, BLOCKS = 20_000, 100, 120
+
+
+def _bound(port: int) -> socket.socket | None:
+    held = socket.socket()
+    # As every server does: without it a port with connections in TIME_WAIT would look busy.
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind(("127.0.0.1", port))
+    except OSError as error:
+        held.close()
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            return None
+        raise
+    return held
+
+
+def holder(port: int) -> str:
+    """Who listens on a port, as far as this user may see."""
+    try:
+        for one in psutil.net_connections("tcp"):
+            if (
+                one.status == psutil.CONN_LISTEN
+                and one.laddr
+                and one.laddr.port == port
+                and one.pid
+            ):
+                return f"{psutil.Process(one.pid).name()} (pid {one.pid})"
+    except psutil.Error:
+        pass
+    return "another program"
+
+
+class PortBlock:
+    """The ports of one session."""
+
+    def __init__(self) -> None:
+        for number in random.sample(range(BLOCKS), BLOCKS):
+            first = FIRST + number * BLOCK
+            claim = _bound(first)
+            if claim is not None:
+                self._claim = claim
+                self._free = list(range(first + 1, first + BLOCK))
+                return
+        raise LabError(
+            f"Every block of ports from {FIRST} on is taken: {BLOCKS} environments run on this machine. "
+            "End some with `lab down --all`."
+        )
+
+    def take(self, port: int | None = None) -> int:
+        """A port that nobody listens on: any of the block, or the one asked for (`PortBusy`)."""
+        if port is not None:
+            self._check(port)
+            return port
+        while self._free:
+            port = self._free.pop(0)
+            if (probe := _bound(port)) is not None:
+                probe.close()
+                return port
+        raise LabError("This session has used up its ports. Scale something down.")
+
+    def give_back(self, port: int) -> None:
+        """Makes a port of the block free again; a fixed port is nobody's and is passed over."""
+        if self._claim.getsockname()[1] < port < self._claim.getsockname()[1] + BLOCK:
+            self._free.append(port)
+
+    def close(self) -> None:
+        self._claim.close()
+
+    def _check(self, port: int) -> None:
+        probe = _bound(port)
+        if probe is None:
+            raise PortBusy(
+                f"Port {port} on 127.0.0.1 is held by {holder(port)}. End that program, "
+                "or start without `--ports fixed`: free ports are chosen then."
+            )
+        probe.close()

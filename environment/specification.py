@@ -1,0 +1,39 @@
+"""What somebody asked for: the words of `Environment(...)` and of `lab up`, checked, and sent to the supervisor."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from environment.compose import COMPOSE_FILE
+from environment.errors import LabError
+
+RuntimeName = Literal["auto", "docker", "process"]
+
+
+class Specification(BaseModel):
+    """One system to start. `only` empty means every service of the phase; `owner` None means detached."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    phase: str
+    runtime: RuntimeName = "auto"
+    seed: int = 7
+    only: tuple[str, ...] = ()
+    versions: dict[str, str] = Field(default_factory=dict)
+    settings: dict[str, dict[str, str]] = Field(default_factory=dict)
+    replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
+    fixed_ports: bool = False
+    description: Path = COMPOSE_FILE
+    owner: str | None = None
+
+    @classmethod
+    def checked(cls, **words: object) -> "Specification":
+        """Like the constructor, but a wrong word is a `LabError` that says which and why."""
+        try:
+            return cls.model_validate(words)
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
+            )
+            raise LabError(f"That environment cannot be made: {reasons}.") from error

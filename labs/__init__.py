@@ -1,0 +1,1 @@
+"""The labs: the notebooks, and the library their cells call."""

@@ -1,0 +1,188 @@
+"""Start-up: what does starting services together save over one by one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import psutil
+
+from labs.figures import FAULT_TEXT, INK, PALETTE, PREDICTION, SOFT, canvas, styled
+from labs.machine import cores as usable_cores
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+ALONE, TOGETHER = "one by one", "together"
+
+BOUND = 0.8
+"""Together must take at most this share of the sum."""
+
+JUDGED = "started together, the services are ready within 0.8 of the time they take one by one"
+
+
+def predict_startup(
+    seconds: Sequence[float] | pd.Series[float],
+    cpu_seconds: Sequence[float] | pd.Series[float],
+    *,
+    cores: float,
+) -> pd.DataFrame:
+    """One by one takes the sum of the start-up times; together takes the slowest start, or all
+    their processor time shared among the cores, whichever is longer: max(slowest, sum of CPU / C).
+
+    `seconds` and `cpu_seconds` are one number per service, each started alone; `cores` is what the
+    services may use. Columns: `mode`, `seconds` (until all are ready).
+    """
+    together = max(*seconds, sum(cpu_seconds) / cores)
+    return pd.DataFrame({"mode": [ALONE, TOGETHER], "seconds": [float(sum(seconds)), together]})
+
+
+def measure_startup(env: Environment, *, rounds: int = 2) -> pd.DataFrame:
+    """Restart every service, in turn one by one and together; one row per restarted replica.
+
+    Columns: `mode`, `round`, those of `Environment.restart` (`service`, `replica`, `began`,
+    `ready` in unix seconds, `seconds`, `cpu_seconds`), `free` (cores that other programs left,
+    on average over that restart), `cores` (usable by this process), `runtime`.
+    """
+    names = list(env.services)
+    parts = []
+    for number in range(1, rounds + 1):
+        for mode, calls in ((ALONE, [[name] for name in names]), (TOGETHER, [names])):
+            parts += [_restart(env, call).assign(mode=mode, round=number) for call in calls]
+    return pd.concat(parts, ignore_index=True).assign(cores=usable_cores(), runtime=env.runtime)
+
+
+def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:
+    before, at = psutil.cpu_times(), pd.Timestamp.now()
+    rows = env.restart(*names)
+    after, seconds = psutil.cpu_times(), (pd.Timestamp.now() - at).total_seconds()
+    others = max(0.0, _busy(after) - _busy(before) - float(rows["cpu_seconds"].sum())) / seconds
+    return rows.assign(free=(psutil.cpu_count() or 1) - others)
+
+
+def _busy(times: Any) -> float:
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts a guest's time within user's as well.
+    return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
+
+
+def judge_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """The median round's together takes at most `BOUND` of its one by one.
+
+    Inconclusive on one core, where there is nothing to share; and where it fails while other
+    programs left too little of the machine for the theory to promise success.
+    """
+    rounds = summarise(samples)
+    ratio = float(rounds["ratio"].median())
+    details = {
+        "ratio": ratio,
+        "predicted_ratio": float(_predicted(prediction, TOGETHER) / _predicted(prediction, ALONE)),
+        "rounds": rounds.to_dict("records"),
+    }
+    if samples["cores"].iloc[0] < 2:
+        doubt = "one core: starting together can only take turns on it"
+        return Verdict.of("startup", JUDGED, doubts=[doubt], details=details, extend=False)
+    if ratio <= BOUND:
+        return Verdict.of("startup", JUDGED, details=details)
+    if float(rounds["possible"].median()) > BOUND:
+        doubt = "other programs kept the cores busy"
+        return Verdict.of("startup", JUDGED, doubts=[doubt], details=details)
+    failure = "together took longer than that, on cores that were free"
+    return Verdict.of("startup", JUDGED, failures=[failure], details=details)
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """Per round: seconds in both modes, their `ratio`, and the ratio theory held `possible`."""
+    rows = []
+    for (attempt, number), part in samples.groupby(["attempt", "round"]):
+        alone, together = (part[part["mode"] == mode] for mode in (ALONE, TOGETHER))
+        free = min(float(together["cores"].iloc[0]), float(together["free"].iloc[0]))
+        theory = predict_startup(alone["seconds"], alone["cpu_seconds"], cores=max(free, 0.01))
+        one_by_one = float(alone["seconds"].sum())
+        at_once = float(together["ready"].max() - together["began"].min())
+        rows.append(
+            {
+                "attempt": attempt,
+                "round": number,
+                ALONE: one_by_one,
+                TOGETHER: at_once,
+                "ratio": at_once / one_by_one,
+                "possible": float(_predicted(theory, TOGETHER)) / one_by_one,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _predicted(prediction: pd.DataFrame, mode: str) -> float:
+    return float(prediction.set_index("mode")["seconds"][mode])
+
+
+@styled
+def plot_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Start-up bars per service, one by one above together, the predictions dashed."""
+    rounds = summarise(samples)
+    middle = (rounds["ratio"] - rounds["ratio"].median()).abs().idxmin()
+    attempt, number = rounds.loc[middle, ["attempt", "round"]]
+    shown = samples[(samples["attempt"] == attempt) & (samples["round"] == number)]
+    cores = int(samples["cores"].iloc[0])
+    figure, axes = canvas(
+        "Three starts at once share the cores",
+        runtime=samples["runtime"].iloc[0],
+        note=f"{cores} core{'s' * (cores != 1)}, the median of {len(rounds)} rounds",
+        rows=2,
+        height=4.2,
+    )
+    for ax, mode in zip(axes, (ALONE, TOGETHER), strict=True):
+        _draw_mode(ax, shown[shown["mode"] == mode], mode)
+        _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
+    bound = BOUND * float(rounds.loc[middle, ALONE])
+    style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
+    _mark(axes[1], bound, "judged: at most 0.8 of the sum", style)
+    longest = max(float(rounds.loc[middle, ALONE]), _predicted(prediction, ALONE))
+    axes[1].set_xlim(0, longest * 1.12)
+    axes[1].set_xlabel("time since the first start (s)")
+    return figure
+
+
+def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
+    """One bar per service; one by one, each begins where the one before was ready."""
+    rows = rows.reset_index(drop=True)
+    left = rows["began"] - rows["began"].min()
+    if mode == ALONE:
+        left = rows["seconds"].cumsum() - rows["seconds"]
+    colours = {name: PALETTE[index] for index, name in enumerate(sorted(set(rows["service"])))}
+    for index, row in rows.iterrows():
+        ax.barh(row["service"], row["seconds"], left=left[index], color=colours[row["service"]])
+        ax.annotate(
+            f"{row['seconds']:.1f} s",
+            (left[index] + row["seconds"] / 2, row["service"]),
+            ha="center",
+            va="center",
+            size=9,
+            color="white",
+            weight="bold",
+        )
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_title(mode, color=SOFT, weight="normal")
+
+
+def _mark(ax: Axes, at: float, label: str, style: dict[str, Any]) -> None:
+    ax.axvline(at, **style)
+    ax.annotate(
+        label,
+        (at, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        size=8.5,
+        color=style.get("color", INK),
+    )

@@ -1,0 +1,158 @@
+"""How every figure of the course looks: palette, sizes, titles, predictions, faults, badges.
+
+A `plot_*` function is decorated with `@styled`, makes its axes with `canvas`, and returns the
+figure. Measurements are solid and coloured; predictions are dashed and dark; faults are shaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec
+
+import matplotlib.pyplot as plt
+import numpy as np
+from cycler import cycler
+
+from labs.verdicts import COLOURS, Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+Parameters = ParamSpec("Parameters")
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
+PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW)
+"""Okabe and Ito's colours, told apart with every common colour blindness."""
+
+INK, SOFT, FAINT = "#1f2933", "#66717d", "#dfe3e8"
+"""Text and predictions; secondary text; grid lines."""
+
+FAULT_TEXT = "#a34400"
+"""Vermillion, dark enough to read as text."""
+
+WIDTH = 9.0
+"""Inches: every figure is as wide, so that a page of them lines up."""
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.prop_cycle": cycler(color=PALETTE),
+    "grid.color": FAINT,
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "lines.linewidth": 2.0,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "figure.dpi": 100,
+    "savefig.dpi": 160,
+}
+
+PREDICTION: dict[str, Any] = {"color": INK, "linewidth": 1.6, "linestyle": (0, (5, 2.5))}
+"""How a predicted line is drawn, everywhere."""
+
+
+def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
+    """Draw the decorated figure in the course's style, and leave matplotlib's own untouched."""
+
+    @wraps(plot)
+    def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
+        with plt.rc_context(STYLE):
+            return plot(*args, **kwargs)
+
+    return in_style
+
+
+def canvas(
+    title: str,
+    *,
+    runtime: str,
+    note: str = "",
+    rows: int = 1,
+    height: float = 3.6,
+    ratios: Sequence[float] | None = None,
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a title line, the runtime it was measured on, and `rows` axes that share x.
+
+    `height` is in inches, for the whole figure.
+    """
+    figure, axes = plt.subplots(
+        rows,
+        squeeze=False,
+        sharex=True,
+        figsize=(WIDTH, height),
+        layout="constrained",
+        gridspec_kw={"height_ratios": ratios} if ratios else None,
+    )
+    # The head stands above the axes in inches, so that tall and flat figures look alike.
+    head = 0.62 / height
+    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head))  # type: ignore[union-attr]
+    figure.text(
+        0.012, 1 - 0.12 / height, title, size=13, weight="bold", ha="left", va="top", color=INK
+    )
+    subtitle = f"runtime: {runtime}" + (f"  ·  {note}" if note else "")
+    figure.text(0.012, 1 - 0.40 / height, subtitle, size=9, color=SOFT, ha="left", va="top")
+    return figure, list(axes[:, 0])
+
+
+def fault_window(axes: Axes, began: float, ended: float, label: str = "") -> None:
+    """Shade the time (in the axes' unit) during which a fault held."""
+    axes.axvspan(began, ended, color=VERMILLION, alpha=0.13, linewidth=0, zorder=0.5)
+    if label:
+        axes.annotate(
+            label,
+            ((began + ended) / 2, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            size=9,
+            color=FAULT_TEXT,
+        )
+
+
+def predicted_band(axes: Axes, low: float, high: float, *, label: str | None = None) -> None:
+    """A horizontal band within which the prediction puts the measurement (in y units)."""
+    axes.axhspan(low, high, color=INK, alpha=0.08, linewidth=0, label=label, zorder=0.6)
+    for edge in np.unique([low, high]):
+        axes.axhline(edge, **{**PREDICTION, "linewidth": 0.9})
+
+
+def badge(figure: Figure, verdict: Verdict) -> Text:
+    """Stamp the verdict on the figure's upper right corner."""
+    height = figure.get_size_inches()[1]
+    return figure.text(
+        0.988,
+        1 - 0.14 / height,
+        verdict.outcome.upper(),
+        ha="right",
+        va="top",
+        size=10,
+        weight="bold",
+        color="white",
+        bbox={
+            "boxstyle": "round,pad=0.35,rounding_size=0.3",
+            "facecolor": COLOURS[verdict.outcome],
+            "edgecolor": "none",
+        },
+    )

@@ -1,0 +1,99 @@
+"""What a measurement was made on: processor, cores, memory, system, versions, git revision."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import subprocess
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PACKAGES = (
+    "microservices-lab",
+    "fastapi",
+    "uvicorn",
+    "pydantic",
+    "sqlalchemy",
+    "httpx",
+    "aiohttp",
+    "pandas",
+    "matplotlib",
+    "papermill",
+    "jupyterlab",
+    "docker",
+)
+
+
+def cores() -> int:
+    """Cores this process may use: its CPU affinity, and the quota of its cgroup, if any."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, _quota()))
+
+
+def _quota() -> int:
+    """Whole cores that cgroup v2 grants; many when it sets no limit."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):  # not Linux, no cgroup v2, or "max"
+        return 1 << 16
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@cache
+def machine() -> dict[str, Any]:
+    """This machine: `cpu`, `cores`, `memory_gib`, `os`, `python`."""
+    return {
+        "cpu": _processor(),
+        "cores": cores(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "os": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of the main packages, by name; those that are not installed are left out."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def revision() -> str | None:
+    """The git commit of this clone, with `+changes` when the tree differs; None outside git."""
+    commit = _git("rev-parse", "--short=12", "HEAD")
+    if not commit:
+        return None
+    return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip()
