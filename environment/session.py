@@ -278,7 +278,7 @@ class Session:
     def _check_specification(self) -> None:
         for service, settings in self._spec.settings.items():
             self._check_settings(service, settings)
-        for service in self._spec.versions:
+        for service in (*self._spec.versions, *self._spec.replicas):
             self._service(service)
 
     def _check_settings(self, service: str, settings: Mapping[str, str]) -> None:

@@ -34,10 +34,13 @@ INK, SOFT, FAINT = "#1f2933", "#66717d", "#dfe3e8"
 FAULT_TEXT = "#a34400"
 """Vermillion, dark enough to read as text."""
 
+FAULT: dict[str, Any] = {"color": VERMILLION, "alpha": 0.13, "linewidth": 0, "zorder": 0.5}
+"""How the time of a fault is shaded (`axvspan`)."""
+
 WIDTH = 9.0
 """Inches: every figure is as wide, so that a page of them lines up."""
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "text.color": INK,
@@ -100,12 +103,11 @@ def canvas(
         squeeze=False,
         sharex=True,
         figsize=(WIDTH, height),
-        layout="constrained",
         gridspec_kw={"height_ratios": ratios} if ratios else None,
     )
     # The head stands above the axes in inches, so that tall and flat figures look alike.
     head = 0.62 / height
-    figure.get_layout_engine().set(rect=(0, 0, 1, 1 - head))  # type: ignore[union-attr]
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - head))
     figure.text(
         0.012, 1 - 0.12 / height, title, size=13, weight="bold", ha="left", va="top", color=INK
     )
@@ -114,21 +116,35 @@ def canvas(
     return figure, list(axes[:, 0])
 
 
-def fault_window(axes: Axes, began: float, ended: float, label: str = "") -> None:
-    """Shade the time (in the axes' unit) during which a fault held."""
-    axes.axvspan(began, ended, color=VERMILLION, alpha=0.13, linewidth=0, zorder=0.5)
-    if label:
-        axes.annotate(
-            label,
-            ((began + ended) / 2, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            size=9,
-            color=FAULT_TEXT,
-        )
+def legend(figure: Figure, axes: Axes) -> None:
+    """The legend of `axes` on the figure's second line, at its right end."""
+    height = figure.get_size_inches()[1]
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        labels,
+        loc="upper right",
+        bbox_to_anchor=(0.992, 1 - 0.38 / height),
+        ncols=len(labels),
+        borderaxespad=0,
+        borderpad=0,
+        columnspacing=1.4,
+        handlelength=2.4,
+    ).set_in_layout(False)
+
+
+def name_fault(axes: Axes, began: float, ended: float, text: str) -> None:
+    """Write over the axes what the time shaded from `began` to `ended` is."""
+    axes.annotate(
+        text,
+        ((began + ended) / 2, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="center",
+        size=9,
+        color=FAULT_TEXT,
+    )
 
 
 def predicted_band(axes: Axes, low: float, high: float, *, label: str | None = None) -> None:

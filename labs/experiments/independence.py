@@ -9,12 +9,13 @@ import pandas as pd
 
 from labs.figures import (
     BLUE,
-    FAULT_TEXT,
+    FAULT,
     INK,
     PREDICTION,
     VERMILLION,
     canvas,
-    fault_window,
+    legend,
+    name_fault,
     styled,
 )
 from labs.load import Load, Stream, honesty
@@ -42,6 +43,9 @@ ORDER = {"userId": "user-1", "items": [{"productId": "prod-1", "quantity": 1, "p
 ALLOWANCE = 0.25
 """Seconds of a request's own way and of a busy machine, beyond the payment's work."""
 
+BIN = 0.5
+"""Seconds: requests are drawn as the share answered within each."""
+
 ENOUGH = 5
 """Requests an endpoint needs before, during and after the fault."""
 
@@ -65,9 +69,7 @@ def predict_independence(
     Columns: `endpoint`, `needs` (text), `outside` and `inside` (share of requests that succeed
     while the service is up, and down), `exposed` (seconds before the kill).
     """
-    needs = {
-        endpoint: [owner, *calls.get(endpoint, ())] for endpoint, owner in OWNERS.items()
-    }
+    needs = {endpoint: [owner, *calls.get(endpoint, ())] for endpoint, owner in OWNERS.items()}
     return pd.DataFrame(
         {
             "endpoint": list(needs),
@@ -143,9 +145,7 @@ def judge_independence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdi
         failures = [reason for reason in failures if "predicted to fail" not in reason]
         doubts.append("the fault never hit: the killed service went on answering")
     details = {row["endpoint"]: row for row in counted.to_dict("records")}
-    return Verdict.of(
-        "independence", JUDGED, failures=failures, doubts=doubts, details=details
-    )
+    return Verdict.of("independence", JUDGED, failures=failures, doubts=doubts, details=details)
 
 
 def classify(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
@@ -214,7 +214,7 @@ def plot_independence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
     figure, axes = canvas(
         f"Who notices that {killed} died?",
         runtime=last["runtime"].iloc[0],
-        note="share of requests answered, per half second of their intended start",
+        note="share answered, per half second of their start",
         rows=len(prediction),
         height=5.6,
     )
@@ -222,19 +222,10 @@ def plot_independence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
         mine = last[last["stream"] == expected["endpoint"]]
         _draw_endpoint(ax, mine["intended"] - began, mine["ok"], expected, down)
-    axes[0].annotate(
-        f"{killed} down",
-        (sum(down) / 2, 1.0),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        size=9,
-        color=FAULT_TEXT,
-    )
+    name_fault(axes[0], *down, f"{killed} down")
     axes[-1].set_xlabel(f"time since {killed} was killed (s)")
     figure.supylabel("requests answered (%)", size=10, color=INK)
-    axes[0].legend(loc="lower left", ncols=3, bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+    legend(figure, axes[-1])
     return figure
 
 
@@ -245,9 +236,9 @@ def _draw_endpoint(
     expected: Mapping[Any, Any],
     down: tuple[float, float],
 ) -> None:
-    width = 0.5
-    share = 100 * ok.groupby((since // width) * width).mean()
-    fault_window(ax, *down)
+    share = 100 * ok.groupby((since // BIN) * BIN).mean()
+    share[share.index[-1] + BIN] = share.iloc[-1]  # a step ends where the next would begin
+    ax.axvspan(*down, **FAULT)
     ax.fill_between(share.index, share, step="post", color=BLUE, alpha=0.18, linewidth=0)
     ax.step(share.index, share, where="post", color=BLUE, label="measured")
     edges = [since.min(), down[0], down[0], down[1], down[1], since.max()]
@@ -257,4 +248,5 @@ def _draw_endpoint(
     ax.plot(lost, [-9] * len(lost), "|", color=VERMILLION, ms=6, mew=1.3, label="a lost request")
     ax.set_ylim(-18, 112)
     ax.set_yticks([0, 50, 100])
-    ax.set_title(expected["endpoint"], loc="right", size=10)
+    ax.margins(x=0.01)
+    ax.set_title(expected["endpoint"], size=10)

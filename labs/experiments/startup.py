@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import psutil
 
-from labs.figures import FAULT_TEXT, INK, PALETTE, PREDICTION, SOFT, canvas, styled
+from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
 from labs.machine import cores as usable_cores
 from labs.verdicts import Verdict
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from environment import Environment
 
 ALONE, TOGETHER = "one by one", "together"
+
+STRONG = (BLUE, GREEN, PINK)
+"""Colours that carry white text."""
 
 BOUND = 0.8
 """Together must take at most this share of the sum."""
@@ -126,9 +129,11 @@ def _predicted(prediction: pd.DataFrame, mode: str) -> float:
 def plot_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Start-up bars per service, one by one above together, the predictions dashed."""
     rounds = summarise(samples)
-    middle = (rounds["ratio"] - rounds["ratio"].median()).abs().idxmin()
-    attempt, number = rounds.loc[middle, ["attempt", "round"]]
-    shown = samples[(samples["attempt"] == attempt) & (samples["round"] == number)]
+    middle = rounds.iloc[(rounds["ratio"] - rounds["ratio"].median()).abs().argmin()]
+    shown = samples[
+        (samples["attempt"] == middle["attempt"]) & (samples["round"] == middle["round"])
+    ]
+    one_by_one = float(middle[ALONE])
     cores = int(samples["cores"].iloc[0])
     figure, axes = canvas(
         "Three starts at once share the cores",
@@ -140,11 +145,9 @@ def plot_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     for ax, mode in zip(axes, (ALONE, TOGETHER), strict=True):
         _draw_mode(ax, shown[shown["mode"] == mode], mode)
         _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
-    bound = BOUND * float(rounds.loc[middle, ALONE])
     style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
-    _mark(axes[1], bound, "judged: at most 0.8 of the sum", style)
-    longest = max(float(rounds.loc[middle, ALONE]), _predicted(prediction, ALONE))
-    axes[1].set_xlim(0, longest * 1.12)
+    _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style)
+    axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))
     axes[1].set_xlabel("time since the first start (s)")
     return figure
 
@@ -155,18 +158,15 @@ def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
     left = rows["began"] - rows["began"].min()
     if mode == ALONE:
         left = rows["seconds"].cumsum() - rows["seconds"]
-    colours = {name: PALETTE[index] for index, name in enumerate(sorted(set(rows["service"])))}
-    for index, row in rows.iterrows():
-        ax.barh(row["service"], row["seconds"], left=left[index], color=colours[row["service"]])
-        ax.annotate(
-            f"{row['seconds']:.1f} s",
-            (left[index] + row["seconds"] / 2, row["service"]),
-            ha="center",
-            va="center",
-            size=9,
-            color="white",
-            weight="bold",
-        )
+    colours = {name: STRONG[index] for index, name in enumerate(sorted(set(rows["service"])))}
+    bars = ax.barh(
+        rows["service"],
+        rows["seconds"],
+        left=left,
+        color=[colours[name] for name in rows["service"]],
+        height=0.66,
+    )
+    ax.bar_label(bars, fmt="%.1f s", label_type="center", size=9, color="white", weight="bold")
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

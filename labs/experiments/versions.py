@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pandas as pd
+from matplotlib.patches import FancyBboxPatch
 
 from labs.figures import BLUE, INK, SOFT, VERMILLION, canvas, styled
 from labs.verdicts import Verdict
@@ -59,7 +61,9 @@ def measure_versions(first: Environment, second: Environment) -> pd.DataFrame:
     urls = {"1": first["user-service"].url, "2": second["user-service"].url}
     names = {version: f"Ada {uuid.uuid4().hex[:8]}" for version in urls}
     with httpx.Client(timeout=10) as client, ThreadPoolExecutor(len(urls)) as together:
-        made = {version: _create(client, urls[version], version, names[version]) for version in urls}
+        made = {
+            version: _create(client, urls[version], version, names[version]) for version in urls
+        }
         asked = {
             version: together.submit(_ask, client, urls[version], version, names, made[version])
             for version in urls
@@ -117,7 +121,9 @@ def judge_versions(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     return Verdict.of(
         "versions",
         JUDGED,
-        failures=[f"version {row.version}: {row.check}: not as predicted" for row in wrong.itertuples()],
+        failures=[
+            f"version {row.version}: {row.check}: not as predicted" for row in wrong.itertuples()
+        ],
         doubts=[f"version {row.version}: {row.check}: not asked" for row in silent.itertuples()],
         details={f"{row.version}: {row.check}": row.observed for row in both.itertuples()},
     )
@@ -138,7 +144,7 @@ def plot_versions(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _draw_answer(ax, checks.index(row["check"]), versions.index(row["version"]), row)
     ax.set_xlim(-0.5, len(checks) - 0.5)
     ax.set_ylim(len(versions) - 0.5, -0.5)
-    ax.set_xticks(range(len(checks)), checks)
+    ax.set_xticks(range(len(checks)), [textwrap.fill(check, 16) for check in checks])
     ax.set_yticks(range(len(versions)), [f"user-service {version}" for version in versions])
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.grid(visible=False)
@@ -149,20 +155,14 @@ def plot_versions(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_answer(ax: Axes, column: int, line: int, row: dict[Any, Any]) -> None:
     agrees = row["observed"] == row["expected"]
     colour = BLUE if agrees else VERMILLION
-    ax.add_patch(
-        _tile(column, line, colour)
-    )
+    ax.add_patch(_tile(column, line, colour))
     mark = "" if agrees else "✗ "
     answer = row["observed"] or "no answer"
     ax.text(column, line - 0.08, mark + answer, ha="center", va="center", size=14, color=INK)
-    ax.text(
-        column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=8.5, color=SOFT
-    )
+    ax.text(column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=8.5, color=SOFT)
 
 
-def _tile(column: int, line: int, colour: str) -> Any:
-    from matplotlib.patches import FancyBboxPatch
-
+def _tile(column: int, line: int, colour: str) -> FancyBboxPatch:
     return FancyBboxPatch(
         (column - 0.42, line - 0.36),
         0.84,

@@ -1,0 +1,117 @@
+"""What this machine can run, what is missing, and how to get it."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+import psutil
+
+from environment.errors import LabError
+from environment.folders import home, live_sessions
+
+NEEDED_MEMORY_GIB = 1.0
+NEEDED_DISK_GIB = 2.0
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `missing` limits what can be run; `broken` must be mended first."""
+
+    what: str
+    state: Literal["ok", "missing", "broken"]
+    found: str
+    next_step: str = ""
+
+
+def examine() -> list[Finding]:
+    """Looks at everything, at most ten seconds long."""
+    looks: list[Callable[[], Finding]] = [
+        _system,
+        _python,
+        _cores,
+        _memory,
+        _disk,
+        _sessions,
+        _engine,
+        _images,
+    ]
+    return [look() for look in looks]
+
+
+def _system() -> Finding:
+    name = f"{platform.system()} {platform.release()}"
+    if platform.system() in ("Linux", "Darwin"):
+        return Finding("system", "ok", name)
+    return Finding("system", "broken", name, "use Linux, macOS, or WSL2 on Windows")
+
+
+def _python() -> Finding:
+    return Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}")
+
+
+def _cores() -> Finding:
+    usable = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    if usable >= 2:
+        return Finding("cores", "ok", f"{usable} usable")
+    return Finding(
+        "cores", "missing", "1 usable", "some verdicts will be inconclusive; give it two cores"
+    )
+
+
+def _memory() -> Finding:
+    free = psutil.virtual_memory().available / 2**30
+    if free >= NEEDED_MEMORY_GIB:
+        return Finding("memory", "ok", f"{free:.1f} GiB available, {NEEDED_MEMORY_GIB:.0f} needed")
+    return Finding(
+        "memory", "broken", f"{free:.1f} GiB available", "close programs until 1 GiB is free"
+    )
+
+
+def _disk() -> Finding:
+    try:
+        folder = home()
+    except LabError as error:
+        return Finding("state folder", "broken", str(error), "set LAB_STATE to a folder you own")
+    free = shutil.disk_usage(folder).free / 2**30
+    if free >= NEEDED_DISK_GIB:
+        return Finding("disk", "ok", f"{free:.0f} GiB free at {folder}")
+    return Finding(
+        "disk", "broken", f"{free:.1f} GiB free at {folder}", "free 2 GiB, or set LAB_STATE"
+    )
+
+
+def _sessions() -> Finding:
+    live = live_sessions()
+    return Finding("live sessions", "ok", ", ".join(live) or "none")
+
+
+def _engine() -> Finding:
+    from environment.images.engine import connect
+
+    try:
+        client = connect()
+    except LabError as error:
+        found, _, next_step = str(error).partition("\n")
+        advice = next_step or "labs run as plain processes without it"
+        return Finding("Docker engine", "missing", found, advice)
+    with client:
+        return Finding("Docker engine", "ok", str(client.version()["Version"]))
+
+
+def _images() -> Finding:
+    from environment import images
+
+    try:
+        if images.present():
+            return Finding("images", "ok", "at hand")
+        possible, reason = images.buildable()
+    except LabError:
+        return Finding("images", "missing", "no engine to hold them", "install Docker first")
+    advice = (
+        "`lab images build`" if possible else "`lab images load FILE`, from a machine that has them"
+    )
+    return Finding("images", "missing", reason, advice)

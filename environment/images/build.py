@@ -1,0 +1,160 @@
+"""Makes the images: a base with Python, and on it the services."""
+
+import tarfile
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from docker import DockerClient
+from docker.errors import APIError, ImageNotFound
+
+from environment.errors import LabError, RuntimeUnavailable
+from environment.images.base import debootstrap_base, pull_image, why_no_debootstrap
+from environment.images.engine import architecture, asking
+from environment.images.libraries import libraries
+from environment.images.recipe import (
+    BASES,
+    DOCKERFILE,
+    LABEL,
+    LOCAL,
+    OFFICIAL,
+    SERVICES,
+    SERVICES_FOLDER,
+    Names,
+    names,
+    service_files,
+)
+from environment.runtimes import Say
+
+_KEPT_SECONDS = 86_400
+"""Images of other states of the working tree are kept for a day: going back to a branch costs nothing then."""
+
+
+def has(client: DockerClient, image: str) -> bool:
+    """Whether the engine has an image of that name."""
+    with asking(f"look for the image {image}"):
+        try:
+            client.api.inspect_image(image)
+            return True
+        except ImageNotFound:
+            return False
+
+
+def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
+    """Makes whatever is missing and returns the name of the services image, which is also called `local` then."""
+    target = _base(client, scratch, say)
+    try:
+        if not has(client, target.services):
+            folder = libraries(architecture(client), scratch, say)
+            say("building the image of the services")
+            image = _built(client, target, folder, scratch, say)
+            # The files may have changed while we read them; then this image has no name.
+            if target not in names(architecture(client)):
+                raise LabError("Files of the services changed while their image was built. Build again.")
+            tag(client, image, target.services)
+        tag(client, target.services, LOCAL)
+        _remove_outdated(client, target)
+        return target.services
+    finally:
+        with suppress(Exception):  # what a failed or killed build left; never the reason for an error
+            client.images.prune(filters={"dangling": True, "label": LABEL})
+
+
+def tag(client: DockerClient, image: str, name: str) -> None:
+    """Gives an image a name, taking it from the one that had it."""
+    with asking(f"name an image {name}"):
+        client.api.tag(image, *name.rsplit(":", 1), force=True)
+
+
+def pull_base(client: DockerClient, say: Say) -> str:
+    """Fetches the official base and names it ours."""
+    pull_image(client, OFFICIAL, say)
+    official, _ = names(architecture(client))
+    tag(client, OFFICIAL, official.base)
+    return official.base
+
+
+def _base(client: DockerClient, scratch: Path, say: Say) -> Names:
+    """The names to build under: those of a base that is here, or else of the first that can be had."""
+    official, made = names(architecture(client))
+    for choice in (official, made):
+        if has(client, choice.base):
+            return choice
+    try:
+        pull_base(client, say)
+        return official
+    except LabError as error:
+        say("no registry answers")
+        if why := why_no_debootstrap():
+            raise RuntimeUnavailable(f"{error} To make them here: {why}.") from error
+    tag(client, debootstrap_base(client, scratch, say), made.base)
+    return made
+
+
+def _built(client: DockerClient, target: Names, folder: Path, scratch: Path, say: Say) -> str:
+    """Builds the services image and returns its id."""
+    with tempfile.TemporaryFile(dir=scratch) as context:
+        _write_context(context, folder)
+        context.seek(0)
+        image, last = "", ""
+        with asking("build the image of the services"):
+            for line in client.api.build(
+                fileobj=context,
+                custom_context=True,
+                buildargs={"BASE": target.base},
+                network_mode="none",
+                rm=True,
+                forcerm=True,
+                decode=True,
+            ):
+                if "error" in line:
+                    raise LabError(
+                        f"The image of the services cannot be built: {line['error'].strip()} (after: {last}). "
+                        "Look at environment/images/Dockerfile."
+                    )
+                if text := line.get("stream", "").strip():
+                    last = text
+                    if text.startswith("Step "):
+                        say(f"image of the services: {text}"[:120])
+                image = line.get("aux", {}).get("ID", image)
+    if not image:
+        raise LabError(f"The Docker engine ended the build without an image (after: {last}). Build again.")
+    return image
+
+
+def _write_context(context: IO[bytes], folder: Path) -> None:
+    """Packs what the Dockerfile copies. Owners and times are left out: they would only make equal things differ."""
+    with tarfile.open(fileobj=context, mode="w") as tar:
+
+        def add(path: Path, name: str) -> None:
+            entry = tar.gettarinfo(path, name)
+            entry.uid = entry.gid = entry.mtime = 0
+            entry.uname = entry.gname = ""
+            entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+            if entry.isfile():
+                with path.open("rb") as file:
+                    tar.addfile(entry, file)
+            else:
+                tar.addfile(entry)
+
+        add(DOCKERFILE, "Dockerfile")
+        for path in sorted(folder.rglob("*")):
+            add(path, f"libraries/{path.relative_to(folder)}")
+        for path in service_files():
+            add(path, f"microservices/{path.relative_to(SERVICES_FOLDER)}")
+
+
+def _remove_outdated(client: DockerClient, target: Names) -> None:
+    """Removes our images of earlier states that nobody has used for a day."""
+    kept = {LOCAL, *(name for one in names(architecture(client)) for name in (one.base, one.services))}
+    with suppress(APIError):
+        used = {container["ImageID"] for container in client.api.containers(all=True)}
+        for image in client.api.images(filters={"label": LABEL}):
+            if image["Id"] in used or time.time() - image["Created"] < _KEPT_SECONDS:
+                continue
+            for name in image["RepoTags"] or []:
+                if name.rpartition(":")[0] in (BASES, SERVICES) and name not in kept:
+                    with suppress(APIError):  # somebody needs it after all
+                        client.api.remove_image(name)

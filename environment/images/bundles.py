@@ -1,0 +1,72 @@
+"""Images in a file: how they come to a machine without a registry, a mirror or a network."""
+
+import gzip
+import shutil
+from pathlib import Path
+
+from docker import DockerClient
+
+from environment.errors import LabError
+from environment.images.build import has, tag
+from environment.images.engine import architecture, asking
+from environment.images.recipe import LOCAL, Names, names
+from environment.runtimes import Say
+
+_BYTES = 1 << 20
+
+
+def at_hand(client: DockerClient) -> Names | None:
+    """The names under which the services image of this working tree is there."""
+    return next((one for one in names(architecture(client)) if has(client, one.services)), None)
+
+
+def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
+    """Saves the services image and its base to `path`, gzipped, in the format of `docker load`.
+
+    Streams: neither side holds an image in memory. A broken-off bundle leaves no file.
+    """
+    found = at_hand(client)
+    if found is None:
+        raise LabError("There is no image of these services to bundle. Make it first: `lab images build`.")
+    wanted = [found.services, *([found.base] if has(client, found.base) else [])]
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with asking("save the images"), gzip.open(part, "wb", compresslevel=1) as file:
+            # The SDK saves one image at a time; the engine can put several in one file, shared layers once.
+            answer = client.api.get(
+                f"{client.api.base_url}/v{client.api.api_version}/images/get",
+                params={"names": wanted},
+                stream=True,
+                timeout=client.api.timeout,
+            )
+            answer.raise_for_status()
+            written = 0
+            for block in answer.iter_content(_BYTES):
+                file.write(block)
+                written += len(block)
+                if written // (50 * _BYTES) != (written - len(block)) // (50 * _BYTES):
+                    say(f"saved {written // _BYTES} MB")
+        part.replace(path)
+    except OSError as error:
+        raise LabError(f"{path} cannot be written: {error}. Choose another place.") from error
+    finally:
+        part.unlink(missing_ok=True)
+    say(f"{path}: {path.stat().st_size // _BYTES} MB")
+
+
+def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
+    """Loads a bundle. Raises `LabError` when it is none, or is one of another state of the services."""
+    try:
+        with path.open("rb") as file, asking(f"load {path}"):
+            say(f"loading {path}")
+            loaded = [image.tags for image in _load(client, file)]
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error}. Make one with `lab images bundle`.") from error
+    found = at_hand(client)
+    if found is None:
+        raise LabError(
+            f"{path} was loaded, but it holds other images than these services need: {loaded}. "
+            "Make the bundle from the same commit, on a machine of the same kind "
+            f"({architecture(client)}); or build the images here: `lab images build`."
+        )
+    tag(client, found.services, LOCAL)

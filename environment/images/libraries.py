@@ -1,0 +1,85 @@
+"""The libraries of the services, resolved here for the image's platform, so that builds need no network.
+
+`services.lock` says which, with hashes. It holds the extra `services` of pyproject.toml, in the versions of
+requirements.lock; after a change of either:
+
+    .venv/bin/python -m environment.images.libraries | uv pip compile - -c requirements.lock -q \\
+        --python-version 3.11 --python-platform linux --generate-hashes \\
+        --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
+"""
+
+import shutil
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+from environment.compose import ROOT
+from environment.errors import LabError
+from environment.images.programs import run_program
+from environment.images.recipe import LOCK, PYTHON, libraries_key
+from environment.images.workshop import cache_folder
+from environment.runtimes import Say
+
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_NEWEST_GLIBC = 36  # 2.36, that of Debian 12; the official image has at least this one
+
+
+def libraries(architecture: str, scratch: Path, say: Say) -> Path:
+    """The folder with the libraries for Linux on `architecture`, from the cache or else by pip.
+
+    pip checks each file against its hash. This Python's version plays no part, only the image's does.
+    """
+    kept = cache_folder() / f"libraries-{libraries_key(architecture)}"
+    if kept.is_dir():
+        return kept
+    if find_spec("pip") is None:
+        raise LabError(f"{sys.executable} has no pip. Add it with `{sys.executable} -m ensurepip`.")
+    count = sum("==" in line for line in LOCK.read_text().splitlines())
+    say(f"getting the {count} libraries of the services for {architecture}")
+    made = scratch / "libraries"
+    run_program(
+        [
+            *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
+            *("--target", str(made), "--no-compile", "--no-deps", "--require-hashes"),
+            *("--requirement", str(LOCK), "--only-binary", ":all:"),
+            *_target(architecture),
+        ],
+        deed="Getting the libraries of the services with pip",
+        next_step="Does `pip download fastapi` work on this machine? The same index is used.",
+        each=lambda line: say(f"pip: {line.strip()[:80]}"),
+    )
+    # Their commands begin with a path of this machine.
+    shutil.rmtree(made / "bin", ignore_errors=True)
+    for outdated in cache_folder().glob(f"libraries-{architecture}-*"):
+        shutil.rmtree(outdated, ignore_errors=True)
+    made.rename(kept)
+    return kept
+
+
+def _target(architecture: str) -> list[str]:
+    """pip's options for the image's platform."""
+    try:
+        machine = _MACHINES[architecture]
+    except KeyError:
+        raise LabError(
+            f"There are no libraries for Docker engines on {architecture}, only for {', '.join(_MACHINES)}. "
+            "Go on with runtime `process`."
+        ) from None
+    options = ["--implementation", "cp", "--python-version", PYTHON]
+    for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
+        options += ["--abi", abi]
+    # Spelled out: not every pip knows that a newer glibc also runs wheels for an older one.
+    for minor in range(_NEWEST_GLIBC, 16, -1):
+        options += ["--platform", f"manylinux_2_{minor}_{machine}"]
+    return [*options, "--platform", f"manylinux2014_{machine}"]
+
+
+def wanted() -> list[str]:
+    """What pyproject.toml asks for in its extra `services`."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return list(project["optional-dependencies"]["services"])
+
+
+if __name__ == "__main__":
+    print("\n".join(wanted()))

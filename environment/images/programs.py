@@ -1,0 +1,39 @@
+"""Runs another program as one step of a build: its lines are progress, its failure is explained, its end is certain."""
+
+import os
+import signal
+import subprocess
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from environment.errors import LabError
+
+_LAST_LINES = 12
+
+
+def run_program(command: Sequence[str], *, deed: str, next_step: str, each: Callable[[str], None]) -> None:
+    """Runs `command` and hands each line it writes to `each`.
+
+    Raises `LabError` with its last lines when it fails. However this function is left, nothing of it runs on.
+    """
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,  # so that its children can be ended with it
+    ) as program:
+        try:
+            assert program.stdout is not None
+            for line in program.stdout:
+                last.append(line.rstrip())
+                each(line.rstrip())
+            code = program.wait()
+        finally:
+            if program.poll() is None:
+                os.killpg(program.pid, signal.SIGKILL)
+    if code:
+        raise LabError(f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last))

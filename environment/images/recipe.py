@@ -1,0 +1,97 @@
+"""What goes into our images, and their names, which are hashes of just that.
+
+A name is given last, when an image is whole. So an image that has the right name is the right image: neither stale nor
+half-built, whoever made it, here or on another machine.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from environment.compose import ROOT
+
+FOLDER = Path(__file__).parent
+DOCKERFILE = FOLDER / "Dockerfile"
+LOCK = FOLDER / "services.lock"
+SERVICES_FOLDER = ROOT / "microservices"
+
+PYTHON = "3.11"
+OFFICIAL = "python:3.11-slim"
+"""The official image with Python: the base wherever a registry answers."""
+
+SUITE = "bookworm"
+PACKAGES = ("python3",)
+"""Without a registry: this release of Debian, made with debootstrap, plus these packages."""
+
+LEFT_OUT = (
+    "./dev/*",
+    "./proc/*",
+    "./sys/*",
+    "./run/*",
+    "./tmp/*",
+    "./usr/share/doc/*",
+    "./usr/share/locale/*",
+    "./usr/share/man/*",
+    "./var/cache/*",
+    "./var/lib/apt/lists/*",
+    "./var/log/*",
+)
+"""Of such a system, what no service reads: about half of it."""
+
+LABEL = "lab.image"
+BASES = "microservices-lab/base"
+SERVICES = "microservices-lab/services"
+LOCAL = f"{SERVICES}:local"
+"""What docker-compose.yml names: the services image that was made last on this machine."""
+
+
+@dataclass(frozen=True)
+class Names:
+    """One base image and the services image that stands on it, by name."""
+
+    base: str
+    services: str
+
+
+def names(architecture: str) -> tuple[Names, Names]:
+    """The names for the working tree as it is now, on the official base and on one made with debootstrap.
+
+    `architecture` is Docker's word (amd64, arm64). Takes a few milliseconds.
+    """
+    parts: list[str | bytes] = [DOCKERFILE.read_bytes(), LOCK.read_bytes()]
+    for path in service_files():
+        parts += [path.relative_to(SERVICES_FOLDER).as_posix(), path.read_bytes()]
+    services = _hash(*parts)
+    official = _hash(architecture, OFFICIAL)
+    made = _hash(architecture, SUITE, *PACKAGES, *LEFT_OUT)
+    first, second = (
+        Names(f"{BASES}:{base}", f"{SERVICES}:{_hash(base, services)}") for base in (official, made)
+    )
+    return first, second
+
+
+def libraries_key(architecture: str) -> str:
+    """What the libraries of the services depend on, as a word for a folder's name."""
+    return f"{architecture}-{_hash(PYTHON, LOCK.read_bytes())}"
+
+
+def service_files() -> Iterator[Path]:
+    """The files of `microservices/` that go into the image, in a fixed order."""
+    for folder, subfolders, names in os.walk(SERVICES_FOLDER):
+        subfolders[:] = sorted(name for name in subfolders if not _passed_over(name))
+        yield from (Path(folder, name) for name in sorted(names) if not _passed_over(name))
+
+
+def _passed_over(name: str) -> bool:
+    return name == "__pycache__" or name.startswith(".") or name.endswith((".pyc", "~"))
+
+
+def _hash(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        # With its length, so that no two different lists of parts run together into the same bytes.
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,42 @@
+"""The correlation id: one id follows a click through every service it touches."""
+
+import re
+from contextvars import ContextVar
+from uuid import uuid4
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER = "X-Correlation-Id"
+ACCEPTED = re.compile(rb"[\x21-\x7e]{1,128}")
+
+current: ContextVar[str] = ContextVar("correlation_id", default="")
+"""The id of the request being handled; empty outside of one."""
+
+
+def accepted_id(headers: list[tuple[bytes, bytes]]) -> str:
+    """Return the caller's id, or a new one when it sent none that is safe to log."""
+    found = [value for name, value in headers if name == b"x-correlation-id"]
+    if len(found) == 1 and ACCEPTED.fullmatch(found[0]):
+        return found[0].decode("ascii")
+    return str(uuid4())
+
+
+class Correlation:
+    """Accepts ``X-Correlation-Id``, or makes one, and returns it with the answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        correlation_id = accepted_id(scope["headers"])
+        current.set(correlation_id)
+        header = (b"x-correlation-id", correlation_id.encode("ascii"))
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], header]
+            await send(message)
+
+        await self.app(scope, receive, send_with_id)

@@ -1,0 +1,184 @@
+"""The database of one service: SQLAlchemy Core, sync, with one writer thread per process.
+
+SQLite: one file per service in ``DATA_DIR``, which several replicas open at once. Every write
+transaction starts with ``BEGIN IMMEDIATE``: it waits for its turn at the start. (A transaction
+that begins by reading and writes later fails at once when another one wrote in between.)
+PostgreSQL, by ``DATABASE_URL``: an advisory lock gives the same turn-taking.
+
+Nothing slow belongs inside a transaction: all replicas wait for it.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Concatenate, ParamSpec, TypeVar
+from zlib import crc32
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from microservices.kit.settings import BadSetting, Settings
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+TURN_SECONDS = 5.0
+"""Longest wait for another process's write transaction."""
+
+CONNECT_RETRY_SECONDS = 0.5
+
+
+def open_database(service: str, settings: Settings) -> "Database":
+    """Return the database of ``service``; nothing is connected yet.
+
+    Raises:
+        BadSetting: when DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
+    """
+    if settings.database_url is None:
+        return Database(_sqlite(_sqlite_url(service, settings)))
+    try:
+        return Database(_postgresql(settings.database_url, service))
+    except ModuleNotFoundError as error:
+        raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
+
+
+def _sqlite_url(service: str, settings: Settings) -> str:
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        detail = f"a folder this user can write to is expected ({error.strerror})"
+        raise BadSetting(f"DATA_DIR is {str(settings.data_dir)!r}: {detail}") from None
+    return f"sqlite:///{settings.data_dir / service}.db"
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": TURN_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy says BEGIN, below, and not the driver
+        # The WAL survives kill -9 of any process at NORMAL; not the loss of power.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        use_wal(connection)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def use_wal(connection: Any) -> None:
+    """Switch the file to write-ahead logging, once for all processes.
+
+    SQLite answers "locked" at once, without waiting, when two processes switch a new file at the
+    same moment. So we wait.
+    """
+    deadline = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except connection.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
+def _postgresql(url: str, service: str) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+    turn = text("SELECT pg_advisory_xact_lock(:service)").bindparams(
+        service=crc32(service.encode())
+    )
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("writes"):
+            connection.execute(turn)
+
+    return engine
+
+
+class Database:
+    """Runs functions of a connection in transactions: writes one after the other, reads beside."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writing_engine = engine.execution_options(writes=True)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._starting: asyncio.Task[None] | None = None
+        self._prepared = False
+
+    async def start(self, create: Callable[[Connection], None]) -> None:
+        """Prepare the tables with ``create``; a database that is away is awaited in background."""
+        tried = asyncio.Event()
+        self._starting = asyncio.create_task(self._prepare(create, tried))
+        await tried.wait()
+
+    async def _prepare(self, create: Callable[[Connection], None], tried: asyncio.Event) -> None:
+        while not self._prepared:
+            try:
+                await self.write(create)
+                self._prepared = True
+            except SQLAlchemyError as error:
+                log.error("database cannot be prepared, trying again", exc_info=error)
+            tried.set()
+            if not self._prepared:
+                await asyncio.sleep(CONNECT_RETRY_SECONDS)
+
+    async def write(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``work(connection, ...)`` in a write transaction; it is durable on return.
+
+        Once begun it ends, also when the caller is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._writer, lambda: _transaction(self._writing_engine, work, *args, **kwargs)
+        )
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run ``work(connection, ...)`` on a snapshot, beside the writer and never waiting for it."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(
+            self._reader, lambda: _transaction(self._engine, work, *args, **kwargs)
+        )
+
+    async def unavailable(self) -> str | None:
+        """Return why the database cannot be used now; ``None`` when it answers."""
+        if not self._prepared:
+            return "the database of this service is not prepared yet"
+        try:
+            await asyncio.wait_for(self.read(_ping), timeout=1)
+        except (SQLAlchemyError, TimeoutError):
+            return "the database of this service does not answer"
+        return None
+
+    async def stop(self) -> None:
+        """Finish what was begun, and close every connection."""
+        if self._starting:
+            self._starting.cancel()
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._writer.shutdown)
+        await loop.run_in_executor(None, self._reader.shutdown)
+        self._engine.dispose()
+
+
+def _transaction(
+    engine: Engine, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    with engine.begin() as connection:
+        return work(connection, *args, **kwargs)
+
+
+def _ping(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))

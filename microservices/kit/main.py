@@ -1,0 +1,94 @@
+"""The command line of a service: ``PORT=3002 python -m microservices.order_service [VERSION]``.
+
+Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the port is taken, 2 for a bad version or setting.
+"""
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from fastapi import FastAPI
+
+from microservices.kit.settings import BadSetting, Settings, read_settings
+
+
+def main(
+    package: str, *, port: int, versions: Sequence[str], settings: type[Settings] = Settings
+) -> NoReturn:
+    """Run the service in ``package``, in the version the command line names, until it is told to stop.
+
+    ``microservices.order_service`` version 1 is ``build(settings)`` in its module ``v1``.
+    """
+    # Told to stop before there is a server: there is nothing to finish.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    service = package.rpartition(".")[2].replace("_", "-")
+    version = chosen_version(service, sys.argv[1:], versions)
+    try:
+        found = read_settings(settings, port=port, instance=f"{service}-{os.getpid()}")
+        app = build(package, version, found)
+    except BadSetting as error:
+        stop(2, f"{service}: {error}")
+    serve(app, found, service=service, version=version)
+
+
+def build(package: str, version: str, settings: Settings) -> FastAPI:
+    """Build one version; the modules of the others are never imported."""
+    app: FastAPI = import_module(f"{package}.v{version}").build(settings)
+    return app
+
+
+def chosen_version(service: str, arguments: list[str], versions: Sequence[str]) -> str:
+    """Return the version the command line asks for, the first one when it says nothing."""
+    if not arguments:
+        return versions[0]
+    if len(arguments) > 1 or arguments[0] not in versions:
+        known = ", ".join(versions)
+        stop(2, f"{service}: no version {' '.join(arguments)!r}; versions are: {known}")
+    return arguments[0]
+
+
+def serve(app: FastAPI, settings: Settings, *, service: str, version: str) -> NoReturn:
+    """Serve until SIGTERM, drain, and leave."""
+    import uvicorn  # after the settings are known to be good: it costs a tenth of a second
+
+    from microservices.kit import drain, logs
+
+    listener = bind(service, settings)
+    logs.configure(service=service, version=version, instance=settings.instance)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,  # longer than nginx's 60 s: the client side closes first
+        timeout_graceful_shutdown=drain.FINISH_SECONDS,
+    )
+    drain.DrainingServer(config, app.state.drain).run(sockets=[listener])
+    sys.exit(0)
+
+
+def bind(service: str, settings: Settings) -> socket.socket:
+    """Take the port, without listening yet: a connection means that we answer."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        stop(1, f"{service}: cannot listen on {where} ({error.strerror}); choose another PORT")
+    return listener
+
+
+def stop(code: int, line: str) -> NoReturn:
+    """Leave with one line for a person."""
+    print(line, file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,87 @@
+"""Metrics: how many requests, how they ended, how long they took. ``GET /metrics`` tells."""
+
+import logging
+import time
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("microservices.requests")
+
+
+class Metrics:
+    """The numbers of one service. A registry of its own, so that two apps never mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = Counter(
+            "http_requests",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "http_request_duration_seconds",
+            "Time from request to answer",
+            ["method", "route"],
+            registry=self.registry,
+        )
+
+
+async def get_metrics(request: Request) -> Response:
+    """Answer with the Prometheus text format."""
+    metrics: Metrics = request.app.state.metrics
+    return Response(
+        generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
+    )
+
+
+class MeasureRequests:
+    """Counts and times every request, and logs those that change or fail something."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        status = 500
+        began = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        finally:
+            self.record(scope, status, time.perf_counter() - began)
+
+    def record(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count one request. Routes are templates: a metric per order id would never end."""
+        method, route = method_label(scope), route_label(scope)
+        self.metrics.requests.labels(method, route, status).inc()
+        self.metrics.seconds.labels(method, route).observe(seconds)
+        if method != "GET" or status >= 500:
+            fields = {"method": method, "path": scope["path"], "status": status}
+            log.info("request", extra=fields | {"seconds": round(seconds, 4)})
+
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def method_label(scope: Scope) -> str:
+    """Return the method, or ``other`` for one a client made up."""
+    return scope["method"] if scope["method"] in METHODS else "other"
+
+
+def route_label(scope: Scope) -> str:
+    """Return the matched route's template, ``none`` when no route matched."""
+    return getattr(scope.get("route"), "path", None) or "none"

@@ -1,0 +1,150 @@
+"""Problems: how every error looks on the wire (RFC 9457, ``application/problem+json``)."""
+
+import json
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(HTTPException):
+    """An answer that is an error: raise it anywhere below a route.
+
+    ``detail`` says what was expected, what was found, and what to do next.
+    """
+
+    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+
+
+class Fault(BaseModel):
+    """One thing wrong with a request."""
+
+    pointer: str
+    detail: str
+
+
+class ProblemDocument(BaseModel):
+    """The wire form of a problem, for the OpenAPI document."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[Fault] = []
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems a route can answer with, for its ``responses=``."""
+    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def problem_response(
+    status: int,
+    detail: str,
+    *,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Encode a problem. Never fails, whatever text a client sent us to quote."""
+    document: dict[str, Any] = {"type": "about:blank", "title": title(status)}
+    document |= {"status": status, "detail": detail}
+    if errors:
+        document["errors"] = errors
+    # ASCII escapes carry even a lone surrogate, which UTF-8 cannot encode.
+    body = json.dumps(document, ensure_ascii=True).encode("ascii")
+    return Response(body, status, headers, media_type=MEDIA_TYPE)
+
+
+def title(status: int) -> str:
+    """Name a status; an injected fault may use one that no standard names."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return f"Status {status}"
+
+
+def install(app: FastAPI) -> None:
+    """Make ``app`` answer every error as a problem."""
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _validation_problem)
+    app.add_exception_handler(OperationalError, _database_problem)
+    app.add_exception_handler(InterfaceError, _database_problem)
+
+
+async def _http_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = _explain(request, error)
+    return problem_response(error.status_code, detail, headers=dict(error.headers or {}))
+
+
+def _explain(request: Request, error: HTTPException) -> str:
+    if isinstance(error, Problem):
+        return str(error.detail)
+    if error.status_code == 404:
+        return f"nothing lives at {request.url.path}; /docs lists what does"
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("allow", "other methods")
+        return f"{request.url.path} answers {allowed}, not {request.method}"
+    return str(error.detail)
+
+
+async def _validation_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [_fault(each) for each in error.errors()[:20]]
+    detail = "; ".join(f"{each['pointer'] or 'the request'}: {each['detail']}" for each in errors)
+    return problem_response(422, detail[:1000], errors=errors)
+
+
+def _fault(error: Any) -> dict[str, str]:
+    # Where and what, never the input itself: it may be a megabyte, NaN, or half a character.
+    where = [str(part)[:100] for part in error["loc"] if part != "body"]
+    what = str(error["msg"]).removeprefix("Value error, ")
+    return {"pointer": "".join(f"/{part}" for part in where), "detail": what}
+
+
+async def _database_problem(_: Request, error: Exception) -> Response:
+    log.error("database does not answer", exc_info=error)
+    detail = "the database of this service does not answer; try again"
+    return problem_response(503, detail, headers={"Retry-After": "1"})
+
+
+class CatchAll:
+    """Turns an exception nobody expected into a logged 500 problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception:
+            if scope["type"] != "http" or started:
+                raise
+            log.exception("unexpected error", extra={"path": scope["path"]})
+            response = problem_response(500, "a defect of this service; its log says more")
+            await response(scope, receive, send)

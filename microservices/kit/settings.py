@@ -1,0 +1,84 @@
+"""Settings: a closed list of environment variables, read once when a service starts.
+
+Every service knows ``HOST PORT DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL``; a
+service with more of them says so in its own ``settings.py``.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+HIDDEN = {"CONTROL_TOKEN", "DATABASE_URL"}
+"""Variables whose value may hold a secret, so that no error message repeats it."""
+
+
+class BadSetting(Exception):
+    """A setting nobody can work with. The message is one line for a person."""
+
+
+def default_data_dir() -> Path:
+    """Return ``$XDG_STATE_HOME/microservices-lab``: state of this user, outside the clone."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "microservices-lab"
+
+
+def _postgresql(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgresql+psycopg://")):
+        raise ValueError("should be postgresql://user:password@host/database")
+    return url
+
+
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[^/\s]+$")]
+"""Where another service answers: ``http://host:port``, no path."""
+
+
+class Settings(BaseSettings):
+    """The settings every service has. Names are the environment variables, in lower case."""
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = Field(ge=1, le=65535)
+    data_dir: Path = Field(default_factory=default_data_dir)
+    seed: int = 7
+    instance: str = Field(default="", max_length=100)
+    faults: Literal["on", "off"] = "off"
+    control_token: str = ""
+    database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
+
+    @model_validator(mode="after")
+    def _faults_have_a_token(self) -> Self:
+        if self.faults == "on" and not self.control_token:
+            raise ValueError("FAULTS=on needs a CONTROL_TOKEN, else anyone could break the service")
+        return self
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def read_settings(kind: type[S], *, port: int, instance: str) -> S:
+    """Read ``kind`` from the environment.
+
+    ``port`` and ``instance`` stand in for variables that are not set.
+
+    Raises:
+        BadSetting: with one line that says which variable, what was found, what is expected.
+    """
+    given = {name.upper() for name, value in os.environ.items() if value}
+    defaults: dict[str, Any] = {"port": port, "instance": instance}
+    missing = {name: value for name, value in defaults.items() if name.upper() not in given}
+    try:
+        return kind(**missing)
+    except ValidationError as error:
+        raise BadSetting("; ".join(map(_line, error.errors()))) from None
+
+
+def _line(error: Any) -> str:
+    if not error["loc"]:
+        return str(error["msg"]).removeprefix("Value error, ")
+    name = str(error["loc"][0]).upper()
+    found = "(hidden)" if name in HIDDEN else repr(error["input"])
+    return f"{name} is {found}: {error['msg'].removeprefix('Value error, ')}"

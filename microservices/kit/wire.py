@@ -1,0 +1,131 @@
+"""The wire: camelCase JSON, read strictly, with amounts in whole cents inside.
+
+A plain ``json.loads`` accepts NaN, Infinity and half a surrogate pair, and then nobody can encode
+the error message about them. The parser here refuses them with their position.
+"""
+
+import json
+import re
+from collections.abc import Callable, Coroutine
+from decimal import Decimal
+from typing import Annotated, Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic_core import from_json
+
+from microservices.kit.problem import Problem
+
+MAX_AMOUNT = 1_000_000_000_000
+"""Largest amount on the wire: its cents still fit a float exactly, and 64 bits with room."""
+
+
+class WireModel(BaseModel):
+    """A JSON object: camelCase names, exact types, no unknown fields."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True, strict=True
+    )
+
+
+Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@+-]+$")]
+"""An identifier. Without ``:``, so that ``seed:userId:key`` can be read in one way only."""
+
+Text = Annotated[
+    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
+"""A line of text, without control characters (PostgreSQL cannot store a NUL)."""
+
+
+def to_cents(value: object) -> int:
+    """Turn an amount on the wire into cents: ``19.99`` -> ``1999``.
+
+    Raises:
+        ValueError: not a number, negative, too large, or more than two decimals.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("should be a number")
+    if not 0 <= value <= MAX_AMOUNT:
+        raise ValueError(f"should be between 0 and {MAX_AMOUNT}")
+    cents = Decimal(repr(value)) * 100
+    if cents != int(cents):
+        raise ValueError("should have at most two decimals")
+    return int(cents)
+
+
+def from_cents(cents: int) -> float:
+    """Turn cents into the number on the wire: ``1999`` -> ``19.99``."""
+    return cents / 100
+
+
+def amount_schema(**limits: Any) -> WithJsonSchema:
+    """Describe an amount in the OpenAPI document."""
+    description = "at most two decimals"
+    return WithJsonSchema(
+        {"type": "number", "maximum": MAX_AMOUNT} | limits | {"description": description}
+    )
+
+
+Amount = Annotated[int, BeforeValidator(to_cents), amount_schema(minimum=0)]
+"""An amount: a number on the wire, whole cents in Python."""
+
+
+def encode(value: object) -> bytes:
+    """Encode an answer as compact JSON."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def json_response(
+    body: bytes, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Answer with JSON that is encoded already; FastAPI then has nothing left to do."""
+    return Response(body, status, headers, media_type="application/json")
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse strict JSON: no NaN, no Infinity, valid UTF-8, whole surrogate pairs, sane depth.
+
+    Raises:
+        Problem: 400, saying what is wrong and where.
+    """
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
+
+
+JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
+
+
+class StrictRequest(Request):
+    """A request whose body is read by :func:`parse_json`."""
+
+    async def json(self) -> Any:
+        return parse_json(await self.body())
+
+
+class StrictRoute(APIRoute):
+    """A route that accepts strict JSON only."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            if self.body_field and await request.body():
+                check_content_type(request)
+            return await handle(StrictRequest(request.scope, request.receive))
+
+        return strict
+
+
+def check_content_type(request: Request) -> None:
+    """Refuse a body that does not claim to be JSON.
+
+    Raises:
+        Problem: 415, saying which header to send.
+    """
+    found = request.headers.get("content-type", "")
+    if not JSON_TYPE.match(found):
+        raise Problem(415, f"send Content-Type: application/json, not {found or 'none'}")

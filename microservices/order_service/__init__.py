@@ -1,0 +1,1 @@
+"""order-service: takes orders. Version 1 calls payment-service and waits for its answer."""

@@ -1,0 +1,6 @@
+"""``PORT=3002 python -m microservices.order_service [VERSION]``."""
+
+from microservices.kit.main import main
+from microservices.order_service.settings import OrderSettings
+
+main("microservices.order_service", port=3002, versions=("1",), settings=OrderSettings)

@@ -1,0 +1,46 @@
+"""What every version answers: the orders it has."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from microservices.kit.database import Database
+from microservices.kit.problem import Problem, documented
+from microservices.kit.wire import Id, encode, from_cents, json_response
+from microservices.order_service import store
+from microservices.order_service.model import Order, OrderDetail
+
+router = APIRouter(tags=["orders"])
+
+
+@router.get("/orders", response_model=list[Order], responses=documented(503))
+async def list_orders(request: Request) -> Response:
+    """List every order, in the order they were made."""
+    database: Database = request.app.state.database
+    rows = await database.read(store.all_orders)
+    return json_response(encode([wire(row._mapping) for row in rows]))
+
+
+@router.get("/orders/{id}", response_model=OrderDetail, responses=documented(404, 422, 503))
+async def get_order(request: Request, id: Id) -> Response:
+    """Show one order, and why it was cancelled."""
+    database: Database = request.app.state.database
+    row = await database.read(store.find_order, id)
+    if row is None:
+        raise Problem(404, f"no order {id}")
+    reason = {"cancellationReason": row.cancellation_reason}
+    return json_response(encode(wire(row._mapping) | reason))
+
+
+def wire(order: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the wire form of a row."""
+    return {
+        "id": order["id"],
+        "userId": order["user_id"],
+        "items": json.loads(order["items"]),
+        "total": from_cents(order["total_cents"]),
+        "status": order["status"],
+        "createdAt": order["created_at"],
+    }

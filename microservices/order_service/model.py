@@ -1,0 +1,91 @@
+"""Orders: the wire, the sum, the id."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
+from uuid import NAMESPACE_OID, uuid4, uuid5
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from microservices.kit.wire import Amount, Id, WireModel, amount_schema, from_cents, to_cents
+
+Status = Literal["pending", "completed", "cancelled"]
+
+
+def price_to_cents(value: object) -> int:
+    """Turn a price into cents, at most a million, and not nothing."""
+    cents = to_cents(value)
+    if not 1 <= cents <= 100_000_000:
+        raise ValueError("should be between 0.01 and 1000000")
+    return cents
+
+
+Price = Annotated[
+    int, BeforeValidator(price_to_cents), amount_schema(minimum=0.01, maximum=1_000_000)
+]
+
+
+class Item(WireModel):
+    """One line of an order."""
+
+    product_id: Id
+    quantity: Annotated[int, Field(ge=1, le=10_000)]
+    price_cents: Price = Field(alias="price")
+
+
+class NewOrder(WireModel):
+    """What a client sends to order."""
+
+    user_id: Id
+    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    total_cents: Amount | None = Field(default=None, alias="total")
+
+    @model_validator(mode="after")
+    def _total_agrees(self) -> Self:
+        computed = sum_of(self.items)
+        if self.total_cents is not None and self.total_cents != computed:
+            stated = from_cents(self.total_cents)
+            raise ValueError(f"total is {stated}, but the items add up to {from_cents(computed)}")
+        return self
+
+
+class ItemView(WireModel):
+    """One line of an order as we answer."""
+
+    product_id: Id
+    quantity: int
+    price: float
+
+
+class Order(WireModel):
+    """An order as we answer."""
+
+    id: Id
+    user_id: Id
+    items: list[ItemView]
+    total: float
+    status: Status
+    created_at: str
+
+
+class OrderDetail(Order):
+    """One order, with why it was cancelled; null when it was not."""
+
+    cancellation_reason: str | None
+
+
+def sum_of(items: list[Item]) -> int:
+    """Return what items cost together, in cents."""
+    return sum(item.quantity * item.price_cents for item in items)
+
+
+def order_id(*, seed: int, user_id: str, key: str | None) -> str:
+    """Return the id of an order: the same for the same user and Idempotency-Key, else random.
+
+    Labs predict ids with the same formula.
+    """
+    return str(uuid4() if key is None else uuid5(NAMESPACE_OID, f"{seed}:{user_id}:{key}"))
+
+
+def now() -> str:
+    """Return the time in UTC, as ISO 8601 with milliseconds."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

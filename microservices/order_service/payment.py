@@ -1,0 +1,44 @@
+"""Asking payment-service, and what its answer means for an order."""
+
+import asyncio
+
+import httpx
+
+from microservices.kit.problem import Problem
+
+PAY_SECONDS = 7.0
+"""Longest wait for a payment: less than a drain gives us, and less than an idempotency claim."""
+
+
+async def pay(client: httpx.AsyncClient, *, order_id: str, amount: float) -> str | None:
+    """Have an order paid; return ``None`` when it was, else why payment-service refused.
+
+    Raises:
+        Problem: 503, when we cannot know: no connection, no answer in time, or a 5xx.
+    """
+    body = {"orderId": order_id, "amount": amount}
+    try:
+        async with asyncio.timeout(PAY_SECONDS):
+            response = await client.post("/pay", json=body)
+    except (httpx.HTTPError, TimeoutError) as error:
+        raise unavailable(type(error).__name__) from error
+    return verdict(response)
+
+
+def verdict(response: httpx.Response) -> str | None:
+    """Return ``None`` when an answer means paid, else why it was refused.
+
+    Raises:
+        Problem: 503, when the answer is neither.
+    """
+    if response.is_success:
+        return None
+    if response.is_client_error:
+        return f"payment-service refused with {response.status_code}"
+    raise unavailable(f"status {response.status_code}")
+
+
+def unavailable(what: str) -> Problem:
+    """Return the problem of an order that could not be paid."""
+    detail = f"payment-service does not answer ({what}); no order was made; try again"
+    return Problem(503, detail, headers={"Retry-After": "1"})

@@ -1,0 +1,72 @@
+"""Orders in the database. Items are kept as the JSON we answer with."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Row,
+    String,
+    Table,
+    Text,
+    select,
+)
+
+from microservices.kit.idempotency import answers_table
+from microservices.kit.wire import from_cents
+from microservices.order_service.model import Item
+
+metadata = MetaData()
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("user_id", String(64), nullable=False),
+    Column("items", Text, nullable=False),
+    Column("total_cents", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("cancellation_reason", Text),
+)
+
+answers = answers_table(metadata)
+
+
+def create_tables(connection: Connection) -> None:
+    """Create what is missing."""
+    metadata.create_all(connection)
+
+
+def add_order(connection: Connection, order: dict[str, Any]) -> None:
+    """Insert an order: a value for each column."""
+    connection.execute(orders.insert().values(order))
+
+
+def find_order(connection: Connection, id: str) -> Row[Any] | None:
+    """Return one order, if there is one."""
+    return connection.execute(select(orders).where(orders.c.id == id)).first()
+
+
+def all_orders(connection: Connection) -> Sequence[Row[Any]]:
+    """Return every order, in the order they were made."""
+    return connection.execute(select(orders).order_by(orders.c.position)).all()
+
+
+def items_column(items: list[Item]) -> str:
+    """Return the value of the ``items`` column."""
+    wire = [
+        {
+            "productId": item.product_id,
+            "quantity": item.quantity,
+            "price": from_cents(item.price_cents),
+        }
+        for item in items
+    ]
+    return json.dumps(wire)

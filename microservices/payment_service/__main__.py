@@ -1,0 +1,6 @@
+"""``PORT=3003 python -m microservices.payment_service [VERSION]``."""
+
+from microservices.kit.main import main
+from microservices.payment_service.settings import PaymentSettings
+
+main("microservices.payment_service", port=3003, versions=("1",), settings=PaymentSettings)

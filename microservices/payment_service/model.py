@@ -1,0 +1,43 @@
+"""Payments on the wire."""
+
+from typing import Literal
+from uuid import uuid4
+
+from pydantic import Field
+
+from microservices.kit.wire import Amount, Id, WireModel
+
+CUSTOMERS = "customers"
+SHOP = "shop"
+"""The accounts of the ledger: a charge moves money from the customers to the shop."""
+
+
+class NewPayment(WireModel):
+    """What a client sends to pay. Without ``orderId`` a fresh one; without ``amount`` nothing."""
+
+    order_id: Id = Field(default_factory=lambda: str(uuid4()))
+    amount_cents: Amount = Field(default=0, alias="amount")
+
+
+class Payment(WireModel):
+    """A payment as we answer."""
+
+    payment_id: Id
+    order_id: Id
+    status: Literal["completed"]
+    amount: float
+
+
+class Entry(WireModel):
+    """One charge, or one refund."""
+
+    order_id: Id
+    amount: float
+
+
+class Ledger(WireModel):
+    """All money that ever moved. ``balances`` add up to zero."""
+
+    charges: list[Entry]
+    refunds: list[Entry]
+    balances: dict[str, float]

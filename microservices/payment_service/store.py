@@ -1,0 +1,53 @@
+"""Charges in the database: one row per order, so that nobody is ever charged twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, String, Table, select
+
+metadata = MetaData()
+
+charges = Table(
+    "charges",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("order_id", String(64), nullable=False, unique=True),
+    Column("payment_id", String(64), nullable=False),
+    Column("amount_cents", BigInteger, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Charge:
+    """Money taken for one order."""
+
+    payment_id: str
+    order_id: str
+    amount_cents: int
+
+
+def create_tables(connection: Connection) -> None:
+    """Create what is missing."""
+    metadata.create_all(connection)
+
+
+def find_charge(connection: Connection, order_id: str) -> Charge | None:
+    """Return the charge of an order, if there is one."""
+    row = connection.execute(select(charges).where(charges.c.order_id == order_id)).first()
+    return Charge(row.payment_id, row.order_id, row.amount_cents) if row else None
+
+
+def charge_once(connection: Connection, order_id: str, amount_cents: int) -> Charge:
+    """Charge an order, unless it was charged before; return the one charge it has."""
+    if found := find_charge(connection, order_id):
+        return found
+    charge = Charge(str(uuid4()), order_id, amount_cents)
+    connection.execute(charges.insert().values(vars(charge)))
+    return charge
+
+
+def all_charges(connection: Connection) -> Sequence[Row[str, int]]:
+    """Return (order id, cents) of every charge, in the order they were made."""
+    statement = select(charges.c.order_id, charges.c.amount_cents).order_by(charges.c.position)
+    return connection.execute(statement).all()

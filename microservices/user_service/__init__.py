@@ -1,0 +1,1 @@
+"""user-service: who may order. Version 1 lists and creates; version 2 adds e-mail addresses."""

@@ -1,0 +1,29 @@
+"""What both versions do with a request: they differ only in the columns they know."""
+
+from typing import Any
+
+from fastapi import Request, Response
+from sqlalchemy import Column, Table
+
+from microservices.kit.database import Database
+from microservices.kit.problem import documented
+from microservices.kit.wire import encode, json_response
+from microservices.user_service import model, store
+from microservices.user_service.model import NewUser
+
+CREATE_PROBLEMS = documented(400, 413, 415, 422, 503)
+
+
+async def answer_users(request: Request, *columns: Column[Any]) -> Response:
+    """Answer with these columns of every user."""
+    database: Database = request.app.state.database
+    rows = await database.read(store.all_users, *columns)
+    return json_response(encode([dict(row._mapping) for row in rows]))
+
+
+async def answer_created(request: Request, table: Table, new: NewUser) -> Response:
+    """Store a new user and answer with it."""
+    database: Database = request.app.state.database
+    user = {"id": model.new_id()} | new.model_dump()
+    await database.write(store.add_user, table, user)
+    return json_response(encode(user), 201)

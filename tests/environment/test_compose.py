@@ -1,0 +1,141 @@
+"""Our reading of docker-compose.yml is Compose's own, and what we do not read is an error."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from environment.compose import COMPOSE_FILE, Service, interpolate, read_description
+from environment.errors import DescriptionError, UnknownName
+from environment.phases import FOLDER, phase_names, read_phase
+
+COMPOSE = Path(sys.executable).parent / "docker-compose"
+
+
+def composes_own(phase: str) -> dict[str, Any]:
+    command = [
+        COMPOSE,
+        "-f",
+        COMPOSE_FILE,
+        "--env-file",
+        FOLDER / f"{phase}.env",
+        "config",
+        "--format",
+        "json",
+    ]
+    clean = {name: os.environ[name] for name in ("PATH", "HOME")}
+    said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean)
+    assert said.returncode == 0, said.stderr
+    config: dict[str, Any] = json.loads(said.stdout)
+    return config
+
+
+@pytest.mark.parametrize("phase", phase_names())
+def test_we_read_what_compose_reads(phase: str) -> None:
+    theirs, ours = composes_own(phase), read_description(variables=read_phase(phase))
+    assert set(theirs["services"]) == set(ours.services)
+    assert set(theirs["volumes"]) == set(ours.volumes)
+    for name, service in theirs["services"].items():
+        assert ours_as_theirs(ours.services[name]) == service
+
+
+def ours_as_theirs(ours: Service) -> dict[str, Any]:
+    """Our reading in the form in which Compose prints its own."""
+    health = ours.healthcheck
+    assert health
+    return {
+        "image": ours.image,
+        "command": list(ours.command),
+        "entrypoint": None,
+        "environment": ours.environment,
+        "ports": [
+            {"mode": "ingress", "host_ip": "127.0.0.1", "target": ours.port, "protocol": "tcp"}
+        ],
+        "volumes": [
+            {"type": "volume", "source": name, "target": path, "volume": {}}
+            for name, path in ours.volumes
+        ],
+        "healthcheck": {
+            "test": list(health.test),
+            "interval": f"{health.interval:.0f}s",
+            "timeout": f"{health.timeout:.0f}s",
+            "retries": health.retries,
+        },
+        "tmpfs": list(ours.tmpfs),
+        "user": ours.user,
+        "read_only": ours.read_only,
+        "cap_drop": list(ours.cap_drop),
+        "security_opt": list(ours.security_opt),
+        "mem_limit": str(ours.mem_limit),
+        "pids_limit": ours.pids_limit,
+        "stop_grace_period": f"{ours.stop_grace_period:.0f}s",
+        "networks": {"default": None},
+    }
+
+
+def described(tmp_path: Path, **changes: Any) -> Path:
+    content = yaml.safe_load(COMPOSE_FILE.read_text())
+    content["services"]["user-service"].update(changes)
+    path = tmp_path / "docker-compose.yml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"restart": "always"}, "services.user-service.restart is not in the subset"),
+        ({"ports": ["3001:3001"]}, "127.0.0.1::PORT"),
+        ({"ports": ["0.0.0.0::3001"]}, "127.0.0.1::PORT"),
+        ({"ports": ["127.0.0.1::3001", "127.0.0.1::3009"]}, "exactly one port"),
+        ({"volumes": ["./data:/data"]}, "named volumes only"),
+        ({"volumes": ["nowhere:/data"]}, "undeclared"),
+        ({"environment": {"SEED": 7}}, "services.user-service.environment.SEED"),
+        ({"depends_on": ["order-service"]}, "services.user-service.depends_on"),
+        ({"depends_on": {"x": {"condition": "service_started", "required": False}}}, "unknown"),
+        ({"mem_limit": "lots"}, "not a size"),
+        ({"stop_grace_period": "a while"}, "not a duration"),
+        ({"x-lab": {"ready": "soon"}}, "services.user-service.x-lab.ready"),
+        ({"command": ["echo", "$HOME"]}, "write ${NAME}"),
+        ({"image": "${NOT_SET}"}, "NOT_SET is not set"),
+        ({"privileged": True}, "services.user-service.privileged is not in the subset"),
+    ],
+)
+def test_what_we_do_not_read_is_an_error_that_names_the_place(
+    tmp_path: Path, change: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DescriptionError) as raised:
+        read_description(described(tmp_path, **change))
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "services: [", "- a", "services: 3", "services: {a: 3}", "\x00"]
+)
+def test_what_is_no_description_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "broken.yml").write_text(text)
+    with pytest.raises(DescriptionError, match=r"broken\.yml"):
+        read_description(tmp_path / "broken.yml")
+
+
+def test_a_service_of_another_profile_is_left_out(tmp_path: Path) -> None:
+    path = described(tmp_path, profiles=["later"])
+    assert "user-service" not in read_description(path).services
+    assert (
+        "user-service" in read_description(path, variables={"COMPOSE_PROFILES": "x,later"}).services
+    )
+
+
+def test_variables_are_filled_in_as_compose_does() -> None:
+    variables = {"A": "1", "EMPTY": ""}
+    assert interpolate("${A} ${B:-2} ${EMPTY:-3} $$A", variables) == "1 2 3 $A"
+
+
+def test_an_unknown_phase_lists_the_phases() -> None:
+    with pytest.raises(UnknownName, match="phase0"):
+        read_phase("phase99")

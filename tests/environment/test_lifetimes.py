@@ -1,0 +1,251 @@
+"""Nothing we start outlives us: kernels, commands and supervisors are killed for real, and what is left is counted."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from environment import Environment
+from environment.client import Client
+from environment.folders import live_sessions
+from environment.sweep import sweep
+from tests.residue import nothing_left, residue
+
+pytestmark = pytest.mark.timeout(180)
+
+PRELUDE = "import sys, time; from environment import Environment; env = Environment('phase0', runtime=sys.argv[1])"
+STARTED = PRELUDE + "; env.start(); print(env.session, flush=True); time.sleep(60)"
+SCALING = (
+    PRELUDE
+    + "; env.start(); print(env.session, flush=True); env.scale('user-service', 6); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def owners() -> Iterator[list[subprocess.Popen[str]]]:
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def owner_of(owners: list[subprocess.Popen[str]], code: str, runtime: str) -> subprocess.Popen[str]:
+    """A process that starts an environment, as a notebook's kernel does."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, runtime],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    owners.append(process)
+    return process
+
+
+def session_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+def new_session(known: set[str]) -> str:
+    """The session that appears beside the known ones, as early as it can be seen."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if fresh := {path.name for path in Path(os.environ["LAB_STATE"]).iterdir()} - known:
+            return fresh.pop()
+    raise AssertionError("no session appeared within 20 s")
+
+
+def supervisor_of(session: str) -> psutil.Process:
+    for process in psutil.process_iter():
+        try:
+            if process.cmdline()[-2:] == ["environment.supervisor", session]:
+                return process
+        except psutil.Error:
+            continue
+    raise AssertionError(f"session {session} has no supervisor")
+
+
+def test_a_killed_kernel_leaves_nothing(owners: list[subprocess.Popen[str]], runtime: str) -> None:
+    kernel = owner_of(owners, STARTED, runtime)
+    session = session_of(kernel)
+    assert residue(session), "the system runs before the kill"
+    kernel.kill()
+    assert nothing_left(session) == []
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.15, 0.4, 0.8])
+def test_a_kernel_killed_while_starting_leaves_nothing(
+    owners: list[subprocess.Popen[str]], runtime: str, moment: float
+) -> None:
+    known = set(live_sessions())
+    kernel = owner_of(owners, STARTED, runtime)
+    session = new_session(known)
+    time.sleep(moment)  # the point of this test: another stage of the start each time
+    kernel.kill()
+    assert nothing_left(session) == []
+
+
+def test_a_kernel_killed_while_scaling_leaves_nothing(
+    owners: list[subprocess.Popen[str]], runtime: str
+) -> None:
+    kernel = owner_of(owners, SCALING, runtime)
+    session = session_of(kernel)
+    time.sleep(0.3)
+    kernel.kill()
+    assert nothing_left(session) == []
+
+
+def test_a_kernel_that_leaves_a_forked_child_still_counts_as_gone(
+    owners: list[subprocess.Popen[str]],
+) -> None:
+    # The child inherits the pipe, so its end never closes: only the poll of the owner can tell.
+    code = STARTED.replace(
+        "time.sleep(60)", "import os; os.fork() or time.sleep(40); time.sleep(60)"
+    )
+    kernel = owner_of(owners, code, "process")
+    session = session_of(kernel)
+    kernel.kill()
+    left = nothing_left(session)
+    os.killpg(kernel.pid, signal.SIGKILL)
+    assert left == []
+
+
+def test_a_killed_supervisor_leaves_nothing_at_the_next_start(
+    owners: list[subprocess.Popen[str]], runtime: str
+) -> None:
+    kernel = owner_of(owners, STARTED, runtime)
+    session = session_of(kernel)
+    supervisor_of(session).kill()
+    kernel.kill()
+    kernel.wait()
+    assert residue(session), "the supervisor's death alone cleans nothing"
+    with Environment("phase0", runtime=runtime, only=["user-service"]):
+        assert residue(session) == []
+
+
+def test_a_supervisor_killed_while_scaling_leaves_nothing_at_the_next_start(
+    owners: list[subprocess.Popen[str]], runtime: str
+) -> None:
+    kernel = owner_of(owners, SCALING, runtime)
+    session = session_of(kernel)
+    time.sleep(0.3)
+    supervisor_of(session).kill()
+    with Environment("phase0", runtime=runtime, only=["user-service"]):
+        assert nothing_left(session, seconds=3) == []
+
+
+def test_a_dead_supervisor_is_said_and_the_same_environment_starts_again(runtime: str) -> None:
+    env = Environment("phase0", runtime=runtime, only=["user-service"])
+    env.start()
+    first = str(env.session)
+    supervisor_of(first).kill()
+    assert "not started" in repr(env)
+    env.start()
+    assert env["user-service"].replicas[0].ready
+    assert residue(first) == []
+    env.stop()
+
+
+def test_an_interrupt_of_the_kernel_harms_nothing(
+    owners: list[subprocess.Popen[str]], runtime: str
+) -> None:
+    code = PRELUDE + (
+        "\nenv.start(); print(env.session, flush=True)"
+        "\ntry: time.sleep(60)"
+        "\nexcept KeyboardInterrupt: print(env['user-service'].replicas[0].ready, flush=True); time.sleep(60)"
+    )
+    kernel = owner_of(owners, code, runtime)
+    session = session_of(kernel)
+    before = Client(session).call("state")["services"]
+    os.killpg(kernel.pid, signal.SIGINT)  # as Jupyter does: to the whole group
+    assert kernel.stdout
+    assert kernel.stdout.readline().strip() == "True"
+    after = Client(session).call("state")["services"]
+    pids = [[r["pid"] for r in s["replicas"]] for s in before.values()]
+    assert pids == [[r["pid"] for r in s["replicas"]] for s in after.values()]
+    kernel.kill()
+    assert nothing_left(session) == []
+
+
+def test_an_interrupt_while_starting_lets_the_start_go_on(runtime: str) -> None:
+    code = PRELUDE + (
+        "\ntry: env.start()"
+        "\nexcept KeyboardInterrupt: pass"
+        "\nprint(env.start()['user-service'].replicas[0].ready, env.session, flush=True)"
+        "\nenv.stop()"
+    )
+    known = set(live_sessions())
+    kernel = subprocess.Popen(
+        [sys.executable, "-c", code, runtime],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    session = new_session(known)
+    time.sleep(0.4)
+    os.killpg(kernel.pid, signal.SIGINT)
+    said, _ = kernel.communicate(timeout=60)
+    assert said.split() == ["True", session]
+    assert nothing_left(session, seconds=0) == []
+
+
+def test_a_detached_session_outlives_its_command_and_ends_with_down(runtime: str) -> None:
+    lab = [sys.executable, "-m", "labs.cli"]
+    known = set(live_sessions())
+    up = subprocess.run(
+        [*lab, "up", "phase0", "--runtime", runtime], capture_output=True, text=True
+    )
+    assert up.returncode == 0, up.stderr
+    (session,) = set(live_sessions()) - known
+    time.sleep(2.5)  # longer than the owner is polled
+    assert session in live_sessions()
+    down = subprocess.run([*lab, "down", "--session", session], capture_output=True, text=True)
+    assert (down.returncode, down.stdout.strip()) == (0, f"session {session} is removed")
+    assert nothing_left(session, seconds=0) == []
+
+
+def test_a_sweep_spares_the_living_and_the_unlabelled(runtime: str) -> None:
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with Environment("phase0", runtime=runtime, only=["user-service"]) as env:
+        assert sweep() == []
+        assert env["user-service"].replicas[0].ready
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_twenty_kills_at_seeded_moments_leave_nothing(
+    owners: list[subprocess.Popen[str]], runtime: str
+) -> None:
+    import random
+
+    moments = random.Random(7)
+    sessions = []
+    for _ in range(20):
+        known = {path.name for path in Path(os.environ["LAB_STATE"]).iterdir()}
+        kernel = owner_of(owners, SCALING, runtime)
+        session = new_session(known)
+        sessions.append(session)
+        time.sleep(moments.uniform(0, 2.5))
+        if moments.random() < 0.4:
+            with suppress(
+                AssertionError
+            ):  # it had not begun; then the kernel's death is all there is
+                supervisor_of(session).kill()
+        kernel.kill()
+        kernel.wait()
+    deadline = time.monotonic() + 15
+    while any(map(residue, set(sessions) & set(live_sessions()))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    sweep()
+    assert [residue(session) for session in sessions if residue(session)] == []

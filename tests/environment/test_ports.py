@@ -1,0 +1,51 @@
+"""Host ports that stay ours."""
+
+import socket
+
+import pytest
+
+from environment.errors import PortBusy
+from environment.ports import BLOCK, FIRST, PortBlock
+
+
+def test_two_blocks_never_share_a_port() -> None:
+    blocks = [PortBlock() for _ in range(5)]
+    ports = [block.take() for block in blocks for _ in range(10)]
+    for block in blocks:
+        block.close()
+    assert len(set(ports)) == 50
+
+
+def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
+    block = PortBlock()
+    first = block.take()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", first + 1))
+        other.listen()
+        assert block.take() == first + 2
+    block.close()
+
+
+def test_a_fixed_port_that_is_busy_names_its_holder_and_the_next_step() -> None:
+    block = PortBlock()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(PortBusy, match=r"held by .*pid \d+.*free ports"):
+            block.take(other.getsockname()[1])
+    block.close()
+
+
+def test_ports_lie_below_those_of_outgoing_connections() -> None:
+    block = PortBlock()
+    assert FIRST <= block.take() < 32_768
+    assert FIRST + BLOCK * 120 <= 32_768
+    block.close()
+
+
+def test_a_port_given_back_is_taken_again() -> None:
+    block = PortBlock()
+    ports = [block.take() for _ in range(BLOCK - 1)]
+    block.give_back(ports[5])
+    assert block.take() == ports[5]
+    block.close()
