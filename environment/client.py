@@ -12,15 +12,17 @@ from typing import Any
 import psutil
 
 from environment import errors
+from environment.compose import ROOT
 from environment.errors import LabError, SessionGone, UnknownName
-from environment.folders import home, live_sessions, new_folder
+from environment.folders import home, live_sessions
 from environment.identity import Identity
 from environment.specification import Specification
 
 SILENCE_SECONDS = 10.0
 """A supervisor at work says so every second; ten seconds of silence mean that it does not answer."""
 
-LAUNCH_SECONDS = 20.0
+SERVING = "serving"
+"""With this word and the session's name a supervisor says that verbs reach it."""
 
 
 def owner() -> Identity:
@@ -43,26 +45,28 @@ class Client:
     @classmethod
     def launch(cls, specification: Specification) -> "Client":
         """Starts the supervisor of a new session; it serves when this returns, and nothing else runs yet."""
-        folder = new_folder()
-        with (folder / "supervisor.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "environment.supervisor", folder.name],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                start_new_session=True,
-                cwd=folder,
-            )
+        process = subprocess.Popen(
+            [sys.executable, "-m", "environment.supervisor"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            cwd=ROOT,
+        )
         assert process.stdin
         assert process.stdout
         process.stdin.write(specification.model_dump_json().encode() + b"\n")
         process.stdin.flush()
-        if not process.stdout.readline():
-            said = (folder / "supervisor.log").read_text(errors="replace")
-            raise LabError(f"The supervisor of session {folder.name} did not start:\n{said}")
-        client = cls(folder.name)
-        client._process = process  # its standard input is the pipe by which it knows that we live
-        return client
+        said = b""
+        for line in process.stdout:
+            word, _, session = line.decode(errors="replace").strip().partition(" ")
+            if word == SERVING:
+                client = cls(session)
+                client._process = process  # its standard input is the pipe by which it knows we live
+                return client
+            said += line
+        process.wait(SILENCE_SECONDS)
+        raise LabError(f"The supervisor did not start:\n{said.decode(errors='replace')}")
 
     @classmethod
     def find(cls, session: str | None = None) -> "Client":

@@ -27,3 +27,8 @@ class PortBusy(LabError):
 
 class SessionGone(LabError):
     """The session's supervisor does not answer: it was stopped, or it died."""
+
+
+def error_kind(error: LabError) -> str:
+    """The name by which an error's kind crosses from the supervisor to whoever asked: the nearest of this module."""
+    return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in globals())

@@ -19,7 +19,7 @@ from environment.identity import Identity
 # Without those that read alike. Four of them: short enough to type, 850,000 sessions before one repeats.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
-_UNCLAIMED_SECONDS = 60.0
+_UNCLAIMED_SECONDS = 3.0
 
 
 def home() -> Path:
@@ -73,7 +73,7 @@ def _abandoned(path: Path) -> bool:
     try:
         return Identity.parse((path / "supervisor").read_text()).gone()
     except (OSError, ValueError):
-        # Between the making of the folder and the supervisor's first line there is no owner yet.
+        # A supervisor makes its folder and says at once that it is its own; only death comes between.
         try:
             return time.time() - path.stat().st_mtime > _UNCLAIMED_SECONDS
         except OSError:

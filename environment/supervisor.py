@@ -21,8 +21,9 @@ from typing import Any, NoReturn
 
 import psutil
 
-from environment.errors import LabError
-from environment.folders import home
+from environment.client import SERVING
+from environment.errors import LabError, error_kind
+from environment.folders import new_folder
 from environment.identity import Identity
 from environment.ports import PortBlock
 from environment.runtimes import Runtime
@@ -116,7 +117,7 @@ class Supervisor:
                     result = self._perform(request["verb"], request.get("arguments", {}), reply)
                 reply({"result": result})
             except LabError as error:
-                reply({"error": {"kind": type(error).__name__, "message": str(error)}})
+                reply({"error": {"kind": error_kind(error), "message": str(error)}})
             except Exception as error:
                 _log(f"{type(error).__name__}: {error}")
                 reply(
@@ -235,16 +236,25 @@ def _log(line: str) -> None:
 
 
 def main() -> None:
-    """`python -m environment.supervisor SESSION`, with the specification as the first line on standard input."""
-    folder = home() / sys.argv[1]
-    supervisor = Supervisor(folder, Specification.model_validate_json(_first_line()))
+    """`python -m environment.supervisor`, with the specification as the first line on standard input."""
+    specification = Specification.model_validate_json(_first_line())
+    supervisor = Supervisor(new_folder(), specification)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: _thread(lambda: supervisor.end(drain=True)))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor.serve()
-    print("serving", flush=True)
+    with suppress(OSError):  # who launched us may be dead already; then the watchers end this session
+        print(SERVING, supervisor.folder.name, flush=True)
+    _write_to(supervisor.folder / "supervisor.log")
     supervisor.ended.wait()
     supervisor.leave()
+
+
+def _write_to(log: Path) -> None:
+    """From here on what is said goes to a file; nobody reads the other end of our pipe any more."""
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 def _first_line() -> str:

@@ -61,7 +61,9 @@ class RecordFolder:
         self.facts = facts
 
     @classmethod
-    def create(cls, *, phase: str, runtime: str, profile: str, **more: Any) -> RecordFolder:
+    def create(
+        cls, *, phase: str, runtime: str, profile: str, root: Path | None = None, **more: Any
+    ) -> RecordFolder:
         """A new folder with a record of what is known before anything was measured."""
         now = datetime.now().astimezone()
         facts = {
@@ -79,7 +81,7 @@ class RecordFolder:
             "revision": revision(),
             "experiments": {},
         }
-        path = _new_folder(f"{now:%Y%m%d-%H%M%S}-{phase}-{runtime}")
+        path = _new_folder(root or runs_folder(), f"{now:%Y%m%d-%H%M%S}-{phase}-{runtime}")
         record = cls(path, facts | more)
         record.write()
         _point_latest_at(path)
@@ -210,9 +212,8 @@ def load_record(path: str | Path) -> Record:
     return Record(folder, facts)
 
 
-def _new_folder(name: str) -> Path:
+def _new_folder(root: Path, name: str) -> Path:
     """A folder of that name, numbered when another run of the same second has it."""
-    root = runs_folder()
     root.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = root / (name if number == 1 else f"{name}-{number}")

@@ -121,9 +121,9 @@ def until_conclusive(
     """Measure; while the judge calls it inconclusive, extend the sample, at most three times.
 
     Calls `measure(*subjects, **settings)` and `judge(samples, against)`. Each extension is
-    appended with the next number in the column `attempt` (from 1), and is announced.
+    appended with the next number in its column `attempt`, and is announced.
     """
-    samples = measure(*subjects, **settings).assign(attempt=1)
+    samples = measure(*subjects, **settings)
     for attempt in range(2, EXTENSIONS + 2):
         verdict = judge(samples, against)
         if not verdict.extend:

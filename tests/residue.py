@@ -29,7 +29,7 @@ def _processes(session: str) -> list[str]:
     for process in psutil.process_iter():
         try:
             labelled = process.environ().get("LAB_SESSION") == session
-            if (labelled or session in process.cmdline()[-1:]) and process.status() != "zombie":
+            if labelled and process.status() != "zombie":
                 found.append(f"process {process.pid} {' '.join(process.cmdline())}")
         except psutil.Error:
             continue

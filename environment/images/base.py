@@ -31,12 +31,13 @@ _BYTES = 1 << 20
 
 def pull_image(client: DockerClient, name: str, say: Say) -> None:
     """Fetches an image from its registry. Raises `LabError` within seconds when no registry answers."""
+    repository, _, version = name.rpartition(":")
     lines: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
 
     def listen() -> None:
         try:
             # Blocks until the registry has answered the engine, which by itself can take a minute to give up.
-            for line in client.api.pull(*name.rsplit(":", 1), stream=True, decode=True):
+            for line in client.api.pull(repository, version, stream=True, decode=True):
                 lines.put(line)
             lines.put(None)
         except BaseException as error:
@@ -69,7 +70,7 @@ def registry_answers(client: DockerClient) -> bool:
         try:
             # Through a mirror the engine pulls, but it does not ask.
             mirrors = client.info().get("RegistryConfig", {}).get("Mirrors")
-            answer.put(bool(mirrors) or bool(client.api.inspect_distribution(OFFICIAL)))
+            answer.put(bool(mirrors) or bool(client.images.get_registry_data(OFFICIAL)))
         except Exception:
             answer.put(False)
 
@@ -94,8 +95,9 @@ def why_no_debootstrap() -> str | None:
 def debootstrap_base(client: DockerClient, scratch: Path, say: Say) -> str:
     """Makes a small Debian with Python and imports it; returns the id of the image, which has no name yet."""
     mirror = debian_mirror()
-    if mirror is None or (why := why_no_debootstrap()):
-        raise RuntimeUnavailable(f"No base image can be made here: {why_no_debootstrap()}.")
+    why_not = why_no_debootstrap()
+    if mirror is None or why_not:
+        raise RuntimeUnavailable(f"No base image can be made here: {why_not}.")
     _ask_mirror(mirror)
     root = scratch / "root"
     say(f"making a Debian {SUITE} with Python (half a minute)")
@@ -134,22 +136,36 @@ def _ask_mirror(mirror: Mirror) -> None:
 
 
 def _say_step(line: str, say: Say) -> None:
-    if match := re.match(r"I: (Retrieving|Validating|Extracting|Unpacking|Configuring) (\S+)", line):
+    if match := re.match(
+        r"I: (Retrieving|Validating|Extracting|Unpacking|Configuring) (\S+)", line
+    ):
         say(f"debootstrap: {match[1].lower()} {match[2].rstrip('.')}")
 
 
 def _imported(client: DockerClient, root: Path) -> str:
     """Streams the tree into the engine, without what no service reads."""
-    command = ["tar", "-C", str(root), "--numeric-owner", *(f"--exclude={p}" for p in LEFT_OUT), "-c", "."]
+    command = [
+        "tar",
+        "-C",
+        str(root),
+        "--numeric-owner",
+        *(f"--exclude={p}" for p in LEFT_OUT),
+        "-c",
+        ".",
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
         try:
             with asking("take in the base image"):
-                answer = client.api.import_image_from_stream(_blocks(tar), changes=[f"LABEL {LABEL}=base"])
+                answer = client.api.import_image_from_stream(
+                    _blocks(tar), changes=[f"LABEL {LABEL}=base"]
+                )
         finally:
             tar.kill()
     last = json.loads(answer.strip().splitlines()[-1])
     if tar.returncode or "error" in last:
-        raise LabError(f"The Docker engine did not take in the base image: {last}. Is its disk full?")
+        raise LabError(
+            f"The Docker engine did not take in the base image: {last}. Is its disk full?"
+        )
     return str(last["status"])
 
 
@@ -159,7 +175,9 @@ def _blocks(tar: subprocess.Popen[bytes]) -> Iterator[bytes]:
         yield block
     if tar.wait():
         # Breaking off the request is what keeps the engine from taking half a tree for a whole one.
-        raise LabError(f"tar could not read the base image (exit code {tar.returncode}). Build again.")
+        raise LabError(
+            f"tar could not read the base image (exit code {tar.returncode}). Build again."
+        )
 
 
 def _no_registry(name: str, reason: str) -> str:

@@ -36,7 +36,7 @@ def has(client: DockerClient, image: str) -> bool:
     """Whether the engine has an image of that name."""
     with asking(f"look for the image {image}"):
         try:
-            client.api.inspect_image(image)
+            client.images.get(image)
             return True
         except ImageNotFound:
             return False
@@ -52,20 +52,25 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
             image = _built(client, target, folder, scratch, say)
             # The files may have changed while we read them; then this image has no name.
             if target not in names(architecture(client)):
-                raise LabError("Files of the services changed while their image was built. Build again.")
+                raise LabError(
+                    "Files of the services changed while their image was built. Build again."
+                )
             tag(client, image, target.services)
         tag(client, target.services, LOCAL)
         _remove_outdated(client, target)
         return target.services
     finally:
-        with suppress(Exception):  # what a failed or killed build left; never the reason for an error
+        with suppress(
+            Exception
+        ):  # what a failed or killed build left; never the reason for an error
             client.images.prune(filters={"dangling": True, "label": LABEL})
 
 
 def tag(client: DockerClient, image: str, name: str) -> None:
     """Gives an image a name, taking it from the one that had it."""
+    repository, _, version = name.rpartition(":")
     with asking(f"name an image {name}"):
-        client.api.tag(image, *name.rsplit(":", 1), force=True)
+        client.api.tag(image, repository, version)
 
 
 def pull_base(client: DockerClient, say: Say) -> str:
@@ -120,7 +125,9 @@ def _built(client: DockerClient, target: Names, folder: Path, scratch: Path, say
                         say(f"image of the services: {text}"[:120])
                 image = line.get("aux", {}).get("ID", image)
     if not image:
-        raise LabError(f"The Docker engine ended the build without an image (after: {last}). Build again.")
+        raise LabError(
+            f"The Docker engine ended the build without an image (after: {last}). Build again."
+        )
     return image
 
 
@@ -148,13 +155,16 @@ def _write_context(context: IO[bytes], folder: Path) -> None:
 
 def _remove_outdated(client: DockerClient, target: Names) -> None:
     """Removes our images of earlier states that nobody has used for a day."""
-    kept = {LOCAL, *(name for one in names(architecture(client)) for name in (one.base, one.services))}
+    kept = {
+        LOCAL,
+        *(name for one in names(architecture(client)) for name in (one.base, one.services)),
+    }
     with suppress(APIError):
         used = {container["ImageID"] for container in client.api.containers(all=True)}
         for image in client.api.images(filters={"label": LABEL}):
             if image["Id"] in used or time.time() - image["Created"] < _KEPT_SECONDS:
                 continue
-            for name in image["RepoTags"] or []:
+            for name in image["RepoTags"] or ():
                 if name.rpartition(":")[0] in (BASES, SERVICES) and name not in kept:
                     with suppress(APIError):  # somebody needs it after all
                         client.api.remove_image(name)

@@ -1,7 +1,6 @@
 """Images in a file: how they come to a machine without a registry, a mirror or a network."""
 
 import gzip
-import shutil
 from pathlib import Path
 
 from docker import DockerClient
@@ -27,7 +26,9 @@ def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
     """
     found = at_hand(client)
     if found is None:
-        raise LabError("There is no image of these services to bundle. Make it first: `lab images build`.")
+        raise LabError(
+            "There is no image of these services to bundle. Make it first: `lab images build`."
+        )
     wanted = [found.services, *([found.base] if has(client, found.base) else [])]
     part = path.with_name(f"{path.name}.part")
     try:
@@ -59,13 +60,15 @@ def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
     try:
         with path.open("rb") as file, asking(f"load {path}"):
             say(f"loading {path}")
-            loaded = [image.tags for image in _load(client, file)]
+            loaded = [name for image in client.images.load(file) for name in image.tags]
     except OSError as error:
-        raise LabError(f"{path} cannot be read: {error}. Make one with `lab images bundle`.") from error
+        raise LabError(
+            f"{path} cannot be read: {error}. Make one with `lab images bundle`."
+        ) from error
     found = at_hand(client)
     if found is None:
         raise LabError(
-            f"{path} was loaded, but it holds other images than these services need: {loaded}. "
+            f"{path} was loaded, but it holds other images than these services need ({', '.join(loaded)}). "
             "Make the bundle from the same commit, on a machine of the same kind "
             f"({architecture(client)}); or build the images here: `lab images build`."
         )

@@ -89,7 +89,7 @@ def asking(deed: str) -> Iterator[None]:
             f"The Docker engine stopped answering when asked to {deed} ({_root_cause(error)}). "
             "Restart Docker, then start again; what was left behind is removed at the next start."
         ) from error
-    except DockerException as error:
+    except (DockerException, requests.RequestException) as error:
         said = error.explanation if isinstance(error, APIError) else error
         hint = " Is it there? `lab ps` tells." if isinstance(error, NotFound) else ""
         raise LabError(

@@ -8,6 +8,7 @@ requirements.lock; after a change of either:
         --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
 """
 
+import re
 import shutil
 import sys
 import tomllib
@@ -47,7 +48,7 @@ def libraries(architecture: str, scratch: Path, say: Say) -> Path:
         ],
         deed="Getting the libraries of the services with pip",
         next_step="Does `pip download fastapi` work on this machine? The same index is used.",
-        each=lambda line: say(f"pip: {line.strip()[:80]}"),
+        each=lambda line: _say_step(line, say),
     )
     # Their commands begin with a path of this machine.
     shutil.rmtree(made / "bin", ignore_errors=True)
@@ -55,6 +56,11 @@ def libraries(architecture: str, scratch: Path, say: Say) -> Path:
         shutil.rmtree(outdated, ignore_errors=True)
     made.rename(kept)
     return kept
+
+
+def _say_step(line: str, say: Say) -> None:
+    if match := re.match(r"Collecting ([^\s;]+)", line):
+        say(f"getting {match[1]}")
 
 
 def _target(architecture: str) -> list[str]:

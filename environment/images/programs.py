@@ -11,7 +11,9 @@ from environment.errors import LabError
 _LAST_LINES = 12
 
 
-def run_program(command: Sequence[str], *, deed: str, next_step: str, each: Callable[[str], None]) -> None:
+def run_program(
+    command: Sequence[str], *, deed: str, next_step: str, each: Callable[[str], None]
+) -> None:
     """Runs `command` and hands each line it writes to `each`.
 
     Raises `LabError` with its last lines when it fails. However this function is left, nothing of it runs on.
@@ -36,4 +38,6 @@ def run_program(command: Sequence[str], *, deed: str, next_step: str, each: Call
             if program.poll() is None:
                 os.killpg(program.pid, signal.SIGKILL)
     if code:
-        raise LabError(f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last))
+        raise LabError(
+            f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
+        )

@@ -24,7 +24,9 @@ def cache_folder() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LabError(f"{path} cannot be made: {error}. Set XDG_CACHE_HOME to a folder you own.") from error
+        raise LabError(
+            f"{path} cannot be made: {error}. Set XDG_CACHE_HOME to a folder you own."
+        ) from error
     return path
 
 
@@ -53,7 +55,9 @@ def _lock(descriptor: int, path: Path, say: Say) -> None:
             return False
 
     if not locked():
-        say(f"waiting for another build of images to finish (process {path.read_text() or 'unknown'})")
+        say(
+            f"waiting for another build of images to finish (process {path.read_text() or 'unknown'})"
+        )
         if not wait_until(locked, timeout=LOCK_SECONDS, every=0.2):
             raise LabError(
                 f"Another build of images has not finished in {LOCK_SECONDS:.0f} s "

@@ -2,7 +2,8 @@
 
 `predict_*` is theory as a function of numbers, and returns a DataFrame. `measure_*` returns a tidy
 DataFrame that says all that judging and drawing need, the runtime included, so that both work from
-a record. `judge_*(samples, prediction)` returns a `Verdict`; `plot_*(samples, prediction)` draws.
+a record; its column `attempt` is 1, and counts on where `until_conclusive` extends the sample.
+`judge_*(samples, prediction)` returns a `Verdict`; `plot_*(samples, prediction)` draws.
 """
 
 from __future__ import annotations

@@ -88,14 +88,14 @@ def measure_independence(
 
     The service is killed at 0.3 of `seconds` and restarted at 0.5. Columns: those of
     `Load.samples`, `began` and `ended` of the fault (unix seconds: just before the kill; ready
-    again), `killed`, `runtime`.
+    again), `killed`, `runtime`, `attempt`.
     """
     with Load(*streams(env), seconds=seconds, seed=env.seed) as load:
         load.until(0.3 * seconds)
         with env[kill].killed() as fault:
             load.until(0.5 * seconds)
     return load.samples.assign(
-        began=fault.began, ended=fault.ended, killed=kill, runtime=env.runtime
+        began=fault.began, ended=fault.ended, killed=kill, runtime=env.runtime, attempt=1
     )
 
 
@@ -241,12 +241,13 @@ def _draw_endpoint(
     ax.axvspan(*down, **FAULT)
     ax.fill_between(share.index, share, step="post", color=BLUE, alpha=0.18, linewidth=0)
     ax.step(share.index, share, where="post", color=BLUE, label="measured")
-    edges = [since.min(), down[0], down[0], down[1], down[1], since.max()]
+    lost_from = down[0] - expected["exposed"]
+    edges = [since.min(), lost_from, lost_from, down[1], down[1], since.max()]
     outside, inside = 100 * expected["outside"], 100 * expected["inside"]
     ax.plot(edges, [outside] * 2 + [inside] * 2 + [outside] * 2, label="predicted", **PREDICTION)
     lost = since[~ok]
     ax.plot(lost, [-9] * len(lost), "|", color=VERMILLION, ms=6, mew=1.3, label="a lost request")
     ax.set_ylim(-18, 112)
     ax.set_yticks([0, 50, 100])
-    ax.margins(x=0.01)
+    ax.set_xlim(since.min(), since.max())
     ax.set_title(expected["endpoint"], size=10)

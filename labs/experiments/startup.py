@@ -50,14 +50,16 @@ def measure_startup(env: Environment, *, rounds: int = 2) -> pd.DataFrame:
 
     Columns: `mode`, `round`, those of `Environment.restart` (`service`, `replica`, `began`,
     `ready` in unix seconds, `seconds`, `cpu_seconds`), `free` (cores that other programs left,
-    on average over that restart), `cores` (usable by this process), `runtime`.
+    on average over that restart), `cores` (usable by this process), `runtime`, `attempt`.
     """
     names = list(env.services)
     parts = []
     for number in range(1, rounds + 1):
         for mode, calls in ((ALONE, [[name] for name in names]), (TOGETHER, [names])):
             parts += [_restart(env, call).assign(mode=mode, round=number) for call in calls]
-    return pd.concat(parts, ignore_index=True).assign(cores=usable_cores(), runtime=env.runtime)
+    return pd.concat(parts, ignore_index=True).assign(
+        cores=usable_cores(), runtime=env.runtime, attempt=1
+    )
 
 
 def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:

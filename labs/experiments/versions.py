@@ -56,7 +56,7 @@ def measure_versions(first: Environment, second: Environment) -> pd.DataFrame:
     """Ask user-service 1 (in `first`) and 2 (in `second`) the same questions, at the same time.
 
     Each gets a user of its own before either is asked. Columns: `version` (the one started),
-    `check`, `observed` (text), `runtime`.
+    `check`, `observed` (text), `runtime`, `attempt`.
     """
     urls = {"1": first["user-service"].url, "2": second["user-service"].url}
     names = {version: f"Ada {uuid.uuid4().hex[:8]}" for version in urls}
@@ -69,7 +69,7 @@ def measure_versions(first: Environment, second: Environment) -> pd.DataFrame:
             for version in urls
         }
         rows = [row for answers in asked.values() for row in answers.result()]
-    return pd.DataFrame(rows).assign(runtime=first.runtime)
+    return pd.DataFrame(rows).assign(runtime=first.runtime, attempt=1)
 
 
 def _create(client: httpx.Client, url: str, version: str, name: str) -> str:

@@ -51,7 +51,8 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.settings, app.state.database, app.state.client = settings, database, client
-    app.state.drain, app.state.metrics, app.state.faults = Drain(), Metrics(), FaultSwitch()
+    app.state.drain, app.state.faults = Drain(), FaultSwitch()
+    app.state.metrics = Metrics(app.state.drain)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)
     for router in (*routers, probes.router):

@@ -22,7 +22,8 @@ def configure(*, service: str, version: str, instance: str) -> None:
     )
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     # httpx says every request at INFO; the service that answers says it already.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for chatty in ("httpx", "uvicorn"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def add_correlation_id(record: logging.LogRecord) -> bool:

@@ -24,7 +24,8 @@ def main(
     ``microservices.order_service`` version 1 is ``build(settings)`` in its module ``v1``.
     """
     # Told to stop before there is a server: there is nothing to finish.
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: os._exit(0))
     service = package.rpartition(".")[2].replace("_", "-")
     version = chosen_version(service, sys.argv[1:], versions)
     try:

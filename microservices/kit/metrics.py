@@ -3,11 +3,13 @@
 import logging
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from microservices.kit.drain import Drain
 
 log = logging.getLogger("microservices.requests")
 
@@ -15,7 +17,7 @@ log = logging.getLogger("microservices.requests")
 class Metrics:
     """The numbers of one service. A registry of its own, so that two apps never mix."""
 
-    def __init__(self) -> None:
+    def __init__(self, drain: Drain) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = Counter(
@@ -30,6 +32,10 @@ class Metrics:
             ["method", "route"],
             registry=self.registry,
         )
+        in_flight = Gauge(
+            "http_requests_in_flight", "Requests being answered now", registry=self.registry
+        )
+        in_flight.set_function(lambda: len(drain.in_flight))
 
 
 async def get_metrics(request: Request) -> Response:

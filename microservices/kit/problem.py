@@ -91,8 +91,10 @@ def install(app: FastAPI) -> None:
 
 async def _http_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    detail = _explain(request, error)
-    return problem_response(error.status_code, detail, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers = {"Allow": allowed_methods(request)}
+    return problem_response(error.status_code, _explain(request, error), headers=headers)
 
 
 def _explain(request: Request, error: HTTPException) -> str:
@@ -101,9 +103,15 @@ def _explain(request: Request, error: HTTPException) -> str:
     if error.status_code == 404:
         return f"nothing lives at {request.url.path}; /docs lists what does"
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("allow", "other methods")
-        return f"{request.url.path} answers {allowed}, not {request.method}"
+        return f"{request.url.path} answers {allowed_methods(request)}, not {request.method}"
     return str(error.detail)
+
+
+def allowed_methods(request: Request) -> str:
+    """Return every method of the path; the router knows only the first route that matched."""
+    path = getattr(request.scope.get("route"), "path", "")
+    documented_methods = request.app.openapi()["paths"].get(path, {"get": None})
+    return ", ".join(sorted(method.upper() for method in documented_methods))
 
 
 async def _validation_problem(_: Request, error: Exception) -> Response:

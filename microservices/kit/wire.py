@@ -93,7 +93,8 @@ def parse_json(body: bytes) -> Any:
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Problem(400, f"the body is not JSON: {error}") from None
+        hint = "; NaN and Infinity are not JSON" if b"NaN" in body or b"Infinity" in body else ""
+        raise Problem(400, f"the body is not JSON: {error}{hint}") from None
 
 
 JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECASE)
@@ -113,9 +114,10 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def strict(request: Request) -> Response:
+            request = StrictRequest(request.scope, request.receive)
             if self.body_field and await request.body():
                 check_content_type(request)
-            return await handle(StrictRequest(request.scope, request.receive))
+            return await handle(request)
 
         return strict
 

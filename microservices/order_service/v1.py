@@ -18,6 +18,7 @@ from microservices.order_service.settings import OrderSettings
 
 router = APIRouter(tags=["orders"], route_class=StrictRoute)
 
+KEY = "Per user: a repeat with the same key and body gets the first answer, and pays nothing."
 PROBLEMS = documented(400, 413, 415, 422, 503)
 REPEATED: dict[int | str, dict[str, Any]] = {
     200: {"model": Order, "description": "A repeat: the first answer"}
@@ -28,7 +29,7 @@ REPEATED: dict[int | str, dict[str, Any]] = {
 async def post_order(
     request: Request,
     new: NewOrder,
-    idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+    _: Annotated[str | None, Header(alias="Idempotency-Key", description=KEY)] = None,
 ) -> Response:
     """Take an order: ``completed`` when it was paid, ``cancelled`` when payment was refused.
 
@@ -86,10 +87,10 @@ def status_after(reason: str | None) -> model.Status:
 
 def store_order(connection: Connection, order: dict[str, Any], claim: Claim | None) -> str:
     """Store an order, and the answer under its key, in one transaction; return the answer."""
-    store.add_order(connection, order)
     answer = encode(api.wire(order)).decode()
     if claim:
         idempotency.answer(connection, store.answers, claim, answer)
+    store.add_order(connection, order)
     return answer
 
 

@@ -15,6 +15,7 @@ import pytest
 from environment import Environment
 from environment.client import Client
 from environment.folders import live_sessions
+from environment.identity import Identity
 from environment.sweep import sweep
 from tests.residue import nothing_left, residue
 
@@ -64,13 +65,11 @@ def new_session(known: set[str]) -> str:
 
 
 def supervisor_of(session: str) -> psutil.Process:
-    for process in psutil.process_iter():
-        try:
-            if process.cmdline()[-2:] == ["environment.supervisor", session]:
-                return process
-        except psutil.Error:
-            continue
-    raise AssertionError(f"session {session} has no supervisor")
+    try:
+        identity = Identity.parse((Path(os.environ["LAB_STATE"]) / session / "supervisor").read_text())
+        return psutil.Process(identity.pid)
+    except (OSError, ValueError, psutil.Error) as error:
+        raise AssertionError(f"session {session} has no supervisor") from error
 
 
 def test_a_killed_kernel_leaves_nothing(owners: list[subprocess.Popen[str]], runtime: str) -> None:

@@ -187,7 +187,7 @@ def test_restart_tells_how_long_each_start_took(env: Environment) -> None:
 
 def test_logs_include_earlier_lives(env: Environment) -> None:
     def lives() -> int:
-        return env["user-service"].logs(lines=10_000).count("started")
+        return env["user-service"].logs(lines=10_000).lower().count("started")
 
     before = lives()
     env.restart("user-service")

@@ -1,0 +1,82 @@
+"""The images of the course: a base with Python, and on it our services, with and without a registry.
+
+build(say)     make what is missing           bundle(path, say)   save them to a file
+pull(say)      fetch the official base        load(path, say)     take them from such a file
+"""
+
+from contextlib import closing
+from pathlib import Path
+
+from docker import DockerClient
+
+from environment.images.base import pull_image, registry_answers, why_no_debootstrap
+from environment.images.build import build_all, has, pull_base
+from environment.images.bundles import at_hand, load_bundle, write_bundle
+from environment.images.engine import architecture, connect
+from environment.images.recipe import LOCAL, names
+from environment.images.workshop import workshop
+from environment.runtimes import Say
+
+__all__ = ["build", "buildable", "bundle", "ensure", "load", "present", "pull"]
+
+_PATIENCE = 600
+"""Seconds that one step of a build may take without a word from the engine."""
+
+
+def present() -> bool:
+    """Whether the image of the services, as they are in the working tree now, is at hand. Takes milliseconds.
+
+    Raises `RuntimeUnavailable` when there is no engine.
+    """
+    with closing(connect()) as client:
+        return at_hand(client) is not None
+
+
+def buildable() -> tuple[bool, str]:
+    """Whether images can be made on this machine, and how, or why not. Takes a few seconds at most.
+
+    Raises `RuntimeUnavailable` when there is no engine.
+    """
+    with closing(connect()) as client:
+        if any(has(client, one.base) for one in names(architecture(client))):
+            return True, "the base image is here"
+        why_not = why_no_debootstrap()
+        if why_not is None:
+            return True, "debootstrap can make the base image"
+        if registry_answers(client):
+            return True, "a registry answers"
+        return False, f"no registry answers, and {why_not}; or `lab images load` a bundle"
+
+
+def build(say: Say) -> str:
+    """Makes the images that are missing, and returns the exact name of the services image."""
+    with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
+        return build_all(client, scratch, say)
+
+
+def pull(say: Say) -> str:
+    """Fetches the official base image and returns its name here. Raises `LabError` when no registry answers."""
+    with closing(connect(patience=_PATIENCE)) as client:
+        return pull_base(client, say)
+
+
+def bundle(path: Path, say: Say) -> None:
+    """Saves the images to a file, to be carried to another machine."""
+    with closing(connect(patience=_PATIENCE)) as client:
+        write_bundle(client, path, say)
+
+
+def load(path: Path, say: Say) -> None:
+    """Takes the images from a file that `bundle` wrote."""
+    with closing(connect(patience=_PATIENCE)) as client:
+        load_bundle(client, path, say)
+
+
+def ensure(client: DockerClient, image: str, say: Say) -> str:
+    """The exact name of the image that a description calls `image`; it is built or fetched first when missing."""
+    if image != LOCAL:
+        if not has(client, image):
+            pull_image(client, image, say)
+        return image
+    found = at_hand(client)
+    return found.services if found else build(say)

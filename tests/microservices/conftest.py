@@ -1,0 +1,61 @@
+"""Fixtures: services that run for one test, and services that a whole session shares."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.microservices.running import TOKEN, Running
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start services for one test, on one data folder unless told otherwise."""
+    started: list[Running] = []
+
+    def start(
+        service: str, *, ready: bool = True, data: Path = tmp_path, **given: object
+    ) -> Running:
+        running = Running(service, data=data, **given)  # type: ignore[arg-type]
+        started.append(running)
+        return running.wait_ready() if ready else running
+
+    yield start
+    for running in started:
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
+    """All services, faults on and no work time, for tests that leave nothing behind."""
+    data = tmp_path_factory.mktemp("shared")
+    faults = {"FAULTS": "on", "CONTROL_TOKEN": TOKEN}
+    payment = Running("payment-service", data=data, PAYMENT_SECONDS=0, **faults)
+    order = Running("order-service", data=data, PAYMENT_SERVICE_URL=payment.url, **faults)
+    users = Running("user-service", data=data, **faults)
+    users2 = Running("user-service", data=data, version="2", **faults)
+    services = {"payment": payment, "order": order, "user": users, "user2": users2}
+    try:
+        for service in services.values():
+            service.wait_ready()
+        yield services
+    finally:
+        for service in services.values():
+            service.close()
+
+
+@pytest.fixture(scope="session")
+def order(shared: dict[str, Running]) -> Running:
+    return shared["order"]
+
+
+@pytest.fixture(scope="session")
+def payment(shared: dict[str, Running]) -> Running:
+    return shared["payment"]
+
+
+@pytest.fixture(scope="session")
+def user(shared: dict[str, Running]) -> Running:
+    return shared["user"]

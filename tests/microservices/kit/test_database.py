@@ -1,0 +1,156 @@
+import asyncio
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy import Connection, text
+
+from microservices.kit.database import Database, open_database
+from microservices.kit.settings import Settings
+from tests.microservices.conftest import Start
+from tests.microservices.running import clean_environment
+
+WRITER = """
+import asyncio, sys
+from sqlalchemy import text
+from microservices.kit.database import open_database
+from microservices.kit.settings import Settings
+
+def create(connection):
+    connection.execute(text("CREATE TABLE IF NOT EXISTS counter (n INTEGER)"))
+    if connection.scalar(text("SELECT count(*) FROM counter")) == 0:
+        connection.execute(text("INSERT INTO counter VALUES (0)"))
+
+def increment(connection):
+    # Read, then write: a deferred BEGIN fails here with "database is locked".
+    n = connection.scalar(text("SELECT n FROM counter"))
+    connection.execute(text("UPDATE counter SET n = :n"), {"n": n + 1})
+
+async def main():
+    database = open_database("counter", Settings(port=1))
+    await database.start(create)
+    assert database._prepared, "tables were not made at the first try"
+    await asyncio.gather(*(database.write(increment) for _ in range(int(sys.argv[1]))))
+    await database.stop()
+
+asyncio.run(main())
+"""
+
+
+def open_counter(data: Path) -> Database:
+    return open_database("counter", Settings(port=1, data_dir=data))
+
+
+def read_counter(connection: Connection) -> int:
+    return int(connection.scalar(text("SELECT n FROM counter")) or 0)
+
+
+def test_processes_that_read_and_then_write_lose_nothing_and_never_find_it_locked(
+    tmp_path: Path,
+) -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, "300"],
+            env=clean_environment(DATA_DIR=tmp_path),
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
+    assert [writer.communicate()[1] for writer in writers] == [b""] * 3
+
+    async def read() -> int:
+        database = open_counter(tmp_path)
+        try:
+            return await database.read(read_counter)
+        finally:
+            await database.stop()
+
+    assert asyncio.run(read()) == 900
+
+
+def test_a_read_does_not_wait_for_the_writer(tmp_path: Path) -> None:
+    busy, done = threading.Event(), threading.Event()
+
+    def write_long(connection: Connection) -> None:
+        connection.execute(text("UPDATE counter SET n = 2"))
+        busy.set()
+        assert done.wait(5)
+
+    async def read_during_a_write() -> int:
+        database = open_counter(tmp_path)
+        await database.start(create_counter)
+        writing = asyncio.create_task(database.write(write_long))
+        await asyncio.to_thread(busy.wait)
+        try:
+            return await asyncio.wait_for(database.read(read_counter), 2)
+        finally:
+            done.set()
+            await writing
+            await database.stop()
+
+    assert asyncio.run(read_during_a_write()) == 1
+
+
+def test_work_that_fails_leaves_no_trace(tmp_path: Path) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(text("UPDATE counter SET n = 99"))
+        raise RuntimeError("half way")
+
+    async def fail_and_read() -> int:
+        database = open_counter(tmp_path)
+        await database.start(create_counter)
+        with pytest.raises(RuntimeError, match="half way"):
+            await database.write(fail)
+        try:
+            return await database.read(read_counter)
+        finally:
+            await database.stop()
+
+    assert asyncio.run(fail_and_read()) == 1
+
+
+def create_counter(connection: Connection) -> None:
+    connection.execute(text("CREATE TABLE counter (n INTEGER)"))
+    connection.execute(text("INSERT INTO counter VALUES (1)"))
+
+
+def test_two_replicas_on_one_file_lose_no_user(start: Start) -> None:
+    replicas = [start("user-service", ready=False) for _ in range(2)]
+    for replica in replicas:
+        replica.wait_ready()
+
+    def create(number: int) -> str:
+        url = f"{replicas[number % 2].url}/users"
+        answer = httpx.post(url, json={"name": f"User {number}"}, timeout=15)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        created = set(pool.map(create, range(100)))
+    for replica in replicas:
+        listed = {user["id"] for user in replica.http.get("/users").json()}
+        assert listed == created | {"user-1", "user-2", "user-3"}
+        assert "locked" not in replica.log()
+
+
+def test_a_database_that_is_away_makes_ready_503_and_not_a_crash(
+    tmp_path: Path, start: Start
+) -> None:
+    (tmp_path / "user-service.db").mkdir()  # in the way
+    users = start("user-service", ready=False)
+    wait_alive(users.url)
+    assert users.http.get("/ready").status_code == 503
+    assert users.http.get("/users").status_code == 503
+    (tmp_path / "user-service.db").rmdir()
+    users.wait_ready()
+    assert len(users.http.get("/users").json()) == 3
+
+
+def wait_alive(url: str) -> None:
+    transport = httpx.HTTPTransport(retries=100)
+    with httpx.Client(transport=transport) as client:
+        assert client.get(f"{url}/health").status_code == 200

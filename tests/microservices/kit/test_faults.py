@@ -1,0 +1,67 @@
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.microservices.conftest import Start
+from tests.microservices.examples import AUTHORIZED
+from tests.microservices.running import Running
+
+
+@pytest.fixture(autouse=True)
+def _healed(user: Running) -> Iterator[None]:
+    yield
+    user.http.put("/faults", json={}, headers=AUTHORIZED).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"Authorization": "Bearer guess"}, {"Authorization": "the-session-token"}]
+)
+def test_faults_need_the_token(user: Running, given: dict[str, str]) -> None:
+    assert user.http.get("/faults", headers=given).status_code == 401
+    assert user.http.put("/faults", json={"status": 503}, headers=given).status_code == 401
+    assert user.http.get("/users").status_code == 200
+
+
+def test_a_status_hits_business_and_spares_everything_else(user: Running) -> None:
+    set_faults(user, {"status": 503})
+    assert user.http.get("/users").status_code == 503
+    for path in ("/health", "/ready", "/metrics", "/docs", "/openapi.json"):
+        assert user.http.get(path).status_code == 200, path
+
+
+def test_a_rate_hits_about_that_share(user: Running) -> None:
+    set_faults(user, {"status": 500, "rate": 0.5})
+    failed = sum(user.http.get("/users").status_code == 500 for _ in range(200))
+    assert 60 <= failed <= 140  # 5.6 standard deviations
+
+
+def test_seconds_delay_every_answer(user: Running) -> None:
+    set_faults(user, {"seconds": 0.2})
+    began = time.monotonic()
+    assert user.http.get("/users").status_code == 200
+    assert time.monotonic() - began >= 0.2
+
+
+def test_an_empty_body_heals(user: Running) -> None:
+    set_faults(user, {"status": 503})
+    set_faults(user, {})
+    assert user.http.get("/users").status_code == 200
+    found = user.http.get("/faults", headers=AUTHORIZED).json()
+    assert found == {"seconds": 0, "status": None, "rate": 1}
+
+
+@pytest.mark.parametrize(
+    "bad", [{"rate": 0.5}, {"status": 200}, {"seconds": -1}, {"status": 503, "rate": 2}, {"sec": 1}]
+)
+def test_a_fault_that_would_do_nothing_is_refused(user: Running, bad: dict[str, float]) -> None:
+    assert user.http.put("/faults", json=bad, headers=AUTHORIZED).status_code == 422
+
+
+def test_without_faults_on_there_is_nothing_to_switch(start: Start) -> None:
+    plain = start("user-service")
+    assert plain.http.put("/faults", json={"status": 503}, headers=AUTHORIZED).status_code == 404
+
+
+def set_faults(running: Running, faults: dict[str, float]) -> None:
+    running.http.put("/faults", json=faults, headers=AUTHORIZED).raise_for_status()

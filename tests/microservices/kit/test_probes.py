@@ -1,0 +1,55 @@
+import pytest
+
+from tests.microservices.running import Running
+
+
+@pytest.mark.parametrize(
+    ("name", "service", "version"),
+    [
+        ("user", "user-service", "1"),
+        ("user2", "user-service", "2"),
+        ("order", "order-service", "1"),
+        ("payment", "payment-service", "1"),
+    ],
+)
+def test_health_says_who_answers(
+    shared: dict[str, Running], name: str, service: str, version: str
+) -> None:
+    running = shared[name]
+    assert running.http.get("/health").json() == {
+        "status": "ok",
+        "service": service,
+        "version": version,
+        "instance": f"{service}-{running.process.pid}",
+    }
+
+
+def test_metrics_count_by_route_and_not_by_path(order: Running) -> None:
+    before = count(order, 'route="/orders/{id}",status="404"')
+    order.http.get("/orders/nobody")
+    order.http.get("/orders/nobody-else")
+    assert count(order, 'route="/orders/{id}",status="404"') == before + 2
+    assert "nobody" not in order.http.get("/metrics").text
+
+
+def count(running: Running, labels: str) -> float:
+    lines = running.http.get("/metrics").text.splitlines()
+    wanted = f'http_requests_total{{method="GET",{labels}}} '
+    return sum(float(line.removeprefix(wanted)) for line in lines if line.startswith(wanted))
+
+
+def test_docs_load_nothing_from_another_host(order: Running) -> None:
+    page = order.http.get("/docs").text
+    assert 'src="/static-offline-docs/swagger-ui-bundle.js"' in page
+    assert "//" not in page.replace("// `Swagger", "")
+    script = order.http.get("/static-offline-docs/swagger-ui-bundle.js")
+    assert script.status_code == 200
+
+
+def test_everything_listens_on_loopback_only(order: Running) -> None:
+    from pathlib import Path
+
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    port = f"{order.port:04X}"
+    listening = [row[1] for row in rows if row[1].endswith(f":{port}") and row[3] == "0A"]
+    assert listening == [f"0100007F:{port}"]

@@ -1,0 +1,81 @@
+"""Starting the real services as processes, and stopping them whatever happens."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+START_SECONDS = 30.0
+TOKEN = "the-session-token"
+
+
+def free_port() -> int:
+    """Return a port nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def clean_environment(**variables: object) -> dict[str, str]:
+    """Return this environment with these variables, and no other setting of a service."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return kept | {name: str(value) for name, value in variables.items()}
+
+
+class Running:
+    """One service in a process of its own, reached over HTTP."""
+
+    def __init__(
+        self, service: str, *, data: Path, version: str = "1", **variables: object
+    ) -> None:
+        self.port = int(str(variables.pop("PORT", 0))) or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log_path = data / f"{service}-{self.port}.log"
+        package = f"microservices.{service.replace('-', '_')}"
+        with self.log_path.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", package, version],
+                env=clean_environment(DATA_DIR=data, PORT=self.port, **variables),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+
+    def wait_ready(self) -> "Running":
+        """Return when ``/ready`` says 200.
+
+        Raises:
+            AssertionError: with the log, when the process ends or takes too long.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.http.get("/ready").status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"{self.url} is not ready; its log:\n{self.log()}")
+
+    def log(self) -> str:
+        """Return what the process has printed."""
+        return self.log_path.read_text()
+
+    def terminate(self) -> None:
+        """Send SIGTERM; return at once."""
+        self.process.terminate()
+
+    def kill(self) -> None:
+        """Send SIGKILL, and wait until the process is gone."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """Kill the process if it lives still."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.kill()

@@ -1,0 +1,56 @@
+"""Phase 0's verdicts against wrong systems, live: each mutant is started by the environment and must be seen to fail."""
+
+from pathlib import Path
+
+import pytest
+
+from environment import Environment
+from labs.experiments.independence import (
+    judge_independence,
+    measure_independence,
+    predict_independence,
+)
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = {"payment-service": {"PAYMENT_SECONDS": 0.1}}
+PREDICTION = predict_independence(
+    "payment-service", calls={"POST /orders": ["payment-service"]}, work_seconds=0.1
+)
+
+
+def judged(env: Environment) -> Verdict:
+    """As the lab's own cells do it."""
+    samples = until_conclusive(
+        measure_independence, env, judge=judge_independence, against=PREDICTION, seconds=8
+    )
+    return judge_independence(samples, PREDICTION)
+
+
+def test_three_services_in_one_process_are_not_independent(tmp_path: Path) -> None:
+    together = ["python", "-m", "tests.mutants.one_process"]
+    addresses = {
+        "USER_SERVICE_URL": "http://user-service:3001",
+        "ORDER_SERVICE_URL": "http://order-service:3002",
+        "PAYMENT_SERVICE_URL": "http://payment-service:3003",
+    }
+    path = mutated(
+        tmp_path,
+        {
+            "user-service": {"command": together},
+            "order-service": {"command": together, "environment": {}},
+            "payment-service": {"command": together, "environment": addresses},
+        },
+    )
+    with Environment("phase0", runtime="process", settings=SETTINGS, description=path) as env:
+        verdict = judged(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert any("GET /users" in reason for reason in verdict.reasons)
+
+
+def test_the_real_system_passes_the_same_judgement() -> None:
+    with Environment("phase0", runtime="process", settings=SETTINGS) as env:
+        verdict = judged(env)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
