@@ -98,8 +98,9 @@ def _engine() -> Finding:
         found, _, next_step = str(error).partition("\n")
         advice = next_step or "labs run as plain processes without it"
         return Finding("Docker engine", "missing", found, advice)
-    with client:
-        return Finding("Docker engine", "ok", str(client.version()["Version"]))
+    version = str(client.version()["Version"])
+    client.close()
+    return Finding("Docker engine", "ok", version)
 
 
 def _images() -> Finding:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from environment.compose import COMPOSE_FILE
 from environment.errors import LabError
+from environment.phases import read_phase
 
 RuntimeName = Literal["auto", "docker", "process"]
 
@@ -31,9 +32,11 @@ class Specification(BaseModel):
     def checked(cls, **words: object) -> "Specification":
         """Like the constructor, but a wrong word is a `LabError` that says which and why."""
         try:
-            return cls.model_validate(words)
+            specification = cls.model_validate(words)
         except ValidationError as error:
             reasons = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
             )
             raise LabError(f"That environment cannot be made: {reasons}.") from error
+        read_phase(specification.phase)  # an unknown phase is told before anything is launched
+        return specification

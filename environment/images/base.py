@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from docker import DockerClient
+from docker.utils import parse_repository_tag
 
 from environment.errors import LabError, RuntimeUnavailable
 from environment.images.engine import architecture, asking
@@ -31,13 +32,13 @@ _BYTES = 1 << 20
 
 def pull_image(client: DockerClient, name: str, say: Say) -> None:
     """Fetches an image from its registry. Raises `LabError` within seconds when no registry answers."""
-    repository, _, version = name.rpartition(":")
+    repository, version = parse_repository_tag(name)
     lines: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
 
     def listen() -> None:
         try:
             # Blocks until the registry has answered the engine, which by itself can take a minute to give up.
-            for line in client.api.pull(repository, version, stream=True, decode=True):
+            for line in client.api.pull(repository, version or "latest", stream=True, decode=True):
                 lines.put(line)
             lines.put(None)
         except BaseException as error:

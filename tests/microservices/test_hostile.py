@@ -69,7 +69,8 @@ def test_one_wrong_value_in_a_good_order_is_a_problem_or_is_fine(
 ) -> None:
     body = new_order(items=[new_order()["items"][0] | {field: value}])
     answer = post(order, "/orders", json.dumps(body).encode())
-    assert answer.status_code == 201 or (assert_problem(answer) is None)
+    if answer.status_code != 201:
+        assert_problem(answer)
 
 
 @QUICK
@@ -93,7 +94,8 @@ def test_a_user_with_any_name_is_made_or_is_a_problem(
 ) -> None:
     for version in ("user", "user2"):
         answer = post(shared[version], "/users", json.dumps({"name": name}).encode())
-        assert answer.status_code == 201 or (assert_problem(answer) is None)
+        if answer.status_code != 201:
+            assert_problem(answer)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_deep_nesting_is_a_problem(order: Running) -> None:
     assert_problem(post(order, "/orders", b"[" * 900_000))
 
 
-@pytest.mark.parametrize("key", ["", " ", "x" * 256, "a b", "\t", "ключ"])
+@pytest.mark.parametrize("key", ["", "x" * 256, "a b", "a\tb", "ключ"])
 def test_a_bad_idempotency_key_is_a_problem(order: Running, key: str) -> None:
     answer = order.http.post(
         "/orders", json=new_order(), headers={b"Idempotency-Key": key.encode()}

@@ -1,10 +1,12 @@
 """Each service against its own OpenAPI document: no undocumented answer, and never a 5xx."""
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -55,5 +57,6 @@ def ask(operation: Any, mode: schemathesis.GenerationMode) -> int:
         case.call_and_validate(checks=CHECKS)
         sent += 1
 
-    send()
+    with suppress(Unsatisfiable):  # a GET without parameters cannot be asked wrongly
+        send()
     return sent

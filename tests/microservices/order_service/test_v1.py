@@ -54,6 +54,7 @@ def test_a_refused_payment_cancels_the_order_and_says_why(order: Running, paymen
     break_payment(payment, status=402)
     answer = order.http.post("/orders", json=new_order())
     assert (answer.status_code, answer.json()["status"]) == (201, "cancelled")
+    break_payment(payment)  # nothing is wrong any more
     shown = order.http.get(f"/orders/{answer.json()['id']}").json()
     assert shown["cancellationReason"] == "payment-service refused with 402"
     assert charged(payment, shown["id"]) == []
@@ -179,7 +180,7 @@ def test_a_key_whose_holder_was_killed_is_answered_and_charged_once(start: Start
     key = new_key()
     with ThreadPoolExecutor() as pool:
         lost = pool.submit(httpx.post, f"{order.url}/orders", json=new_order(), headers=key)
-        wait_for_claim(order)
+        wait_for_pay(payment)
         order.kill()
         assert lost.exception()
     heir = start("order-service", PAYMENT_SERVICE_URL=payment.url)
@@ -188,8 +189,9 @@ def test_a_key_whose_holder_was_killed_is_answered_and_charged_once(start: Start
     assert charged(payment, answer.json()["id"]) == [39.98]
 
 
-def wait_for_claim(order: Running) -> None:
+def wait_for_pay(payment: Running) -> None:
+    """Return when payment-service works on a payment: its order has claimed the key by then."""
     deadline = time.monotonic() + 5
-    while "http_requests_in_flight 2.0" not in order.http.get("/metrics").text:
+    while "http_requests_in_flight 2.0" not in payment.http.get("/metrics").text:
         assert time.monotonic() < deadline
         time.sleep(0.02)

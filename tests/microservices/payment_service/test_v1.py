@@ -41,10 +41,11 @@ def test_a_payment_takes_its_seconds_and_others_do_not_wait_for_it(start: Start)
 
 
 def test_paying_twice_charges_once(payment: Running) -> None:
-    body = {"orderId": str(uuid4()), "amount": 5}
+    order_id = str(uuid4())
+    body = {"orderId": order_id, "amount": 5}
     first, second = (payment.http.post("/pay", json=body).json() for _ in range(2))
     assert first == second
-    assert charges(payment, body["orderId"]) == [5.0]
+    assert charges(payment, order_id) == [5.0]
 
 
 def test_paying_twice_at_once_charges_once(start: Start) -> None:

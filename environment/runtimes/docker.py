@@ -1,0 +1,332 @@
+"""Replicas as containers: what docker-compose.yml says, as written, on a network of the session's own.
+
+Docker gives neither an address nor a host port back to a container that ended, so each replica has its own of both,
+chosen once and asked for at every start. A replica that starts again is a new container (its settings may have
+changed); what the old one wrote to its log is kept in the session's folder.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from docker import DockerClient
+from docker.errors import APIError, NotFound
+from docker.models.containers import Container
+from docker.types import EndpointConfig, LogConfig, Mount
+
+from environment import images
+from environment.compose import Service
+from environment.errors import LabError, PortBusy, RuntimeUnavailable
+from environment.identity import Identity
+from environment.images.engine import ANSWER_SECONDS, asking, connect
+from environment.ports import PortBlock, holder
+from environment.runtimes import Launch, Say, Status, Usage, replica_id
+from environment.runtimes.docker_labels import (
+    container_labels,
+    network_labels,
+    own_labels,
+    project,
+    volume_labels,
+)
+from environment.runtimes.docker_network import SessionNetwork
+from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
+from environment.waiting import wait_until
+
+__all__ = ["DockerRuntime", "sweep_docker"]
+
+_LOG_LIMIT = {"max-size": "10m", "max-file": "2"}
+"""A service in a loop of errors shall not fill the disk."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a replica is, through all its lives: its address on the network and its port on this machine."""
+
+    service: Service
+    replica: int
+    address: str
+    port: int
+
+
+class DockerRuntime:
+    """One session's replicas as containers. Methods may be called from several threads, one per replica."""
+
+    name = "docker"
+
+    def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:
+        """Connects to the engine. Raises `RuntimeUnavailable`."""
+        self._session, self._folder, self._ports = session, folder, ports
+        self._labels = own_labels(session, supervisor)
+        self._client: DockerClient = connect()
+        self._network: SessionNetwork | None = None
+        self._images: dict[str, str] = {}
+        self._places: dict[str, _Place] = {}
+        self._making = 0
+        self._lost = False
+        self._closed = False
+        self._changing = threading.Condition()
+
+    def prepare(self, services: Sequence[Service], say: Say) -> None:
+        """Makes ready the images, the network and the volumes; what is there already is left alone."""
+        for image in {service.image for service in services}:
+            self._images[image] = images.ensure(self._client, image, say)
+        if self._network is None:
+            say("making the session's network")
+            with self._creating():
+                name = f"{project(self._session)}_default"
+                self._network = SessionNetwork(self._client, name, self._labels | network_labels())
+        for volume in sorted({name for service in services for name, _ in service.volumes}):
+            with self._creating(), asking(f"make the volume {volume}"):
+                self._client.volumes.create(
+                    self._volume(volume), labels=self._labels | volume_labels(volume)
+                )
+        (self._folder / "logs").mkdir(exist_ok=True)
+
+    def reserve(self, service: Service, replica: int, *, port: int | None = None) -> str:
+        name = replica_id(service.name, replica)
+        if name not in self._places:
+            if self._network is None:
+                raise LabError("Nothing is prepared. Call `prepare` before the first replica.")
+            host_port = self._ports.take(port)
+            self._places[name] = _Place(service, replica, self._network.take(), host_port)
+        return f"http://127.0.0.1:{self._places[name].port}"
+
+    def start(self, launch: Launch) -> None:
+        place = self._place(launch.id)
+        self._bury(launch.id)
+        with self._creating(), asking(f"start {launch.id}"):
+            container = self._client.containers.create(**self._words(launch, place))
+            try:
+                container.start()
+            except APIError as error:
+                # It would stay behind in the state "created".
+                with suppress(NotFound):
+                    container.remove(force=True, v=True)
+                if _is_port_busy(error):
+                    raise PortBusy(
+                        f"{launch.id} cannot start: port {place.port} on 127.0.0.1 is held by {holder(place.port)}. "
+                        "End that program, or start without `--ports fixed`: free ports are chosen then."
+                    ) from error
+                raise
+
+    def stop(self, replica: str, grace: float) -> None:
+        self._place(replica)
+        with asking(f"stop {replica}"), _if_it_is_there():
+            container = self._container(replica)
+            if container.status == "paused":
+                container.unpause()  # a frozen process would not see the signal
+            container.kill("SIGTERM")
+            # Asked again and again, and not by the engine's own `stop`: that one is silent for the whole grace period,
+            # and an engine that hangs would look the same.
+            if not wait_until(lambda: self._ended(replica), timeout=grace):
+                self.kill(replica)
+
+    def kill(self, replica: str) -> None:
+        self._place(replica)
+        with asking(f"kill {replica}"), _if_it_is_there():
+            self._container(replica).kill("SIGKILL")
+            if not wait_until(lambda: self._ended(replica), timeout=ANSWER_SECONDS):
+                raise RuntimeUnavailable(
+                    f"{replica} did not end when Docker killed it. Restart Docker."
+                )
+
+    def pause(self, replica: str) -> None:
+        self._only_running(replica)
+        with asking(f"pause {replica}"):
+            self._container(replica).pause()
+
+    def resume(self, replica: str) -> None:
+        self._only_running(replica)
+        with asking(f"resume {replica}"):
+            self._container(replica).unpause()
+
+    def remove(self, replica: str) -> None:
+        place = self._places.pop(replica, None)
+        if place and self._network:
+            self._bury(replica)
+            self._network.give_back(place.address)
+            self._ports.give_back(place.port)
+
+    def status(self, replica: str) -> Status:
+        """`exit_code` is as `subprocess` has it: -9 when SIGKILL ended the replica."""
+        if replica not in self._places:
+            return Status("absent")
+        with asking(f"say how {replica} is"):
+            try:
+                container = self._container(replica)
+            except NotFound:
+                return Status("absent")
+        state, short = container.attrs["State"], container.id[:12]
+        match state["Status"]:
+            case "running" | "restarting":
+                return Status("running", container=short)
+            case "paused":
+                return Status("paused", container=short)
+            case "created":
+                return Status("absent")
+            case _:
+                code = int(state["ExitCode"])
+                return Status(
+                    "exited", container=short, exit_code=128 - code if code > 128 else code
+                )
+
+    def usage(self, replica: str) -> Usage:
+        """Memory as `docker stats` has it: without the part of the page cache that can be given back."""
+        if self.status(replica).condition not in ("running", "paused"):
+            return Usage(0, 0.0)
+        with asking(f"measure {replica}"):
+            try:
+                now: dict[str, Any] = self._container(replica).stats(stream=False, one_shot=True)
+            except NotFound:
+                return Usage(0, 0.0)
+        memory, details = now["memory_stats"], now["memory_stats"].get("stats", {})
+        # cgroup v2, then v1
+        cache = (
+            details.get("inactive_file", 0)
+            if "anon" in details
+            else details.get("total_inactive_file", 0)
+        )
+        return Usage(
+            max(0, memory.get("usage", 0) - cache),
+            now["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
+        )
+
+    def logs(self, replica: str, lines: int) -> str:
+        earlier = deque[str](maxlen=lines)
+        with (
+            suppress(FileNotFoundError),
+            self._log(replica).open(encoding="utf-8", errors="replace") as file,
+        ):
+            earlier.extend(line.rstrip("\n") for line in file)
+        with asking(f"give the log of {replica}"), _if_it_is_there():
+            now = self._container(replica).logs(tail=lines)
+            earlier.extend(now.decode("utf-8", errors="replace").splitlines())
+        return "\n".join(earlier)
+
+    def destroy(self) -> None:
+        """Removes everything that carries this session's label; waits for what is still being made."""
+        with self._changing:
+            self._closed = True
+            answered = self._changing.wait_for(lambda: not self._making, timeout=ANSWER_SECONDS + 1)
+        # When the engine has answered all that we asked for, nothing can appear any more. Where an answer is missing,
+        # or an earlier process may have asked, only silence tells.
+        known = answered and not self._lost and self._network is not None
+        remove_session(self._client, self._session, quiet=0 if known else QUIET_SECONDS)
+        for place in self._places.values():
+            self._ports.give_back(place.port)
+        self._places.clear()
+
+    # -- inside ------------------------------------------------------------------------------------------------
+
+    def _words(self, launch: Launch, place: _Place) -> dict[str, Any]:
+        """The container, in the SDK's words."""
+        service = launch.service
+        network = self._network
+        assert network is not None  # an address was reserved on it
+        first = [service.name] if launch.replica == 1 else []
+        return {
+            "image": self._images.get(service.image, service.image),
+            "command": list(service.command),
+            "name": self._name(launch.id),
+            "hostname": launch.id,
+            "labels": self._labels | container_labels(launch),
+            "environment": dict(service.environment),
+            "ports": {f"{service.port}/tcp": ("127.0.0.1", place.port)},
+            "network": network.name,
+            "networking_config": {
+                network.name: EndpointConfig(
+                    self._client.api.api_version,
+                    ipv4_address=place.address,
+                    aliases=[launch.id, *first],
+                )
+            },
+            "mounts": [Mount(path, self._volume(name)) for name, path in service.volumes],
+            "tmpfs": dict(one.partition(":")[::2] for one in service.tmpfs),
+            "user": service.user,
+            "read_only": service.read_only,
+            "cap_drop": list(service.cap_drop),
+            "security_opt": list(service.security_opt),
+            "mem_limit": service.mem_limit,
+            "pids_limit": service.pids_limit,
+            # Readiness is asked from outside, and each of these would cost a Python every few seconds.
+            "healthcheck": {"test": ["NONE"]},
+            "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG_LIMIT),
+            "detach": True,
+        }
+
+    def _name(self, replica: str) -> str:
+        return f"{project(self._session)}-{replica}"
+
+    def _volume(self, volume: str) -> str:
+        return f"{project(self._session)}-{volume}"
+
+    def _log(self, replica: str) -> Path:
+        return self._folder / "logs" / f"{replica}.log"
+
+    def _place(self, replica: str) -> _Place:
+        try:
+            return self._places[replica]
+        except KeyError:
+            raise LabError(f"No address was reserved for {replica}.") from None
+
+    def _container(self, replica: str) -> Container:
+        """The container of a replica, as it is now. Raises `NotFound`."""
+        return self._client.containers.get(self._name(replica))
+
+    def _ended(self, replica: str) -> bool:
+        return self.status(replica).condition in ("exited", "absent")
+
+    def _only_running(self, replica: str) -> None:
+        if self._ended(self._place(replica) and replica):
+            raise LabError(f"{replica} does not run. Start it with `lab restart`.")
+
+    def _bury(self, replica: str) -> None:
+        """Removes what an earlier life left, once its log is safe."""
+        with asking(f"remove the old {replica}"), _if_it_is_there():
+            container = self._container(replica)
+            if container.status in ("running", "paused"):
+                self.kill(replica)
+            with self._log(replica).open("ab") as file:
+                for block in container.logs(stream=True):
+                    file.write(block)
+            container.remove(force=True, v=True)
+
+    @contextmanager
+    def _creating(self) -> Iterator[None]:
+        """Around each request that makes something, so that `destroy` knows when there are no more of them."""
+        with self._changing:
+            if self._closed:
+                raise LabError(
+                    "This session is ending; nothing is started any more. Start a new one."
+                )
+            self._making += 1
+        try:
+            yield
+        except RuntimeUnavailable:
+            self._lost = True  # the engine may still be at it
+            raise
+        finally:
+            with self._changing:
+                self._making -= 1
+                self._changing.notify_all()
+
+
+@contextmanager
+def _if_it_is_there() -> Iterator[None]:
+    """Around a deed that is harmless when its container is gone or has ended."""
+    try:
+        yield
+    except NotFound:
+        pass
+    except APIError as error:
+        if "is not running" not in str(error.explanation):
+            raise
+
+
+def _is_port_busy(error: APIError) -> bool:
+    said = str(error.explanation)
+    return any(words in said for words in ("already in use", "already allocated", "not available"))
