@@ -149,7 +149,7 @@ class Runner:
             def watch(event: CellEvent) -> None:
                 status.update(_line(event))
                 if event.seconds is not None:
-                    self.console.print(_line(event))
+                    self.console.print(_line(event), no_wrap=True, overflow="ellipsis")
 
             return Execution(
                 lab.path,
@@ -231,7 +231,7 @@ def _line(event: CellEvent) -> Text:
     lines = [line for line in event.source.splitlines() if line.strip()]
     code = next((line for line in lines if not line.startswith("#")), "")
     took = "      " if event.seconds is None else f"{event.seconds:5.1f}s"
-    line = Text(f"  {event.cell + 1:3d} {took}  {code}", overflow="ellipsis", no_wrap=True)
+    line = Text(f"  {event.cell + 1:3d} {took}  {code}")
     line.stylize("dim", 0, 13)
     return line
 

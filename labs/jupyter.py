@@ -3,30 +3,17 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
-from environment.errors import UnknownName
-
-LABS = Path(__file__).parent
-
-
-def lab_paths() -> dict[str, Path]:
-    """The labs by phase, in the course's order: `phase0` and its notebook."""
-    return {path.name.partition("_")[0]: path for path in sorted(LABS.glob("phase*.ipynb"))}
-
-
-def lab_path(phase: str) -> Path:
-    """The notebook of a phase. Raises `UnknownName` that lists the phases."""
-    labs = lab_paths()
-    if phase not in labs:
-        raise UnknownName(f"There is no lab of {phase!r}. There are: {', '.join(labs)}.")
-    return labs[phase]
+from labs.notebooks import FOLDER, choose
 
 
 def open_lab(phase: str | None, *, browser: bool = True) -> int:
-    """Runs JupyterLab in the foreground until it is interrupted; returns its exit code."""
-    shown = [str(lab_path(phase))] if phase else []
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={LABS}", *shown]
+    """Runs JupyterLab in the foreground until it is interrupted; returns its exit code.
+
+    Raises `UnknownName` for a phase that has no lab.
+    """
+    shown = [str(choose([phase])[0].path)] if phase else []
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={FOLDER}", *shown]
     quiet = [
         "--LabApp.news_url=None",  # nothing leaves the machine
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -39,7 +26,5 @@ def open_lab(phase: str | None, *, browser: bool = True) -> int:
         while True:
             try:
                 return server.wait()
-            except (
-                KeyboardInterrupt
-            ):  # it was sent to the server as well, which ends in its own time
+            except KeyboardInterrupt:  # it was sent to the server as well, which ends in its own time
                 continue
