@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -232,7 +233,7 @@ def _thread(target: Callable[..., None], *arguments: object) -> None:
 
 
 def _log(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    print(f"{datetime.now():%H:%M:%S.%f} {line}", file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -227,9 +227,10 @@ class Runner:
 
 
 def _line(event: CellEvent) -> Text:
-    """One cell in a line: its number, how long it took, its first line of code."""
+    """One cell in a line: its number, how long it took, the first line that does something."""
     lines = [line for line in event.source.splitlines() if line.strip()]
-    code = next((line for line in lines if not line.startswith("#")), "")
+    telling = [line for line in lines if not line.startswith(("#", "import ", "from "))]
+    code = (telling or lines)[0]
     took = "      " if event.seconds is None else f"{event.seconds:5.1f}s"
     line = Text(f"  {event.cell + 1:3d} {took}  {code}")
     line.stylize("dim", 0, 13)

@@ -26,5 +26,7 @@ def open_lab(phase: str | None, *, browser: bool = True) -> int:
         while True:
             try:
                 return server.wait()
-            except KeyboardInterrupt:  # it was sent to the server as well, which ends in its own time
+            except (
+                KeyboardInterrupt
+            ):  # it was sent to the server as well, which ends in its own time
                 continue

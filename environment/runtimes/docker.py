@@ -9,14 +9,12 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from docker import DockerClient
 from docker.errors import APIError, NotFound
 from docker.models.containers import Container
-from docker.types import EndpointConfig, LogConfig, Mount
 
 from environment import images
 from environment.compose import Service
@@ -25,31 +23,22 @@ from environment.identity import Identity
 from environment.images.engine import ANSWER_SECONDS, asking, connect
 from environment.ports import PortBlock, holder
 from environment.runtimes import Launch, Say, Status, Usage, replica_id
-from environment.runtimes.docker_labels import (
-    container_labels,
-    network_labels,
-    own_labels,
-    project,
-    volume_labels,
+from environment.runtimes.docker_container import (
+    Place,
+    as_described,
+    container_name,
+    is_port_busy,
+    read_status,
+    read_usage,
+    usage_here,
+    volume_name,
 )
+from environment.runtimes.docker_labels import network_labels, own_labels, project, volume_labels
 from environment.runtimes.docker_network import SessionNetwork
 from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
 from environment.waiting import wait_until
 
 __all__ = ["DockerRuntime", "sweep_docker"]
-
-_LOG_LIMIT = {"max-size": "10m", "max-file": "2"}
-"""A service in a loop of errors shall not fill the disk."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a replica is, through all its lives: its address on the network and its port on this machine."""
-
-    service: Service
-    replica: int
-    address: str
-    port: int
 
 
 class DockerRuntime:
@@ -64,7 +53,7 @@ class DockerRuntime:
         self._client: DockerClient = connect()
         self._network: SessionNetwork | None = None
         self._images: dict[str, str] = {}
-        self._places: dict[str, _Place] = {}
+        self._places: dict[str, Place] = {}
         self._making = 0
         self._lost = False
         self._closed = False
@@ -82,7 +71,7 @@ class DockerRuntime:
         for volume in sorted({name for service in services for name, _ in service.volumes}):
             with self._creating(), asking(f"make the volume {volume}"):
                 self._client.volumes.create(
-                    self._volume(volume), labels=self._labels | volume_labels(volume)
+                    volume_name(self._session, volume), labels=self._labels | volume_labels(volume)
                 )
         (self._folder / "logs").mkdir(exist_ok=True)
 
@@ -92,21 +81,21 @@ class DockerRuntime:
             if self._network is None:
                 raise LabError("Nothing is prepared. Call `prepare` before the first replica.")
             host_port = self._ports.take(port)
-            self._places[name] = _Place(service, replica, self._network.take(), host_port)
+            self._places[name] = Place(service, replica, self._network.take(), host_port)
         return f"http://127.0.0.1:{self._places[name].port}"
 
     def start(self, launch: Launch) -> None:
         place = self._place(launch.id)
         self._bury(launch.id)
         with self._creating(), asking(f"start {launch.id}"):
-            container = self._client.containers.create(**self._words(launch, place))
+            container = self._client.containers.create(**self._described(launch, place))
             try:
                 container.start()
             except APIError as error:
                 # It would stay behind in the state "created".
                 with suppress(NotFound):
                     container.remove(force=True, v=True)
-                if _is_port_busy(error):
+                if is_port_busy(error):
                     raise PortBusy(
                         f"{launch.id} cannot start: port {place.port} on 127.0.0.1 is held by {holder(place.port)}. "
                         "End that program, or start without `--ports fixed`: free ports are chosen then."
@@ -152,7 +141,6 @@ class DockerRuntime:
             self._ports.give_back(place.port)
 
     def status(self, replica: str) -> Status:
-        """`exit_code` is as `subprocess` has it: -9 when SIGKILL ended the replica."""
         if replica not in self._places:
             return Status("absent")
         with asking(f"say how {replica} is"):
@@ -160,40 +148,23 @@ class DockerRuntime:
                 container = self._container(replica)
             except NotFound:
                 return Status("absent")
-        state, short = container.attrs["State"], container.id[:12]
-        match state["Status"]:
-            case "running" | "restarting":
-                return Status("running", container=short)
-            case "paused":
-                return Status("paused", container=short)
-            case "created":
-                return Status("absent")
-            case _:
-                code = int(state["ExitCode"])
-                return Status(
-                    "exited", container=short, exit_code=128 - code if code > 128 else code
-                )
+        return read_status(container.attrs)
 
     def usage(self, replica: str) -> Usage:
-        """Memory as `docker stats` has it: without the part of the page cache that can be given back."""
-        if self.status(replica).condition not in ("running", "paused"):
+        if replica not in self._places:
             return Usage(0, 0.0)
         with asking(f"measure {replica}"):
             try:
-                now: dict[str, Any] = self._container(replica).stats(stream=False, one_shot=True)
+                container = self._container(replica)
+                if read_status(container.attrs).condition not in ("running", "paused"):
+                    return Usage(0, 0.0)
+                if here := usage_here(container.attrs):
+                    return here
+                return read_usage(
+                    cast(dict[str, Any], container.stats(stream=False, one_shot=True))
+                )
             except NotFound:
                 return Usage(0, 0.0)
-        memory, details = now["memory_stats"], now["memory_stats"].get("stats", {})
-        # cgroup v2, then v1
-        cache = (
-            details.get("inactive_file", 0)
-            if "anon" in details
-            else details.get("total_inactive_file", 0)
-        )
-        return Usage(
-            max(0, memory.get("usage", 0) - cache),
-            now["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9,
-        )
 
     def logs(self, replica: str, lines: int) -> str:
         earlier = deque[str](maxlen=lines)
@@ -222,52 +193,22 @@ class DockerRuntime:
 
     # -- inside ------------------------------------------------------------------------------------------------
 
-    def _words(self, launch: Launch, place: _Place) -> dict[str, Any]:
-        """The container, in the SDK's words."""
-        service = launch.service
-        network = self._network
-        assert network is not None  # an address was reserved on it
-        first = [service.name] if launch.replica == 1 else []
-        return {
-            "image": self._images.get(service.image, service.image),
-            "command": list(service.command),
-            "name": self._name(launch.id),
-            "hostname": launch.id,
-            "labels": self._labels | container_labels(launch),
-            "environment": dict(service.environment),
-            "ports": {f"{service.port}/tcp": ("127.0.0.1", place.port)},
-            "network": network.name,
-            "networking_config": {
-                network.name: EndpointConfig(
-                    self._client.api.api_version,
-                    ipv4_address=place.address,
-                    aliases=[launch.id, *first],
-                )
-            },
-            "mounts": [Mount(path, self._volume(name)) for name, path in service.volumes],
-            "tmpfs": dict(one.partition(":")[::2] for one in service.tmpfs),
-            "user": service.user,
-            "read_only": service.read_only,
-            "cap_drop": list(service.cap_drop),
-            "security_opt": list(service.security_opt),
-            "mem_limit": service.mem_limit,
-            "pids_limit": service.pids_limit,
-            # Readiness is asked from outside, and each of these would cost a Python every few seconds.
-            "healthcheck": {"test": ["NONE"]},
-            "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG_LIMIT),
-            "detach": True,
-        }
-
-    def _name(self, replica: str) -> str:
-        return f"{project(self._session)}-{replica}"
-
-    def _volume(self, volume: str) -> str:
-        return f"{project(self._session)}-{volume}"
+    def _described(self, launch: Launch, place: Place) -> dict[str, Any]:
+        assert self._network is not None  # an address was reserved on it
+        return as_described(
+            launch,
+            place,
+            session=self._session,
+            image=self._images.get(launch.service.image, launch.service.image),
+            network=self._network.name,
+            labels=self._labels,
+            api=self._client.api.api_version,
+        )
 
     def _log(self, replica: str) -> Path:
         return self._folder / "logs" / f"{replica}.log"
 
-    def _place(self, replica: str) -> _Place:
+    def _place(self, replica: str) -> Place:
         try:
             return self._places[replica]
         except KeyError:
@@ -275,13 +216,14 @@ class DockerRuntime:
 
     def _container(self, replica: str) -> Container:
         """The container of a replica, as it is now. Raises `NotFound`."""
-        return self._client.containers.get(self._name(replica))
+        return self._client.containers.get(container_name(self._session, replica))
 
     def _ended(self, replica: str) -> bool:
         return self.status(replica).condition in ("exited", "absent")
 
     def _only_running(self, replica: str) -> None:
-        if self._ended(self._place(replica) and replica):
+        self._place(replica)
+        if self._ended(replica):
             raise LabError(f"{replica} does not run. Start it with `lab restart`.")
 
     def _bury(self, replica: str) -> None:
@@ -325,8 +267,3 @@ def _if_it_is_there() -> Iterator[None]:
     except APIError as error:
         if "is not running" not in str(error.explanation):
             raise
-
-
-def _is_port_busy(error: APIError) -> bool:
-    said = str(error.explanation)
-    return any(words in said for words in ("already in use", "already allocated", "not available"))

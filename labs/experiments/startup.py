@@ -45,8 +45,10 @@ def predict_startup(
     return pd.DataFrame({"mode": [ALONE, TOGETHER], "seconds": [float(sum(seconds)), together]})
 
 
-def measure_startup(env: Environment, *, rounds: int = 2) -> pd.DataFrame:
+def measure_startup(env: Environment, *, rounds: int = 3) -> pd.DataFrame:
     """Restart every service, in turn one by one and together; one row per restarted replica.
+
+    An odd number of `rounds` has a round in the middle, which is then the one drawn.
 
     Columns: `mode`, `round`, those of `Environment.restart` (`service`, `replica`, `began`,
     `ready` in unix seconds, `seconds`, `cpu_seconds`), `free` (cores that other programs left,
@@ -161,14 +163,24 @@ def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
     if mode == ALONE:
         left = rows["seconds"].cumsum() - rows["seconds"]
     colours = {name: STRONG[index] for index, name in enumerate(sorted(set(rows["service"])))}
-    bars = ax.barh(
+    ax.barh(
         rows["service"],
         rows["seconds"],
         left=left,
         color=[colours[name] for name in rows["service"]],
         height=0.66,
     )
-    ax.bar_label(bars, fmt="%.1f s", label_type="center", size=9, color="white", weight="bold")
+    for name, start, seconds in zip(rows["service"], left, rows["seconds"], strict=True):
+        ax.annotate(
+            f"{seconds:.1f} s",
+            (start, name),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+            color="white",
+            weight="bold",
+        )
     ax.invert_yaxis()
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)

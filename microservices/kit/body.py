@@ -1,5 +1,6 @@
 """The body limit: no request carries more than 1 MB, with or without a Content-Length."""
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from microservices.kit.problem import problem_response
@@ -16,7 +17,10 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or (scope["method"] in ("GET", "HEAD") and not has_body(scope)):
             return await self.app(scope, receive, send)
-        body = None if announced(scope) > MAX_BYTES else await read(receive)
+        try:
+            body = None if announced(scope) > MAX_BYTES else await read(receive)
+        except ClientDisconnect:
+            return None  # half a request must not pass for a whole one; nobody awaits an answer
         if body is None:
             detail = f"the body is over {MAX_BYTES} bytes"
             # The rest of the body is still on its way: this connection is of no more use.
@@ -36,13 +40,17 @@ def announced(scope: Scope) -> int:
 
 
 async def read(receive: Receive) -> bytes | None:
-    """Read the body; ``None`` when it is over the limit."""
+    """Read the body; ``None`` when it is over the limit.
+
+    Raises:
+        ClientDisconnect: when the client leaves half way.
+    """
     body = bytearray()
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            break
+            raise ClientDisconnect
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > MAX_BYTES:

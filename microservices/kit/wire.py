@@ -33,10 +33,9 @@ class WireModel(BaseModel):
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@+-]+$")]
 """An identifier. Without ``:``, so that ``seed:userId:key`` can be read in one way only."""
 
-Text = Annotated[
-    str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
-]
-"""A line of text, without control characters (PostgreSQL cannot store a NUL)."""
+TEXT = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=TEXT)]
+"""A line of text, not blank, without control characters (PostgreSQL cannot store a NUL)."""
 
 
 def to_cents(value: object) -> int:

@@ -174,6 +174,7 @@ def test_kill_9_loses_no_acknowledged_order(start: Start, tmp_path: Path) -> Non
     assert kept <= paid
 
 
+@pytest.mark.slow  # the dead holder's claim has to run out
 def test_a_key_whose_holder_was_killed_is_answered_and_charged_once(start: Start) -> None:
     payment = start("payment-service", PAYMENT_SECONDS=0.5)
     order = start("order-service", PAYMENT_SERVICE_URL=payment.url)
