@@ -114,7 +114,7 @@ def usage_here(container: Mapping[str, Any]) -> Usage | None:
 
 
 def read_usage(stats: Mapping[str, Any]) -> Usage:
-    """What the engine measured; memory as `docker stats` shows it, without the part of the page cache that can be given back."""
+    """What the engine measured; memory as `docker stats` shows it, without cache that can be given back."""
     memory = stats["memory_stats"]
     details = memory.get("stats", {})
     # By the names of cgroup v1, where the plain name leaves out child groups, or else of v2.

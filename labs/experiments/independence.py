@@ -55,7 +55,7 @@ ENOUGH = 5
 
 JUDGED = (
     "endpoints that do not need the killed service answer every request; "
-    "those that need it fail only while it is down, and do fail then"
+    "those that need it lose only what was under way while it was down, and do lose that"
 )
 
 

@@ -31,7 +31,7 @@ def _postgresql(url: str) -> str:
     return url
 
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[^/\s]+$")]
+HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9._-]+(:[0-9]{1,5})?/?$")]
 """Where another service answers: ``http://host:port``, no path."""
 
 

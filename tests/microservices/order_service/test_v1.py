@@ -70,7 +70,9 @@ def test_a_broken_payment_service_means_503_and_no_order(order: Running, payment
     assert order.http.get("/orders").json() == before
 
     break_payment(payment)
+    began = time.monotonic()
     assert order.http.post("/orders", json=new_order(), headers=key).status_code == 201
+    assert time.monotonic() - began < 5  # the failed one gave up its claim; else 10 seconds
 
 
 def test_an_unreachable_payment_service_means_503_soon_and_no_order(start: Start) -> None:
