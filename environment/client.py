@@ -62,7 +62,9 @@ class Client:
             word, _, session = line.decode(errors="replace").strip().partition(" ")
             if word == SERVING:
                 client = cls(session)
-                client._process = process  # its standard input is the pipe by which it knows we live
+                client._process = (
+                    process  # its standard input is the pipe by which it knows we live
+                )
                 return client
             said += line
         process.wait(SILENCE_SECONDS)

@@ -25,7 +25,11 @@ _UNCLAIMED_SECONDS = 3.0
 def home() -> Path:
     """The folder of all sessions of this user; `LAB_STATE` moves it."""
     chosen = os.environ.get("LAB_STATE")
-    path = Path(chosen).absolute() if chosen else platformdirs.user_state_path("microservices-lab")
+    path = (
+        Path(chosen).absolute()
+        if chosen
+        else platformdirs.user_state_path("microservices-lab") / "sessions"
+    )
     if len(os.fsencode(path / "abcd" / "socket")) > _LONGEST_SOCKET:
         path = Path(tempfile.gettempdir()) / f"microservices-lab-{os.getuid()}"
     try:

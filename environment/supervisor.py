@@ -244,7 +244,9 @@ def main() -> None:
         signal.signal(number, lambda *_: _thread(lambda: supervisor.end(drain=True)))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     supervisor.serve()
-    with suppress(OSError):  # who launched us may be dead already; then the watchers end this session
+    with suppress(
+        OSError
+    ):  # who launched us may be dead already; then the watchers end this session
         print(SERVING, supervisor.folder.name, flush=True)
     _write_to(supervisor.folder / "supervisor.log")
     supervisor.ended.wait()

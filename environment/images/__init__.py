@@ -10,8 +10,8 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.images.base import pull_image, registry_answers, why_no_debootstrap
-from environment.images.build import build_all, has, pull_base
-from environment.images.bundles import at_hand, load_bundle, write_bundle
+from environment.images.build import at_hand, build_all, has, pull_base
+from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
 from environment.images.recipe import LOCAL, names
 from environment.images.workshop import workshop

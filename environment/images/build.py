@@ -3,9 +3,10 @@
 import tarfile
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from docker import DockerClient
 from docker.errors import APIError, ImageNotFound
@@ -42,22 +43,29 @@ def has(client: DockerClient, image: str) -> bool:
             return False
 
 
+def at_hand(client: DockerClient) -> Names | None:
+    """The names under which the services image of the working tree, as it is now, is there."""
+    return next((one for one in names(architecture(client)) if has(client, one.services)), None)
+
+
 def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
     """Makes whatever is missing and returns the name of the services image, which is also called `local` then."""
+    if found := at_hand(client):
+        tag(client, found.services, LOCAL)
+        return found.services
     target = _base(client, scratch, say)
+    folder = libraries(architecture(client), scratch, say)
     try:
-        if not has(client, target.services):
-            folder = libraries(architecture(client), scratch, say)
-            say("building the image of the services")
-            image = _built(client, target, folder, scratch, say)
-            # The files may have changed while we read them; then this image has no name.
-            if target not in names(architecture(client)):
-                raise LabError(
-                    "Files of the services changed while their image was built. Build again."
-                )
-            tag(client, image, target.services)
-        tag(client, target.services, LOCAL)
-        _remove_outdated(client, target)
+        say("building the image of the services")
+        image = _built(client, target, folder, scratch, say)
+        # The files may have changed while we read them; then nobody knows what this image is.
+        if target not in names(architecture(client)):
+            raise LabError(
+                "Files of the services changed while their image was built. Build again."
+            )
+        tag(client, image, target.services)
+        tag(client, image, LOCAL)
+        _remove_outdated(client)
         return target.services
     finally:
         with suppress(
@@ -100,30 +108,36 @@ def _base(client: DockerClient, scratch: Path, say: Say) -> Names:
 
 def _built(client: DockerClient, target: Names, folder: Path, scratch: Path, say: Say) -> str:
     """Builds the services image and returns its id."""
-    with tempfile.TemporaryFile(dir=scratch) as context:
+    with tempfile.TemporaryFile(dir=scratch) as context, asking("build the image of the services"):
         _write_context(context, folder)
         context.seek(0)
-        image, last = "", ""
-        with asking("build the image of the services"):
-            for line in client.api.build(
-                fileobj=context,
-                custom_context=True,
-                buildargs={"BASE": target.base},
-                network_mode="none",
-                rm=True,
-                forcerm=True,
-                decode=True,
-            ):
-                if "error" in line:
-                    raise LabError(
-                        f"The image of the services cannot be built: {line['error'].strip()} (after: {last}). "
-                        "Look at environment/images/Dockerfile."
-                    )
-                if text := line.get("stream", "").strip():
-                    last = text
-                    if text.startswith("Step "):
-                        say(f"image of the services: {text}"[:120])
-                image = line.get("aux", {}).get("ID", image)
+        output = client.api.build(
+            fileobj=context,
+            custom_context=True,
+            buildargs={"BASE": target.base},
+            network_mode="none",
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        with closing(output):  # which makes the engine give up a build that is broken off here
+            return _image_from(output, say)
+
+
+def _image_from(output: Iterable[dict[str, Any]], say: Say) -> str:
+    """Follows a build to its end and returns the image's id."""
+    image, last = "", ""
+    for line in output:
+        if "error" in line:
+            raise LabError(
+                f"The image of the services cannot be built: {line['error'].strip()} (after: {last}). "
+                "Look at environment/images/Dockerfile."
+            )
+        if text := line.get("stream", "").strip():
+            last = text
+            if text.startswith("Step "):
+                say(f"image of the services: {text}"[:120])
+        image = line.get("aux", {}).get("ID", image)
     if not image:
         raise LabError(
             f"The Docker engine ended the build without an image (after: {last}). Build again."
@@ -153,7 +167,7 @@ def _write_context(context: IO[bytes], folder: Path) -> None:
             add(path, f"microservices/{path.relative_to(SERVICES_FOLDER)}")
 
 
-def _remove_outdated(client: DockerClient, target: Names) -> None:
+def _remove_outdated(client: DockerClient) -> None:
     """Removes our images of earlier states that nobody has used for a day."""
     kept = {
         LOCAL,
@@ -161,10 +175,10 @@ def _remove_outdated(client: DockerClient, target: Names) -> None:
     }
     with suppress(APIError):
         used = {container["ImageID"] for container in client.api.containers(all=True)}
-        for image in client.api.images(filters={"label": LABEL}):
+        for image in client.api.images(filters={"reference": [BASES, SERVICES]}):
             if image["Id"] in used or time.time() - image["Created"] < _KEPT_SECONDS:
                 continue
             for name in image["RepoTags"] or ():
-                if name.rpartition(":")[0] in (BASES, SERVICES) and name not in kept:
+                if name not in kept:
                     with suppress(APIError):  # somebody needs it after all
                         client.api.remove_image(name)

@@ -6,17 +6,12 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.errors import LabError
-from environment.images.build import has, tag
+from environment.images.build import at_hand, has, tag
 from environment.images.engine import architecture, asking
-from environment.images.recipe import LOCAL, Names, names
+from environment.images.recipe import LOCAL
 from environment.runtimes import Say
 
 _BYTES = 1 << 20
-
-
-def at_hand(client: DockerClient) -> Names | None:
-    """The names under which the services image of this working tree is there."""
-    return next((one for one in names(architecture(client)) if has(client, one.services)), None)
 
 
 def write_bundle(client: DockerClient, path: Path, say: Say) -> None:

@@ -57,8 +57,10 @@ def connect(*, timeout: float = 3.0, patience: int = ANSWER_SECONDS) -> DockerCl
     endpoints = _endpoints()
     failure: RuntimeUnavailable | None = None
     for endpoint in endpoints:
+        left = deadline - time.monotonic()
+        if failure and left <= 0:
+            break
         try:
-            left = max(0.5, deadline - time.monotonic())
             client = _reached(endpoint, min(timeout, left))
         except _Absent as error:
             failure = failure or error

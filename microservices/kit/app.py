@@ -1,5 +1,6 @@
 """The application: a service's own routes, and around them everything services share."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -18,6 +19,8 @@ from microservices.kit.metrics import MeasureRequests, Metrics
 from microservices.kit.problem import CatchAll
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode
+
+log = logging.getLogger(__name__)
 
 
 def create_app(
@@ -38,6 +41,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await database.start(create_tables)
+        log.info("started")
         yield
         if client is not None:
             await client.aclose()

@@ -5,10 +5,11 @@ service with more of them says so in its own ``settings.py``.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HIDDEN = {"CONTROL_TOKEN", "DATABASE_URL"}
@@ -31,7 +32,14 @@ def _postgresql(url: str) -> str:
     return url
 
 
-HttpUrl = Annotated[str, StringConstraints(pattern=r"^http://[A-Za-z0-9._-]+(:[0-9]{1,5})?/?$")]
+def _http(url: str) -> str:
+    match = re.fullmatch(r"http://[A-Za-z0-9._-]+(?::(\d{1,5}))?/?", url)
+    if not match or int(match[1] or 80) > 65535:
+        raise ValueError("should be http://host:port")
+    return url
+
+
+HttpUrl = Annotated[str, AfterValidator(_http)]
 """Where another service answers: ``http://host:port``, no path."""
 
 
