@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from environment.client import Client, owner
 from environment.compose import COMPOSE_FILE, read_description
-from environment.errors import LabError
+from environment.errors import LabError, SessionGone
 from environment.phases import read_phase
 from environment.progress import Progress
 from environment.specification import RuntimeName, Specification
@@ -295,9 +295,12 @@ class Environment:
         return f"{self.phase}, seed {self.seed}: {runs}"
 
     def _rows(self) -> list[dict[str, Any]]:
-        if not self.running:
-            return [{"service": name} for name in self._names]
-        return [_row(name, service) for name, service in self.state()["services"].items()]
+        try:
+            if self.running:
+                return [_row(name, service) for name, service in self.state()["services"].items()]
+        except SessionGone:  # it ended just now
+            pass
+        return [{"service": name} for name in self._names]
 
 
 def _settings(values: Mapping[str, object]) -> dict[str, str]:

@@ -54,6 +54,7 @@ class Supervisor:
         self._started = False
         self._making = threading.Lock()
         self._ending = threading.Lock()
+        self._over = False
         self.ended = threading.Event()
         self._attached = specification.owner is not None
         self._listener = socket.socket(socket.AF_UNIX)
@@ -72,6 +73,9 @@ class Supervisor:
 
     def end(self, *, drain: bool) -> None:
         """Removes everything, then lets the process end. The first caller does it; others wait for it."""
+        self._over = (
+            True  # before we look for a session: one that is being made looks here afterwards
+        )
         with self._ending:
             if self.ended.is_set():
                 return
@@ -158,6 +162,8 @@ class Supervisor:
             with self._making:
                 if self._session is None:
                     self._session = self._make(say)
+            if self._over:
+                raise LabError("Nothing was started: the session is being removed.")
             self._session.start(say)
         except BaseException:
             if first:  # a start that failed leaves nothing; the same cell, run again, begins anew

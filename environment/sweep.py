@@ -1,5 +1,7 @@
 """Removes what sessions left behind whose supervisor died: by label, ours only, never what somebody still wants."""
 
+from contextlib import closing, suppress
+
 from environment.errors import LabError
 from environment.folders import sweep_folders
 from environment.identity import Identity
@@ -19,12 +21,18 @@ def sweep() -> list[str]:
     Without a Docker engine there is nothing of Docker's to sweep; a later sweep with one will find it.
     """
     swept = set(sweep_processes())
-    try:
-        from environment.images.engine import connect
-        from environment.runtimes.docker import sweep_docker
-
-        swept |= set(sweep_docker(connect(), _gone))
-    except (LabError, ImportError):
-        pass
+    with suppress(LabError):
+        swept |= set(_sweep_docker())
     # Last: as long as a folder stands, somebody can read in its logs what happened.
     return sorted(swept | set(sweep_folders()))
+
+
+def _sweep_docker() -> list[str]:
+    # The Docker SDK takes a third of a second to import, and not every session needs it.
+    from environment.images.engine import connect
+    from environment.images.workshop import sweep_scratch
+    from environment.runtimes.docker import sweep_docker
+
+    sweep_scratch()
+    with closing(connect()) as client:
+        return sweep_docker(client, _gone)

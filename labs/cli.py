@@ -75,7 +75,9 @@ def doctor(as_json: JsonOption = False) -> None:
                 "missing": "[yellow]missing[/]",
                 "broken": "[red]broken [/]",
             }
-            Console(highlight=False).print(f"{mark[finding.state]} {finding.what}: {finding.found}")
+            Console(highlight=False, soft_wrap=True).print(
+                f"{mark[finding.state]} {finding.what}: {finding.found}"
+            )
             if finding.next_step:
                 print(f"        next: {finding.next_step}")
     if any(finding.state == "broken" for finding in findings):

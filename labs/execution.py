@@ -154,7 +154,7 @@ class Execution:
         elif self.doomed is None:
             self.doomed = (time.monotonic(), problem)
         elif time.monotonic() - self.doomed[0] > GRACE_SECONDS:
-            return problem
+            return self.doomed[1]  # what came after it, such as a dead kernel, only followed
         return None
 
     def _problem(self) -> str | None:

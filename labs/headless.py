@@ -89,7 +89,7 @@ def run_labs(
             raise UnknownName(f"no profile {profile!r}; there are: {', '.join(PROFILES)}")
         values = read_parameters(parameters or {}, labs)
     except UnknownName as problem:
-        console.print(f"[bold red]error:[/] {problem}")
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")
         return 2
     values = {"PROFILE": profile, "RUNTIME": runtime} | values
     root = (out or runs_folder()).resolve()

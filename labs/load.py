@@ -175,6 +175,11 @@ class Load:
         if time.time() < moment:
             raise self._failure("ended before its schedule did")
 
+    def end_in(self, seconds: float) -> None:
+        """End the schedule that many seconds from now, if it does not end earlier."""
+        self.seconds = min(self.seconds, time.time() - self.begun + seconds)
+        self._write(f"{self.seconds}\n".encode())
+
     def __enter__(self) -> Self:
         self._stderr = tempfile.TemporaryFile()
         self._child = subprocess.Popen(
@@ -215,14 +220,16 @@ class Load:
             "seed": self.seed,
             "key": uuid.uuid4().hex[:12],
         }
+        self._write(json.dumps(plan).encode() + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        """A line for the child. Its input stays open: the end of it would be the caller's death."""
         stdin = self._running().stdin
         assert stdin is not None
         try:
-            # Left open: the child takes its end of file for the caller's death.
-            stdin.write(json.dumps(plan).encode() + b"\n")
-            stdin.flush()
+            stdin.write(line)
         except BrokenPipeError:
-            raise self._failure("crashed before it began") from None
+            raise self._failure("crashed") from None
 
     def _collect(self) -> pd.DataFrame:
         longest = max(stream.timeout for stream in self.streams)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import math
 import os
 import random
 import resource
@@ -85,6 +86,7 @@ class Sender:
         self.plan = plan
         self.session = session
         self.rows: list[list[Any]] = []
+        self.end = math.inf
         self.begun = time.perf_counter() + SECONDS_TO_BEGIN
         self.begun_unix = time.time() + SECONDS_TO_BEGIN
 
@@ -93,10 +95,17 @@ class Sender:
         print(json.dumps({"begun": self.begun_unix}), flush=True)
         async with asyncio.TaskGroup() as requests:
             for due in schedule(self.plan):
-                ahead = self.begun + due.offset - time.perf_counter()
-                # Even an overdue request yields, or answers would wait behind the whole backlog.
-                await asyncio.sleep(max(0.0, ahead))
+                await self.moment(due)
+                if due.offset > self.end:
+                    break
                 requests.create_task(self.send(due))
+
+    async def moment(self, due: Due) -> None:
+        """Return when the request is due. Even an overdue one lets answers in first."""
+        await asyncio.sleep(0)
+        # uvloop's timers count in milliseconds and may end early: then once more.
+        while (ahead := self.begun + due.offset - time.perf_counter()) > 0:
+            await asyncio.sleep(ahead)
 
     async def send(self, due: Due) -> None:
         stream = self.plan["streams"][due.stream]
@@ -147,6 +156,7 @@ async def generate(plan: Plan) -> list[list[Any]]:
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         await warm_up(session)
         sender = Sender(plan, session)
+        threading.Thread(target=obey, args=(sender,), daemon=True).start()
         # Collections in the middle of a run show up as lag.
         gc.collect()
         gc.freeze()
@@ -155,12 +165,14 @@ async def generate(plan: Plan) -> list[list[Any]]:
         return sender.rows
 
 
-def die_with_parent() -> None:
-    """Standard input ends when the parent does, whatever killed it."""
+def obey(sender: Sender) -> None:
+    """Each line of standard input is a new end of the schedule (s); its own end is the parent's.
+
+    Read without sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown.
+    """
     with suppress(OSError):
-        # Not through sys.stdin: its lock, held here, would abort the interpreter's shutdown.
-        while os.read(0, 1):
-            pass
+        while line := os.read(0, 100):
+            sender.end = float(line.splitlines()[-1])
     os._exit(1)
 
 
@@ -182,7 +194,6 @@ def run(main: Coroutine[Any, Any, list[list[Any]]]) -> list[list[Any]]:
 
 def main() -> None:
     plan = json.loads(sys.stdin.buffer.readline())
-    threading.Thread(target=die_with_parent, daemon=True).start()
     allow_many_sockets()
     for row in run(generate(plan)):
         print(json.dumps(row))

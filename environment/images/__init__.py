@@ -10,7 +10,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.images.base import pull_image, registry_answers, why_no_debootstrap
-from environment.images.build import at_hand, build_all, has, pull_base
+from environment.images.builder import at_hand, build_all, has, pull_base
 from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
 from environment.images.recipe import LOCAL, names

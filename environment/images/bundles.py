@@ -6,7 +6,7 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.errors import LabError
-from environment.images.build import at_hand, has, tag
+from environment.images.builder import at_hand, has, tag
 from environment.images.engine import architecture, asking
 from environment.images.recipe import LOCAL
 from environment.runtimes import Say

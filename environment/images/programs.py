@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from environment.errors import LabError
+from environment.waiting import wait_until
 
 _LAST_LINES = 12
+_END_SECONDS = 5.0
 
 
 def run_program(
@@ -36,8 +38,25 @@ def run_program(
             code = program.wait()
         finally:
             if program.poll() is None:
-                os.killpg(program.pid, signal.SIGKILL)
+                _end(program)
     if code:
         raise LabError(
             f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
         )
+
+
+def _end(program: "subprocess.Popen[str]") -> None:
+    """Kills a program with all that it started, and waits until they are gone: they may still be writing."""
+    os.killpg(program.pid, signal.SIGKILL)
+    program.wait()
+    wait_until(lambda: not _is_alive(program.pid), timeout=_END_SECONDS)
+
+
+def _is_alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS says so of a group that only zombies are left in
+        return False
+    return True

@@ -39,26 +39,41 @@ def workshop(say: Say) -> Iterator[Path]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        # We hold the lock, so these belong to builds that were killed.
-        for left_behind in cache.glob(f"{_SCRATCH}*"):
-            shutil.rmtree(left_behind, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=cache) as folder:
+        _remove_scratch(cache)
+        with tempfile.TemporaryDirectory(
+            prefix=_SCRATCH, dir=cache, ignore_cleanup_errors=True
+        ) as folder:
             yield Path(folder)
 
 
-def _lock(descriptor: int, path: Path, say: Say) -> None:
-    def locked() -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            return False
+def sweep_scratch() -> None:
+    """Removes what a killed build left; while another build is at work, nothing: that one has done it."""
+    cache = cache_folder()
+    with (cache / "lock").open("a+") as lock:
+        if _try_lock(lock.fileno()):
+            _remove_scratch(cache)
 
-    if not locked():
+
+def _remove_scratch(cache: Path) -> None:
+    """To be called by who holds the lock: then these belong to nobody who is alive."""
+    for left_behind in cache.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(left_behind, ignore_errors=True)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+
+
+def _lock(descriptor: int, path: Path, say: Say) -> None:
+    if not _try_lock(descriptor):
         say(
             f"waiting for another build of images to finish (process {path.read_text() or 'unknown'})"
         )
-        if not wait_until(locked, timeout=LOCK_SECONDS, every=0.2):
+        if not wait_until(lambda: _try_lock(descriptor), timeout=LOCK_SECONDS, every=0.2):
             raise LabError(
                 f"Another build of images has not finished in {LOCK_SECONDS:.0f} s "
                 f"(process {path.read_text()}). End it, then build again."

@@ -93,7 +93,7 @@ class DockerRuntime:
                 container.start()
             except APIError as error:
                 # It would stay behind in the state "created".
-                with suppress(NotFound):
+                with suppress(APIError):
                     container.remove(force=True, v=True)
                 if is_port_busy(error):
                     raise PortBusy(
@@ -134,9 +134,10 @@ class DockerRuntime:
             self._container(replica).unpause()
 
     def remove(self, replica: str) -> None:
+        if replica in self._places:
+            self._bury(replica)
         place = self._places.pop(replica, None)
         if place and self._network:
-            self._bury(replica)
             self._network.give_back(place.address)
             self._ports.give_back(place.port)
 
@@ -182,14 +183,19 @@ class DockerRuntime:
         """Removes everything that carries this session's label; waits for what is still being made."""
         with self._changing:
             self._closed = True
-            answered = self._changing.wait_for(lambda: not self._making, timeout=ANSWER_SECONDS + 1)
+            at_work = self._making
+        if at_work:
+            remove_session(self._client, self._session, quiet=0)
+        with self._changing:
+            answered = self._changing.wait_for(lambda: not self._making, timeout=2 * ANSWER_SECONDS)
         # When the engine has answered all that we asked for, nothing can appear any more. Where an answer is missing,
         # or an earlier process may have asked, only silence tells.
         known = answered and not self._lost and self._network is not None
         remove_session(self._client, self._session, quiet=0 if known else QUIET_SECONDS)
-        for place in self._places.values():
+        with self._changing:
+            places, self._places = self._places, {}
+        for place in places.values():
             self._ports.give_back(place.port)
-        self._places.clear()
 
     # -- inside ------------------------------------------------------------------------------------------------
 

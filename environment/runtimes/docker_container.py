@@ -11,7 +11,7 @@ from docker.types import EndpointConfig, LogConfig, Mount
 
 from environment.compose import Service
 from environment.runtimes import Launch, Status, Usage
-from environment.runtimes.docker_labels import container_labels, project
+from environment.runtimes.docker_labels import container_labels, project, volume_labels
 
 _LOG_LIMIT = {"max-size": "10m", "max-file": "2"}
 """A service in a loop of errors shall not fill the disk."""
@@ -64,7 +64,12 @@ def as_described(
         "ports": {f"{service.port}/tcp": ("127.0.0.1", place.port)},
         "network": network,
         "networking_config": {network: endpoint},
-        "mounts": [Mount(path, volume_name(session, name)) for name, path in service.volumes],
+        "mounts": [
+            # With labels, because Docker makes a volume that is not there (any more) without asking, and one without
+            # labels would stay for ever.
+            Mount(path, volume_name(session, name), labels={**labels, **volume_labels(name)})
+            for name, path in service.volumes
+        ],
         "tmpfs": dict(one.partition(":")[::2] for one in service.tmpfs),
         "user": service.user,
         "read_only": service.read_only,

@@ -14,6 +14,7 @@ import threading
 import time
 import tomllib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ from docker.errors import ImageNotFound
 from environment import images
 from environment.compose import ROOT
 from environment.errors import LabError
-from environment.images import base, build, bundles, libraries, recipe, workshop
+from environment.images import base, builder, bundles, libraries, recipe
 from environment.images.base import debootstrap_base, pull_image, why_no_debootstrap
-from environment.images.engine import connect
+from environment.images.engine import architecture, connect
 from environment.images.mirror import Mirror, debian_mirror
 from environment.images.programs import run_program
+from environment.images.workshop import cache_folder, sweep_scratch, workshop
 
 TEST_TAG = "microservices-lab/services:test"
 
@@ -46,7 +48,7 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "microservices"
     shutil.copytree(recipe.SERVICES_FOLDER, copy, ignore=shutil.ignore_patterns("__pycache__"))
     (copy / "novelty.py").write_text(f"NUMBER = {random.getrandbits(64)}\n")
-    for module in (recipe, build):
+    for module in (recipe, builder):
         monkeypatch.setattr(module, "SERVICES_FOLDER", copy)
     return copy
 
@@ -193,7 +195,7 @@ def test_a_mirror_that_does_not_answer_is_explained_at_once(
 ) -> None:
     monkeypatch.setattr(base, "debian_mirror", lambda: Mirror("http://127.0.0.1:9/debian"))
     monkeypatch.setattr(base, "why_no_debootstrap", lambda: None)
-    with pytest.raises(LabError, match="127.0.0.1:9.*apt-get update.*lab images load"):
+    with pytest.raises(LabError, match=r"127.0.0.1:9.*apt-get update.*lab images load"):
         debootstrap_base(DockerClient(base_url="unix:///nowhere", version="1.41"), tmp_path, quiet)
 
 
@@ -202,7 +204,7 @@ def test_a_mirror_that_does_not_answer_is_explained_at_once(
 
 def test_a_step_that_fails_shows_its_last_lines() -> None:
     with pytest.raises(
-        LabError, match=r"Counting failed \(exit code 3\). Look up.*\n(1\d\n){11}20$"
+        LabError, match=r"Counting failed \(exit code 3\). Look up.*\n9\n(1\d\n){10}20$"
     ):
         run_program(
             ["sh", "-c", "seq 20; exit 3"], deed="Counting", next_step="Look up.", each=quiet
@@ -220,15 +222,20 @@ def test_a_step_that_is_interrupted_ends_with_its_children(tmp_path: Path) -> No
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
-def test_a_scratch_folder_of_a_killed_build_is_gone_after_the_next(
+def test_a_scratch_folder_of_a_killed_build_is_swept_and_that_of_a_live_one_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    (left := workshop.cache_folder() / "scratch-of-the-dead").mkdir()
-    with workshop.workshop(quiet) as scratch:
+    left = cache_folder() / "scratch-of-the-dead"
+    left.mkdir()
+    with workshop(quiet) as scratch:
+        assert not left.exists(), "the next build did not sweep"
+        sweep_scratch()
         assert scratch.is_dir()
-    assert not left.exists()
     assert not scratch.exists()
+    left.mkdir()
+    sweep_scratch()
+    assert not left.exists()
 
 
 def test_a_second_build_waits_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,10 +244,10 @@ def test_a_second_build_waits_and_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     order: list[str] = []
 
     def second() -> None:
-        with workshop.workshop(said.append):
+        with workshop(said.append):
             order.append("second")
 
-    with workshop.workshop(quiet):
+    with workshop(quiet):
         (thread := threading.Thread(target=second)).start()
         while not said:
             time.sleep(0.01)
@@ -269,7 +276,7 @@ def test_an_architecture_without_libraries_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(LabError, match="riscv64.*amd64, arm64.*`process`"):
+    with pytest.raises(LabError, match=r"riscv64.*amd64, arm64.*`process`"):
         libraries.libraries("riscv64", tmp_path, quiet)
 
 
@@ -294,26 +301,24 @@ def bench(
     engine: DockerClient, made: str, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[DockerClient]:
     """An engine, and services that it has no image of; afterwards it has no more and no less than before."""
-    real_cache = workshop.cache_folder()
+    real_cache = cache_folder()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for kept in real_cache.glob("libraries-*"):
-        (workshop.cache_folder() / kept.name).symlink_to(kept)
-    for module in (recipe, build, bundles, images):
+        (cache_folder() / kept.name).symlink_to(kept)
+    for module in (recipe, builder, bundles, images):
         if hasattr(module, "LOCAL"):
             monkeypatch.setattr(module, "LOCAL", TEST_TAG)
     before = _half_made(engine)
     yield engine
-    for image in {TEST_TAG, *(one.services for one in recipe.names("amd64"))}:
+    for image in {TEST_TAG, *(one.services for one in recipe.names(architecture(engine)))}:
         _remove(engine, image)
     assert _half_made(engine) - before == set()
-    assert [path.name for path in workshop.cache_folder().glob("scratch-*")] == []
+    assert [path.name for path in cache_folder().glob("scratch-*")] == []
 
 
 def _remove(client: DockerClient, image: str) -> None:
-    try:
+    with suppress(ImageNotFound):
         client.api.remove_image(image)
-    except ImageNotFound:
-        pass
 
 
 def _half_made(client: DockerClient) -> set[str]:
@@ -378,11 +383,11 @@ def test_a_change_of_the_services_is_another_image_and_a_quick_one(
     bench: DockerClient, made: str
 ) -> None:
     assert not images.present()
-    with pytest.raises(LabError, match="no image of these services.*lab images build"):
+    with pytest.raises(LabError, match=r"no image of these services.*lab images build"):
         images.bundle(Path("/nowhere"), quiet)
     seconds = _seconds(lambda: images.build(quiet))
     assert images.present()
-    image = build.at_hand(bench)
+    image = builder.at_hand(bench)
     assert image is not None
     assert image.services != made
     assert "NUMBER" not in _inside(bench, image.services, "import microservices.novelty")
@@ -422,9 +427,9 @@ def test_a_build_whose_process_ends_leaves_nothing_after_the_next(
     script = (
         "import pathlib, sys\n"
         "from environment import images\n"
-        "from environment.images import build, recipe\n"
-        f"recipe.SERVICES_FOLDER = build.SERVICES_FOLDER = pathlib.Path({str(tree)!r})\n"
-        f"build.LOCAL = {TEST_TAG!r}\n"
+        "from environment.images import builder, recipe\n"
+        f"recipe.SERVICES_FOLDER = builder.SERVICES_FOLDER = pathlib.Path({str(tree)!r})\n"
+        f"builder.LOCAL = {TEST_TAG!r}\n"
         "images.build(lambda line: print(line, flush=True))\n"
     )
     with subprocess.Popen(
@@ -451,9 +456,9 @@ def test_a_build_that_fails_says_where_and_leaves_nothing(
     broken = tmp_path / "Dockerfile"
     text = recipe.DOCKERFILE.read_text()
     broken.write_text(text.replace("USER lab", "RUN ls /no/such/folder"))
-    for module in (recipe, build):
+    for module in (recipe, builder):
         monkeypatch.setattr(module, "DOCKERFILE", broken)
-    with pytest.raises(LabError, match="ls /no/such/folder.*environment/images/Dockerfile"):
+    with pytest.raises(LabError, match=r"ls /no/such/folder.*environment/images/Dockerfile"):
         images.build(quiet)
     assert not images.present()
 
@@ -532,14 +537,14 @@ def test_what_is_no_bundle_is_explained(bench: DockerClient, tmp_path: Path) -> 
 
 @pytest.mark.docker
 def test_a_bundle_that_cannot_be_written_is_explained(made: str, tmp_path: Path) -> None:
-    with pytest.raises(LabError, match="cannot be written.*Choose another place"):
+    with pytest.raises(LabError, match=r"cannot be written.*Choose another place"):
         images.bundle(tmp_path / "no-folder" / "lab.tar.gz", quiet)
 
 
 @pytest.mark.docker
 def test_a_registry_that_is_not_there_is_explained_at_once(engine: DockerClient) -> None:
     with pytest.raises(
-        LabError, match="No registry gave us 127.0.0.1:9/python:3.11.*lab images build"
+        LabError, match=r"No registry gave us 127.0.0.1:9/python:3.11.*lab images build"
     ):
         pull_image(engine, "127.0.0.1:9/python:3.11", quiet)
 
@@ -549,7 +554,7 @@ def test_a_registry_that_never_answers_is_given_up_in_ten_seconds(engine: Docker
     with socket.create_server(("127.0.0.1", 0)) as listener:
         name = f"127.0.0.1:{listener.getsockname()[1]}/python:3.11"
         began = time.monotonic()
-        with pytest.raises(LabError, match="no answer in 6 s.*lab images load"):
+        with pytest.raises(LabError, match=r"no answer in 6 s.*lab images load"):
             pull_image(engine, name, quiet)
         assert time.monotonic() - began < 10
 

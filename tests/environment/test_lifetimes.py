@@ -66,7 +66,9 @@ def new_session(known: set[str]) -> str:
 
 def supervisor_of(session: str) -> psutil.Process:
     try:
-        identity = Identity.parse((Path(os.environ["LAB_STATE"]) / session / "supervisor").read_text())
+        identity = Identity.parse(
+            (Path(os.environ["LAB_STATE"]) / session / "supervisor").read_text()
+        )
         return psutil.Process(identity.pid)
     except (OSError, ValueError, psutil.Error) as error:
         raise AssertionError(f"session {session} has no supervisor") from error
@@ -145,7 +147,9 @@ def test_a_dead_supervisor_is_said_and_the_same_environment_starts_again(runtime
     env = Environment("phase0", runtime=runtime, only=["user-service"])
     env.start()
     first = str(env.session)
-    supervisor_of(first).kill()
+    supervisor = supervisor_of(first)
+    supervisor.kill()
+    supervisor.wait(5)
     assert "not started" in repr(env)
     env.start()
     assert env["user-service"].replicas[0].ready

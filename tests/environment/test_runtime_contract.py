@@ -1,6 +1,7 @@
 """The contract of an environment, the same words on both runtimes."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -8,6 +9,7 @@ import pytest
 
 from environment import Environment, LabError
 from environment.errors import NotReady, UnknownName
+from environment.waiting import wait_until
 from tests.residue import nothing_left
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,6 +33,14 @@ def order(env: Environment) -> httpx.Response:
     item = {"productId": "prod-1", "quantity": 2, "price": 9.99}
     return httpx.post(
         f"{env['order-service'].url}/orders", json={"userId": "user-1", "items": [item]}, timeout=5
+    )
+
+
+def in_flight(url: str) -> bool:
+    """Whether a service works on something besides telling its metrics."""
+    lines = httpx.get(f"{url}/metrics").text.splitlines()
+    return any(
+        line.startswith("http_requests_in_flight") and float(line.split()[-1]) > 1 for line in lines
     )
 
 
@@ -129,14 +139,11 @@ def test_killed_loses_its_requests_and_comes_back_with_its_data(env: Environment
 
 
 def test_stopped_lets_work_in_hand_finish(env: Environment) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     env.configure("payment-service", PAYMENT_SECONDS=1)
     url = env["payment-service"].url
     with ThreadPoolExecutor(1) as pool:
         paying = pool.submit(httpx.post, f"{url}/pay", json={"amount": 5}, timeout=10)
-        while not paying.running():
-            pass
+        assert wait_until(lambda: in_flight(url), timeout=5), "the payment has arrived"
         with env["payment-service"].stopped():
             assert paying.result().status_code < 300
             with pytest.raises(httpx.TransportError):

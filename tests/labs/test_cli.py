@@ -25,7 +25,9 @@ def lab(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def up() -> Iterator[dict[str, Any]]:
     words = ["--runtime", "process", "--seed", "11", "--set", "payment-service.PAYMENT_SECONDS=0.1"]
-    said = lab("up", "phase0", *words, "--scale", "user-service=2", "--version", "user-service=2", "--json")
+    said = lab(
+        "up", "phase0", *words, "--scale", "user-service=2", "--version", "user-service=2", "--json"
+    )
     assert said.returncode == 0, said.stderr
     state: dict[str, Any] = json.loads(said.stdout)
     yield state
@@ -34,14 +36,27 @@ def up() -> Iterator[dict[str, Any]]:
 
 
 def test_up_prints_one_object_with_every_fixed_name(up: dict[str, Any]) -> None:
-    assert set(up) >= {"session", "runtime", "phase", "seed", "token", "url", "services", "kafka", "data"}
+    assert set(up) >= {
+        "session",
+        "runtime",
+        "phase",
+        "seed",
+        "token",
+        "url",
+        "services",
+        "kafka",
+        "data",
+    }
     assert (up["runtime"], up["phase"], up["seed"], up["url"], up["kafka"]) == (
         "process", "phase0", 11, None, None,
     )  # fmt: skip
     users = up["services"]["user-service"]
     assert set(users) == {"version", "url", "replicas"}
     assert (users["version"], len(users["replicas"])) == ("2", 2)
-    assert users["replicas"][0].items() >= {"id": "user-service-1", "container": None, "ready": True}.items()
+    assert (
+        users["replicas"][0].items()
+        >= {"id": "user-service-1", "container": None, "ready": True}.items()
+    )
     assert Path(up["data"]).is_dir()
 
 

@@ -26,7 +26,9 @@ SERVICES: dict[str, type[Settings]] = {
 def server(name: str, settings: type[Settings]) -> uvicorn.Server:
     url = os.environ.get(f"{name.upper()}_URL")
     port = int(str(urlsplit(url).port if url else os.environ["PORT"]))
-    found = read_settings(settings, port=port, instance=f"{name}-1").model_copy(update={"port": port})
+    found = read_settings(settings, port=port, instance=f"{name}-1").model_copy(
+        update={"port": port}
+    )
     app = build(f"microservices.{name}", "1", found)
     return uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_config=None))
 

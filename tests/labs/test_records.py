@@ -1,0 +1,130 @@
+"""A record can be judged and drawn again without anything running, and is readable at any moment."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from environment.waiting import wait_until
+from labs import experiments
+from labs.records import RecordError, Run, load_record, runs_folder
+from labs.verdicts import Verdict
+from tests.labs import frames
+
+SAMPLES = {
+    "independence": (frames.independence(), frames.independence_prediction()),
+    "startup": (frames.startup(together=1.5), frames.startup_prediction()),
+    "versions": (frames.versions(), frames.versions_prediction()),
+}
+
+
+@pytest.fixture(autouse=True)
+def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
+    monkeypatch.delenv("LAB_RUN", raising=False)
+
+
+def environment() -> Any:
+    memory = pd.DataFrame({"memory_mib": [70, 71, 72]})
+    return SimpleNamespace(
+        phase="phase0", runtime="process", seed=7, running=True, status=lambda: memory
+    )
+
+
+def keep(run: Run, name: str) -> Verdict:
+    samples, prediction = SAMPLES[name]
+    verdict = experiments.judge(name, samples, prediction)
+    return run.keep(verdict, samples, prediction, experiments.plot(name, samples, prediction))
+
+
+def test_every_experiment_has_samples_here() -> None:
+    assert set(SAMPLES) == set(experiments.EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_verdict_and_figure_come_again_from_the_record_alone(name: str) -> None:
+    run = Run(environment(), profile="quick")
+    given = keep(run, name)
+    record = load_record(run.path)
+    pd.testing.assert_frame_equal(record.samples(name), SAMPLES[name][0])
+    pd.testing.assert_frame_equal(record.prediction(name), SAMPLES[name][1])
+    assert record.judge(name) == record.verdict(name) == given
+    assert dict(record.judge(name).details) == dict(given.details)
+    assert record.plot(name).axes
+    assert (run.path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_verdict_is_recomputed_not_repeated() -> None:
+    run = Run(environment(), profile="quick")
+    keep(run, "versions")
+    path = run.path / "versions.csv"
+    path.write_text(path.read_text().replace("yes", "no"))
+    record = load_record(run.path)
+    assert record.verdict("versions").outcome == "pass"
+    assert record.judge("versions").outcome == "fail"
+
+
+def test_a_record_says_where_and_how_it_was_measured() -> None:
+    run = Run(environment(), profile="quick", seconds=9)
+    keep(run, "versions")
+    facts = load_record(run.finish().path).facts
+    assert facts["parameters"] == {"seconds": 9}
+    assert (facts["seed"], facts["profile"], facts["runtime"]) == (7, "quick", "process")
+    assert {"cpu", "cores", "memory_gib", "os", "python"} <= set(facts["machine"])
+    assert {"pandas", "aiohttp", "fastapi"} <= set(facts["versions"])
+    assert facts["memory_mib"] == 213
+    assert facts["seconds"] > 0
+    assert facts["status"] == "complete"
+
+
+def test_latest_is_the_last_run_and_runs_of_one_second_do_not_meet() -> None:
+    first, second = (Run(environment(), profile="quick") for _ in range(2))
+    assert first.path != second.path
+    assert load_record(runs_folder() / "latest").path == second.path.resolve()
+    assert second.path.name.endswith(("-phase0-process", "-phase0-process-2"))
+
+
+def test_a_run_that_has_measured_nothing_yet_is_readable() -> None:
+    record = load_record(Run(environment(), profile="quick").path)
+    assert record.facts["status"] == "running"
+    assert record.experiments == []
+    with pytest.raises(RecordError, match="holds no experiment 'versions'"):
+        record.judge("versions")
+
+
+def test_a_folder_without_a_record_and_a_newer_record_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="is not a run record"):
+        load_record(tmp_path)
+    run = Run(environment(), profile="quick")
+    path = run.path / "record.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    with pytest.raises(RecordError, match="newer version"):
+        load_record(run.path)
+
+
+ENDLESS = """
+from tests.labs.test_records import environment, keep
+from labs.records import Run
+run = Run(environment(), profile="quick")
+print(flush=True)
+while True:
+    keep(run, "versions")
+"""
+
+
+def test_a_run_killed_while_it_writes_leaves_a_readable_record() -> None:
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout
+        writer.stdout.readline()
+        latest = runs_folder() / "latest"
+        # At any moment of its life, and after its violent end:
+        assert wait_until(lambda: load_record(latest).experiments, timeout=30, every=0.001)
+        writer.send_signal(signal.SIGKILL)
+    record = load_record(latest)
+    assert record.judge("versions") == record.verdict("versions")

@@ -1,0 +1,42 @@
+"""Small notebooks that do one thing, right or wrong."""
+
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+PARAMETERS = "PROFILE = 'quick'\nRUNTIME = 'auto'\nSEED = 7"
+
+JUDGED = """
+from types import SimpleNamespace
+import matplotlib.pyplot as plt
+from labs.experiments.versions import judge_versions, plot_versions
+from labs.records import Run
+from tests.labs import frames
+env = SimpleNamespace(phase="phase0", runtime="process", seed=SEED, running=False)
+run = Run(env, profile=PROFILE)
+samples, prediction = frames.versions(), frames.versions_prediction()
+"""
+"""Cells that need no system: the record of one experiment, from synthetic samples."""
+
+KEPT = "run.keep(judge_versions(samples, prediction), samples, prediction, plot_versions(samples, prediction))"
+
+
+def write_lab(
+    folder: Path, *cells: str, experiments: tuple[str, ...] = (), phase: str = "phase0"
+) -> Path:
+    """A lab of that phase with those code cells, expecting those verdicts."""
+    notebook = new_notebook(  # type: ignore[no-untyped-call]
+        cells=[
+            new_markdown_cell("# Do one thing"),  # type: ignore[no-untyped-call]
+            new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]}),  # type: ignore[no-untyped-call]
+            *(new_code_cell(cell) for cell in cells),  # type: ignore[no-untyped-call]
+        ],
+        metadata={"kernelspec": KERNEL, "lab": {"phase": phase, "experiments": list(experiments)}},
+    )
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{phase}_toy.ipynb"
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+    return path

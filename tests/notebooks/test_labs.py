@@ -1,0 +1,59 @@
+"""The labs themselves: every cell runs, every verdict is the stored one, and the exercises can be solved."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labs.notebooks import FOLDER
+from labs.outputs import read
+from tests.labs.toys import write_lab
+
+NBVAL = [
+    sys.executable,
+    "-m",
+    "pytest",
+    "-q",
+    "-p",
+    "no:cacheprovider",
+    "-c",
+    os.devnull,
+    "--nbval",
+]
+
+
+def nbval(path: Path, runs: Path, runtime: str) -> subprocess.CompletedProcess[str]:
+    variables = {"LAB_RUNTIME": runtime, "LAB_PROFILE": "quick", "LAB_RUNS": str(runs)}
+    return subprocess.run(
+        [*NBVAL, "--nbval-cell-timeout", "120", str(path)],
+        env={**os.environ, **variables},
+        cwd=path.parent,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_every_cell_runs_and_every_verdict_is_the_stored_one(
+    path: Path, tmp_path: Path, runtime: str
+) -> None:
+    done = nbval(path, tmp_path, runtime)
+    assert done.returncode == 0, done.stdout[-5000:]
+
+
+@pytest.mark.parametrize(("says", "status"), [("PASS: it holds", 0), ("FAIL: it does not", 1)])
+def test_nbval_compares_a_verdict_as_we_store_it(tmp_path: Path, says: str, status: int) -> None:
+    path = write_lab(tmp_path / "labs", "from labs.verdicts import Verdict", f"print({says!r})")
+    import nbformat
+
+    notebook = read(path)
+    cell = notebook.cells[-1]
+    cell.metadata["tags"] = ["verdict", "keep_output"]
+    cell.execution_count = 1
+    cell.outputs = [nbformat.v4.new_output("stream", text="PASS: it holds\n")]  # type: ignore[no-untyped-call]
+    nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
+    assert nbval(path, tmp_path, "process").returncode == status
