@@ -1,4 +1,4 @@
-"""Phase 0's verdicts against wrong systems, live: each mutant is started by the environment and must be seen to fail."""
+"""Phase 0's verdicts against wrong systems, live: each mutant is started for real and must be seen to fail."""
 
 from pathlib import Path
 
