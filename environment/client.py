@@ -52,6 +52,7 @@ class Client:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd=ROOT,
+            env={**os.environ, "LAB_STATE": str(home())},  # it may be relative to where we are
         )
         assert process.stdin
         assert process.stdout
@@ -68,7 +69,7 @@ class Client:
                 return client
             said += line
         process.wait(SILENCE_SECONDS)
-        raise LabError(f"The supervisor did not start:\n{said.decode(errors='replace')}")
+        raise LabError(f"The supervisor did not start: {said.decode(errors='replace').strip()}")
 
     @classmethod
     def find(cls, session: str | None = None) -> "Client":

@@ -4,6 +4,7 @@ import os
 import platform
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -74,8 +75,11 @@ def _memory() -> Finding:
 def _disk() -> Finding:
     try:
         folder = home()
-    except LabError as error:
-        return Finding("state folder", "broken", str(error), "set LAB_STATE to a folder you own")
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(2**20))
+    except (LabError, OSError) as error:
+        next_step = "set LAB_STATE to a folder you can write to"
+        return Finding("state folder", "broken", str(error), next_step)
     free = shutil.disk_usage(folder).free / 2**30
     if free >= NEEDED_DISK_GIB:
         return Finding("disk", "ok", f"{free:.0f} GiB free at {folder}")

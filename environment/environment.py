@@ -1,5 +1,6 @@
 """`Environment`: the course's vocabulary for starting, scaling, breaking and healing a system."""
 
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from environment.client import Client, owner
 from environment.compose import COMPOSE_FILE, read_description
-from environment.errors import LabError, SessionGone
+from environment.errors import LabError, SessionGone, UnknownName
 from environment.phases import read_phase
 from environment.progress import Progress
 from environment.specification import RuntimeName, Specification
@@ -59,14 +60,22 @@ class _Target:
 
     @contextmanager
     def _block(self, verb: str, **arguments: Any) -> Iterator[Fault]:
-        fault = Fault(began=time.time())
+        with self._environment._one_fault(self._name):
+            fault = Fault(began=time.time())
+            try:
+                self._environment._call(verb, targets=[self._name], **arguments)
+                yield fault
+            finally:
+                # Also after an interrupt, and after a fault that only half of the replicas took.
+                self._heal()
+                fault.ended = time.time()
+
+    def _heal(self) -> None:
         try:
-            self._environment._call(verb, targets=[self._name], **arguments)
-            yield fault
-        finally:
-            # Also after an interrupt, and after a fault that only half of the replicas took.
-            self._environment._call("heal", targets=[self._name])
-            fault.ended = time.time()
+            if self._environment.running:
+                self._environment._call("heal", targets=[self._name])
+        except UnknownName:
+            pass  # a replica that was scaled away inside the block
 
 
 class Replica(_Target):
@@ -161,6 +170,8 @@ class Environment:
         self._names = [name for name in described if not self._spec.only or name in self._spec.only]
         self._client: Client | None = None
         self._runtime: str | None = None
+        self._changing = threading.RLock()
+        self._faulty: set[str] = set()
 
     @classmethod
     def attach(cls, session: str | None = None) -> "Environment":
@@ -229,23 +240,25 @@ class Environment:
 
     def start(self) -> Self:
         """Starts the phase's services; all are ready when this returns. What runs already stays as it is."""
-        if not self.running:
-            self._forget()
-            specification = self._spec.model_copy(update={"owner": str(owner())})
-            self._client = Client.launch(specification)
-        try:
-            self._runtime = self._call("start")["runtime"]
-        except LabError:
-            self._forget()
-            raise
+        with self._changing:  # two threads start it once
+            if not self.running:
+                self._forget()
+                specification = self._spec.model_copy(update={"owner": str(owner())})
+                self._client = Client.launch(specification)
+            try:
+                self._runtime = self._call("start")["runtime"]
+            except LabError:
+                self._forget()
+                raise
         return self
 
     def stop(self) -> None:
         """Drains and removes everything this environment started. Harmless when nothing runs."""
-        if self._client is not None:
-            with Progress() as say:
-                self._client.down(say)
-        self._forget()
+        with self._changing:
+            if self._client is not None:
+                with Progress() as say:
+                    self._client.down(say)
+            self._forget()
 
     def scale(self, service: str, replicas: int) -> Service:
         """Makes `replicas` (1 to 8) the number of replicas: a target, not a change."""
@@ -284,6 +297,24 @@ class Environment:
             raise LabError("This environment does not run. Start it first: `env.start()`.")
         with Progress() as say:
             return self._client.call(verb, say=say, **arguments)
+
+    @contextmanager
+    def _one_fault(self, target: str) -> Iterator[None]:
+        """One fault at a time on a replica: the inner one's end would heal the outer one unnoticed."""
+        for other in self._faulty:
+            if (
+                target == other
+                or target.rpartition("-")[0] == other
+                or other.rpartition("-")[0] == target
+            ):
+                raise LabError(
+                    f"{other} has a fault already. End that block before {target} gets another."
+                )
+        self._faulty.add(target)
+        try:
+            yield
+        finally:
+            self._faulty.discard(target)
 
     def _forget(self) -> None:
         if self._client is not None and not self._client.alive():

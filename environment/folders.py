@@ -20,13 +20,14 @@ from environment.identity import Identity
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 _UNCLAIMED_SECONDS = 3.0
+_ADVICE = "Set LAB_STATE to a folder you can write to."
 
 
 def home() -> Path:
     """The folder of all sessions of this user; `LAB_STATE` moves it."""
     chosen = os.environ.get("LAB_STATE")
     path = (
-        Path(chosen).absolute()
+        Path(chosen).expanduser().absolute()
         if chosen
         else platformdirs.user_state_path("microservices-lab") / "sessions"
     )
@@ -35,11 +36,9 @@ def home() -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise LabError(
-            f"{path} cannot be made: {error}. Set LAB_STATE to a folder you own."
-        ) from error
+        raise LabError(f"{path} cannot be made: {error}. {_ADVICE}") from error
     if path.stat().st_uid != os.getuid():
-        raise LabError(f"{path} belongs to another user. Set LAB_STATE to a folder you own.")
+        raise LabError(f"{path} belongs to another user. {_ADVICE}")
     return path
 
 
@@ -52,6 +51,8 @@ def new_folder() -> Path:
             return path
         except FileExistsError:
             continue
+        except OSError as error:
+            raise LabError(f"{path} cannot be made: {error}. {_ADVICE}") from error
 
 
 def live_sessions() -> list[str]:

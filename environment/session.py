@@ -96,6 +96,8 @@ class Session:
 
     def roll(self, service: str, version: str, say: Say) -> None:
         """Replaces replicas in place, one after the other, by another version; when one fails, the old come back."""
+        if not version:
+            raise LabError(f"Say which version of {service}, such as 2.")
         with self._changing:
             self._replace(service, lambda replica: setattr(replica, "version", version), say)
 

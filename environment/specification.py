@@ -21,7 +21,7 @@ class Specification(BaseModel):
     runtime: RuntimeName = "auto"
     seed: int = 7
     only: tuple[str, ...] = ()
-    versions: dict[str, str] = Field(default_factory=dict)
+    versions: dict[str, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
     settings: dict[str, dict[str, str]] = Field(default_factory=dict)
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     fixed_ports: bool = False

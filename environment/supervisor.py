@@ -14,11 +14,11 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import psutil
 
@@ -35,7 +35,7 @@ from environment.sweep import sweep
 from environment.waiting import wait_until
 
 BEAT_SECONDS = 1.0
-OWNER_POLL_SECONDS = 1.0
+POLL_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 LAST_ANSWERS_SECONDS = 2.0
 
@@ -54,9 +54,10 @@ class Supervisor:
         self._started = False
         self._making = threading.Lock()
         self._ending = threading.Lock()
-        self._over = False
+        self.ending = False
         self.ended = threading.Event()
         self._attached = specification.owner is not None
+        self._socket = folder / "socket"
         self._listener = socket.socket(socket.AF_UNIX)
         self._answering: set[socket.socket] = set()
 
@@ -64,16 +65,16 @@ class Supervisor:
         """Accepts verbs until the session has ended."""
         (self.folder / "supervisor").write_text(str(Identity.own()))
         (self.folder / "owner").write_text(self.spec.owner or "")
-        self._listener.bind(str(self.folder / "socket"))
+        self._listener.bind(str(self._socket))
         self._listener.listen(64)
         if self.spec.owner:
             _thread(self._watch_pipe)
-            _thread(self._watch_owner, Identity.parse(self.spec.owner))
+        _thread(self._watch)
         _thread(self._accept)
 
     def end(self, *, drain: bool) -> None:
         """Removes everything, then lets the process end. The first caller does it; others wait for it."""
-        self._over = (
+        self.ending = (
             True  # before we look for a session: one that is being made looks here afterwards
         )
         with self._ending:
@@ -84,8 +85,13 @@ class Supervisor:
                     self._session.close(drain=drain)
             finally:
                 self._listener.close()
-                shutil.rmtree(self.folder, ignore_errors=True)
+                wait_until(self._removed, timeout=LAST_ANSWERS_SECONDS)
                 self.ended.set()
+
+    def _removed(self) -> bool:
+        """Removes the folder; somebody may still be writing a last line into it."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return not self.folder.exists()
 
     def leave(self) -> NoReturn:
         """Ends this process, with last answers given and without anything that a verb may still have had at work."""
@@ -150,21 +156,33 @@ class Supervisor:
             raise LabError("Nothing runs in this session yet. Start it first.")
         if verb == "logs":
             return self._session.logs(**arguments)
-        if verb in ("scale", "configure", "roll", "restart", "heal", "stop"):
-            return getattr(self._session, verb)(**arguments, say=say)
-        if verb in ("kill", "pause", "fault"):
-            return getattr(self._session, verb)(**arguments)
+        with self._unless_ending():
+            if verb in ("scale", "configure", "roll", "restart", "heal", "stop"):
+                return getattr(self._session, verb)(**arguments, say=say)
+            if verb in ("kill", "pause", "fault"):
+                return getattr(self._session, verb)(**arguments)
         raise LabError(f"There is no verb {verb!r}.")
+
+    @contextmanager
+    def _unless_ending(self) -> Iterator[None]:
+        """What fails because the session is being removed says so, and not what it stumbled over."""
+        try:
+            yield
+        except LabError as error:
+            if self.ending:
+                raise LabError("The session is being removed.") from error
+            raise
 
     def _start(self, say: Callable[[str], None]) -> dict[str, Any]:
         first = not self._started
         try:
-            with self._making:
-                if self._session is None:
-                    self._session = self._make(say)
-            if self._over:
-                raise LabError("Nothing was started: the session is being removed.")
-            self._session.start(say)
+            with self._unless_ending():
+                with self._making:
+                    if self._session is None:
+                        self._session = self._make(say)
+                if self.ending:
+                    raise LabError("Nothing was started.")
+                self._session.start(say)
         except BaseException:
             if first:  # a start that failed leaves nothing; the same cell, run again, begins anew
                 self.end(drain=False)
@@ -211,9 +229,11 @@ class Supervisor:
         if self._attached:
             self.end(drain=False)
 
-    def _watch_owner(self, owner: Identity) -> None:
-        while self._attached and not self.ended.wait(OWNER_POLL_SECONDS):
-            if self._attached and owner.gone():
+    def _watch(self) -> None:
+        """Ends the session when its owner is gone, or its folder: then no verb can reach it any more."""
+        owner = Identity.parse(self.spec.owner) if self.spec.owner else None
+        while not self.ended.wait(POLL_SECONDS):
+            if (owner and self._attached and owner.gone()) or not self._socket.exists():
                 self.end(drain=False)
 
 
@@ -245,25 +265,33 @@ def _log(line: str) -> None:
 def main() -> None:
     """`python -m environment.supervisor`, with the specification as the first line on standard input."""
     specification = Specification.model_validate_json(_first_line())
-    supervisor = Supervisor(new_folder(), specification)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: _thread(lambda: supervisor.end(drain=True)))
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    supervisor.serve()
-    with suppress(
-        OSError
-    ):  # who launched us may be dead already; then the watchers end this session
-        print(SERVING, supervisor.folder.name, flush=True)
-    _write_to(supervisor.folder / "supervisor.log")
+    try:
+        folder = new_folder()
+    except LabError as error:
+        sys.exit(str(error))
+    try:
+        supervisor = Supervisor(folder, specification)
+        log = (folder / "supervisor.log").open("ab")
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: _thread(lambda: supervisor.end(drain=True)))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        supervisor.serve()
+    except (LabError, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit(f"{error}. Is the disk full, or the state folder read-only? `lab doctor` looks.")
+    # Who launched us may be dead already; then the watchers end this session.
+    with suppress(OSError):
+        print(SERVING, folder.name, flush=True)
+    _write_to(log)
     supervisor.ended.wait()
     supervisor.leave()
 
 
-def _write_to(log: Path) -> None:
+def _write_to(log: BinaryIO) -> None:
     """From here on what is said goes to a file; nobody reads the other end of our pipe any more."""
-    with log.open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    with log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
 
 
 def _first_line() -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 import threading
 import time
 import uuid
@@ -17,13 +18,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, get_args
 
 from rich.console import Console
 from rich.text import Text
 
 from environment import LabError, stop_owned
 from environment.errors import UnknownName
+from environment.specification import RuntimeName
 from labs.execution import CellEvent, Execution, Failure
 from labs.notebooks import FOLDER, Lab, choose, read_parameters
 from labs.records import Record, RecordFolder, load_record, runs_folder
@@ -31,6 +33,7 @@ from labs.report import write_report
 from labs.verdicts import Outcome
 
 PROFILES = ("quick", "full")
+RUNTIMES = get_args(RuntimeName)
 
 CELL_SECONDS = {"quick": 120.0, "full": 900.0}
 """Limit of one cell."""
@@ -83,16 +86,16 @@ def run_labs(
     (default `runs/`). `cell_seconds` limits one cell (default by profile).
     """
     console = Console(highlight=False)
+    root = (out or runs_folder()).resolve()
     try:
         labs = choose(phases, folder)
-        if profile not in PROFILES:
-            raise UnknownName(f"no profile {profile!r}; there are: {', '.join(PROFILES)}")
-        values = read_parameters(parameters or {}, labs)
-    except UnknownName as problem:
+        values = {"PROFILE": profile, "RUNTIME": runtime} | read_parameters(parameters or {}, labs)
+        _one_of("profile", values["PROFILE"], PROFILES)
+        _one_of("runtime", values["RUNTIME"], RUNTIMES)
+        _writable(root)
+    except LabError as problem:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")
         return 2
-    values = {"PROFILE": profile, "RUNTIME": runtime} | values
-    root = (out or runs_folder()).resolve()
     runner = Runner(console, root, values, cell_seconds or CELL_SECONDS[profile])
     try:
         with _signals():
@@ -105,6 +108,21 @@ def run_labs(
     finally:
         runner.report()
     return 0 if all(result.passed for result in runner.results) else 1
+
+
+def _one_of(what: str, name: object, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnknownName(f"no {what} {name!r}; there are: {', '.join(known)}")
+
+
+def _writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as problem:
+        raise LabError(
+            f"no record can be kept in {root} ({problem}); choose another by --out"
+        ) from None
 
 
 class Runner:
@@ -121,7 +139,6 @@ class Runner:
 
     def run(self, lab: Lab) -> None:
         """Run one lab; whatever happens, its record says so and nothing it started stays."""
-        self.root.mkdir(parents=True, exist_ok=True)
         run, began = uuid.uuid4().hex[:12], time.monotonic()
         output = self.root / f".{run}.ipynb"
         self.console.print(f"\n[bold]{lab.phase}[/]  {lab.title}")

@@ -96,7 +96,9 @@ def die_with_parent() -> None:
         # Not through sys.stdin: its lock, held here, would abort the interpreter's shutdown.
         while os.read(0, 1):
             pass
-    for child in psutil.Process().children(recursive=True):
+    # The kernel alone: what it started knows by itself how to end, and the environments' supervisors
+    # have cleaning up to do.
+    for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
             child.send_signal(signal.SIGKILL)
     os._exit(1)

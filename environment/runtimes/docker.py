@@ -95,6 +95,11 @@ class DockerRuntime:
                 # It would stay behind in the state "created".
                 with suppress(APIError):
                     container.remove(force=True, v=True)
+                if isinstance(error, NotFound) and "network" in str(error.explanation):
+                    raise LabError(
+                        f"{launch.id} cannot start: the session's network was removed by somebody else. "
+                        "Next: `lab down`, then `lab up` again."
+                    ) from error
                 if is_port_busy(error):
                     raise PortBusy(
                         f"{launch.id} cannot start: port {place.port} on 127.0.0.1 is held by {holder(place.port)}. "
@@ -126,12 +131,14 @@ class DockerRuntime:
     def pause(self, replica: str) -> None:
         self._only_running(replica)
         with asking(f"pause {replica}"):
-            self._container(replica).pause()
+            if self._container(replica).status != "paused":
+                self._container(replica).pause()
 
     def resume(self, replica: str) -> None:
         self._only_running(replica)
         with asking(f"resume {replica}"):
-            self._container(replica).unpause()
+            if self._container(replica).status == "paused":
+                self._container(replica).unpause()
 
     def remove(self, replica: str) -> None:
         if replica in self._places:

@@ -150,7 +150,7 @@ def plot_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _draw_mode(ax, shown[shown["mode"] == mode], mode)
         _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
     style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
-    _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style)
+    _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style, side="left")
     axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))
     axes[1].set_xlabel("time since the first start (s)")
     return figure
@@ -187,7 +187,8 @@ def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
     ax.set_title(mode, color=SOFT, weight="normal")
 
 
-def _mark(ax: Axes, at: float, label: str, style: dict[str, Any]) -> None:
+def _mark(ax: Axes, at: float, label: str, style: dict[str, Any], *, side: str = "right") -> None:
+    """A vertical line, its label over it, ending there (`right`) or beginning there (`left`)."""
     ax.axvline(at, **style)
     ax.annotate(
         label,
@@ -195,7 +196,7 @@ def _mark(ax: Axes, at: float, label: str, style: dict[str, Any]) -> None:
         xycoords=("data", "axes fraction"),
         xytext=(0, 2),
         textcoords="offset points",
-        ha="center",
+        ha=side,
         va="bottom",
         size=8.5,
         color=style.get("color", INK),

@@ -25,9 +25,7 @@ MAX_AMOUNT = 1_000_000_000_000
 class WireModel(BaseModel):
     """A JSON object: camelCase names, exact types, no unknown fields."""
 
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", frozen=True, populate_by_name=True, strict=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
 
 Id = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._@+-]+$")]

@@ -104,9 +104,56 @@ def test_an_engine_that_never_answers_is_given_up_within_ten_seconds(
     Path(path).unlink()
 
 
+def up(state: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "labs.cli", "up", "phase0", "--runtime", "process"]
+    environment = {**os.environ, "LAB_STATE": state}
+    return subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60
+    )
+
+
+def test_a_state_folder_that_cannot_be_written_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("")
+    said = up(str(tmp_path / "a-file" / "state"), tmp_path)
+    assert said.returncode == 2
+    assert "LAB_STATE" in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a full disk needs root")
+def test_a_full_disk_is_told_in_a_line(tmp_path: Path) -> None:
+    state = Path("/tmp") / f"lab-full-{os.getpid()}"
+    state.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", state], check=True)
+    try:
+        (state / "ballast").write_bytes(bytes(64 * 1024))
+        said = up(str(state), tmp_path)
+        left = [path.name for path in state.iterdir()]
+    finally:
+        subprocess.run(["umount", state], check=True)
+        state.rmdir()
+    assert said.returncode == 2
+    assert "disk full" in said.stderr
+    assert "Traceback" not in said.stderr
+    assert left == ["ballast"]
+
+
+def test_a_relative_state_folder_is_relative_to_where_one_is(tmp_path: Path) -> None:
+    short = Path("/tmp") / f"lab-rel-{os.getpid()}"
+    short.mkdir()
+    said = up("state", short)
+    assert said.returncode == 0, said.stderr
+    command = [sys.executable, "-m", "labs.cli", "down"]
+    environment = {**os.environ, "LAB_STATE": "state"}
+    subprocess.run(command, cwd=short, env=environment, check=True, capture_output=True, timeout=60)
+    (short / "state").rmdir()  # it is empty
+    short.rmdir()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        ({"versions": {"user-service": ""}}, "versions"),
         ({"phase": "phase99"}, "phase0"),
         ({"runtime": "podman"}, "runtime"),
         ({"seed": "many"}, "seed"),

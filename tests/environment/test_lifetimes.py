@@ -1,11 +1,14 @@
 """Nothing we start outlives us: kernels, commands and supervisors are killed for real, and what is left is counted."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -212,6 +215,30 @@ def test_a_detached_session_outlives_its_command_and_ends_with_down(runtime: str
     assert session in live_sessions()
     down = subprocess.run([*lab, "down", "--session", session], capture_output=True, text=True)
     assert (down.returncode, down.stdout.strip()) == (0, f"session {session} is removed")
+    assert nothing_left(session, seconds=0) == []
+
+
+def test_a_session_whose_folder_is_deleted_ends(runtime: str) -> None:
+    command = [sys.executable, "-m", "labs.cli", "up", "phase0", "--runtime", runtime, "--json"]
+    session = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["session"]
+    shutil.rmtree(Path(os.environ["LAB_STATE"]) / session)
+    assert nothing_left(session) == []
+
+
+def test_two_threads_start_one_session(runtime: str) -> None:
+    known = set(live_sessions())
+    env = Environment("phase0", runtime=runtime, only=["user-service"])
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: env.start(), range(4)))
+    assert set(live_sessions()) - known == {env.session}
+    env.stop()
+
+
+def test_stop_inside_a_fault_is_a_clean_end(runtime: str) -> None:
+    env = Environment("phase0", runtime=runtime, only=["user-service"]).start()
+    session = str(env.session)
+    with env["user-service"].paused():
+        env.stop()
     assert nothing_left(session, seconds=0) == []
 
 

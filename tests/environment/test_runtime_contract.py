@@ -1,5 +1,7 @@
 """The contract of an environment, the same words on both runtimes."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -182,6 +184,39 @@ def test_a_fault_on_one_replica_spares_the_others(env: Environment) -> None:
         with pytest.raises(httpx.TransportError):
             httpx.get(f"{two.url}/users", timeout=1)
     env.scale("user-service", 1)
+
+
+def test_a_second_fault_on_the_same_replica_is_refused(env: Environment) -> None:
+    with env["user-service"].slowed(0.1):
+        with pytest.raises(LabError, match="has a fault already"):
+            env["user-service"].replicas[0].killed().__enter__()
+        assert httpx.get(f"{env['user-service'].url}/users").elapsed.total_seconds() >= 0.1
+        with env["order-service"].paused():
+            pass
+    with env["user-service"].killed():
+        pass
+
+
+def test_a_replica_scaled_away_inside_its_fault_needs_no_healing(env: Environment) -> None:
+    env.scale("user-service", 2)
+    with env["user-service"].replicas[1].killed():
+        env.scale("user-service", 1)
+    assert len(env["user-service"].replicas) == 1
+
+
+def test_pausing_twice_is_pausing_once(env: Environment) -> None:
+    for verb in ("pause", "pause", "resume", "resume"):
+        command = [
+            sys.executable,
+            "-m",
+            "labs.cli",
+            verb,
+            "user-service",
+            "--session",
+            str(env.session),
+        ]
+        assert subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+    assert httpx.get(f"{env['user-service'].url}/users").status_code == 200
 
 
 def test_restart_tells_how_long_each_start_took(env: Environment) -> None:

@@ -120,7 +120,13 @@ def test_logs_show_the_last_lines(up: dict[str, Any]) -> None:
         (["scale", "user-service", "99"], "1 to 8"),
         (["set", "payment-service", "PAYMENT_SECONDS"], "NAME=VALUE"),
         (["run", "phase99"], "phase0"),
+        (["run", "--runtime", "podman"], "docker, process"),
+        (["run", "-p", "RUNTIME=podman"], "docker, process"),
+        (["run", "--profile", "slow"], "quick, full"),
+        (["run", "--out", "/proc/here"], "--out"),
+        (["run", "--out", "/etc/passwd"], "--out"),
         (["open", "phase99"], "phase0"),
+        (["roll", "user-service", ""], "which version"),
     ],
 )
 def test_a_wrong_word_gets_an_explanation_and_exit_code_2(
