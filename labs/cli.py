@@ -247,8 +247,10 @@ def resume(
 @app.command()
 def run(
     phases: Annotated[list[str] | None, typer.Argument(help="Phases; default: all.")] = None,
-    profile: Annotated[str, typer.Option(help="quick or full.")] = "quick",
-    runtime: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    profile: Annotated[str, typer.Option(envvar="LAB_PROFILE", help="quick or full.")] = "quick",
+    runtime: Annotated[
+        str, typer.Option(envvar="LAB_RUNTIME", help="auto, docker or process.")
+    ] = "auto",
     parameters: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, may be repeated.")
     ] = None,

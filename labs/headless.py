@@ -96,7 +96,7 @@ def run_labs(
     except LabError as problem:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")
         return 2
-    runner = Runner(console, root, values, cell_seconds or CELL_SECONDS[profile])
+    runner = Runner(console, root, values, cell_seconds or CELL_SECONDS[values["PROFILE"]])
     try:
         with _signals():
             for lab in labs:

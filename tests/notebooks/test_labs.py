@@ -9,6 +9,8 @@ import pytest
 
 from labs.notebooks import FOLDER
 from labs.outputs import read
+from labs.records import load_record
+from labs.verdicts import Outcome
 from tests.labs.toys import write_lab
 
 NBVAL = [
@@ -36,13 +38,28 @@ def nbval(path: Path, runs: Path, runtime: str) -> subprocess.CompletedProcess[s
     )
 
 
+LABS = sorted(FOLDER.glob("*.ipynb"))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
-def test_every_cell_runs_and_every_verdict_is_the_stored_one(
-    path: Path, tmp_path: Path, runtime: str
-) -> None:
-    done = nbval(path, tmp_path, runtime)
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_every_cell_runs_and_every_verdict_is_the_stored_one(path: Path, tmp_path: Path) -> None:
+    done = nbval(path, tmp_path, "process")
     assert done.returncode == 0, done.stdout[-5000:]
+
+
+@pytest.mark.slow
+@pytest.mark.docker
+@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+def test_every_lab_runs_headless_on_containers(path: Path, tmp_path: Path) -> None:
+    phase = path.name.partition("_")[0]
+    command = [sys.executable, "-m", "labs.cli", "run", phase, "--runtime", "docker"]
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path)], capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    record = load_record(tmp_path / "latest")
+    assert {record.verdict(name).outcome for name in record.experiments} == {Outcome.PASS}
 
 
 @pytest.mark.parametrize(("says", "status"), [("PASS: it holds", 0), ("FAIL: it does not", 1)])
