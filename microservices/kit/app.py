@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Connection
 from starlette.routing import BaseRoute
@@ -23,6 +24,9 @@ from microservices.kit.settings import Settings
 from microservices.kit.wire import encode
 
 log = logging.getLogger(__name__)
+
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would look for three providers at every request; we have kit/metrics.py."""
 
 
 def create_app(
@@ -64,6 +68,7 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
     app.router.routes[:0] = routes
     app.state.settings, app.state.database, app.state.client = settings, database, client
