@@ -70,6 +70,7 @@ def serve(app: FastAPI, settings: Settings, *, service: str, version: str) -> No
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # else any local client becomes whoever its X-Forwarded-For says
         timeout_keep_alive=75,  # longer than nginx's 60 s: the client side closes first
         timeout_graceful_shutdown=drain.FINISH_SECONDS,
     )
