@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, cast
 import httptools
 
 MAX_HEAD_BYTES = 65_536
+HEAD_TOO_LARGE = f"the head of its answer is over {MAX_HEAD_BYTES} bytes"
 MAX_ANSWER_BYTES = 16_000_000
 """Largest answer we hold in memory for a client."""
 
@@ -83,7 +84,7 @@ class Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._headers: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
-        self._size = 0
+        self._size = self._head_size = 0
         self._in_body = self._complete = self._framed = False
 
     # -- what the transport says --
@@ -102,7 +103,7 @@ class Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(BadAnswer(f"its answer is not HTTP ({error})"))
         if not self._in_body and not self._complete and self._seen > MAX_HEAD_BYTES:
-            self._fail(BadAnswer(f"the head of its answer is over {MAX_HEAD_BYTES} bytes"))
+            self._fail(BadAnswer(HEAD_TOO_LARGE))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the exchange under way, if there is one."""
@@ -125,6 +126,9 @@ class Connection(asyncio.Protocol):
         if name in (b"content-length", b"transfer-encoding"):
             self._framed = True
         self._headers.append((name, value))
+        self._head_size += len(name) + len(value)
+        if self._head_size > MAX_HEAD_BYTES:
+            self._fail(BadAnswer(HEAD_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
         """Know that from here on bytes are the body."""

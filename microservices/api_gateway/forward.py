@@ -20,7 +20,8 @@ PASSED_ON = frozenset(
 PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow"})
 """Response headers a client gets to see; the length is that of the bytes we hold."""
 
-PROBLEMS = documented(502, 503, 504)
+PROBLEMS = documented(400, 404, 413, 415, 422, 502, 503, 504)
+ID: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 class PlainRoute(APIRoute):
@@ -51,13 +52,15 @@ def routes(users: Upstream, orders: Upstream, payments: Upstream) -> Sequence[Pl
 
 def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute:
     """Return one row of the routing table: requests for ``path`` are what ``target`` is there."""
+    created: dict[int | str, dict[str, Any]] = {201: {"description": "Made"}}
     return PlainRoute(
         path,
         forward(upstream, method, target),
         methods=[method],
         summary=f"{method} {target} of {upstream.name}",
         response_description=f"Whatever {upstream.name} answers",
-        responses=PROBLEMS,
+        responses=PROBLEMS | (created if method == "POST" else {}),
+        openapi_extra={"parameters": [ID]} if target.endswith("/{id}") else None,
     )
 
 
