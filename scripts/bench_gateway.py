@@ -69,7 +69,16 @@ def running(
 
 
 def load(url: str, seconds: int) -> str:
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", url]
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}",
+        "--timeout",
+        "10s",
+        "--latency",
+        url,
+    ]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in said or "Socket errors" in said:
         sys.exit(f"{url} failed under load:\n{said}")

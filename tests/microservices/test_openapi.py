@@ -37,8 +37,17 @@ def operations(running: Running) -> list[Any]:
     return [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("mode", list(schemathesis.GenerationMode))
-@pytest.mark.parametrize("name", SERVICES)
+MODES = list(schemathesis.GenerationMode)
+# What remains of the gateway's own routes takes nothing that could be wrong.
+ASKED = [
+    (name, mode)
+    for name in SERVICES
+    for mode in MODES
+    if (name, mode) != ("gateway", schemathesis.GenerationMode.NEGATIVE)
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), ASKED)
 def test_no_request_gets_an_answer_the_document_does_not_name(
     shared: dict[str, Running], name: str, mode: schemathesis.GenerationMode
 ) -> None:
