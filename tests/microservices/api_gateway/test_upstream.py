@@ -86,6 +86,20 @@ def test_bytes_nobody_asked_for_are_never_the_next_answer(front: Front, script: 
         assert gateway.http.get("/api/users").content == b"[1]"
 
 
+def test_bytes_that_come_while_nobody_asks_are_never_part_of_an_answer(
+    front: Front, script: Script
+) -> None:
+    def behave(_: bytes, connection: object) -> None:
+        connection.sendall(answering(b"[1]"))  # type: ignore[attr-defined]
+        time.sleep(0.1)
+        connection.sendall(HEAD + b"content-length: 9\r\n\r\n")  # type: ignore[attr-defined]
+
+    gateway = front(script(behave).url, UPSTREAM_TIMEOUT_SECONDS=2)
+    for _ in range(3):
+        assert gateway.http.get("/api/users").content == b"[1]"
+        time.sleep(0.3)
+
+
 class Once:
     """Answers the first request of a connection, and closes at the second without a word."""
 
