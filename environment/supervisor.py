@@ -38,6 +38,8 @@ BEAT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 LAST_ANSWERS_SECONDS = 2.0
+FRONT_DOOR = "api-gateway"
+"""The service whose address is the system's own; a phase without it has none."""
 
 Reply = Callable[[dict[str, Any]], None]
 
@@ -207,6 +209,7 @@ class Supervisor:
         return DockerRuntime(*words)
 
     def _state(self) -> dict[str, Any]:
+        services = self._session.services() if self._session else {}
         return {
             "session": self.folder.name,
             "runtime": self._runtime or None,
@@ -214,8 +217,8 @@ class Supervisor:
             "phase": self.spec.phase,
             "seed": self.spec.seed,
             "token": self.token,
-            "url": None,
-            "services": self._session.services() if self._session else {},
+            "url": services.get(FRONT_DOOR, {}).get("url"),
+            "services": services,
             "kafka": None,
             "data": str(self.folder),
         }

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from fastapi_offline import FastAPIOffline
 from sqlalchemy import Connection
+from starlette.routing import BaseRoute
 
 from microservices.kit import faults, probes, problem
 from microservices.kit.body import BodyLimit
@@ -16,11 +18,15 @@ from microservices.kit.database import Database
 from microservices.kit.drain import Drain, TrackRequests
 from microservices.kit.faults import FaultSwitch, InjectFaults
 from microservices.kit.metrics import MeasureRequests, Metrics
+from microservices.kit.probes import Need
 from microservices.kit.problem import CatchAll
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode
 
 log = logging.getLogger(__name__)
+
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would look for three providers at every request; we have kit/metrics.py."""
 
 
 def create_app(
@@ -28,24 +34,33 @@ def create_app(
     service: str,
     version: str,
     settings: Settings,
-    database: Database,
-    create_tables: Callable[[Connection], None],
-    routers: Sequence[APIRouter],
+    database: Database | None = None,
+    create_tables: Callable[[Connection], None] = lambda _: None,
+    routers: Sequence[APIRouter] = (),
+    routes: Sequence[BaseRoute] = (),
     client: httpx.AsyncClient | None = None,
+    parts: Sequence[AbstractAsyncContextManager[object]] = (),
+    needs: Sequence[Need] = (),
 ) -> FastAPI:
     """Compose one version of a service.
 
-    Its routes find ``settings``, ``database`` and ``client`` on ``request.app.state``.
+    Its routes find ``settings``, ``database`` and ``client`` on ``request.app.state``. ``routes`` are
+    tried before those of ``routers``. ``parts`` are entered when the service starts and left, in
+    reverse, when it stops. ``/ready`` asks ``needs``, and the database.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await database.start(create_tables)
-        log.info("started")
-        yield
-        if client is not None:
-            await client.aclose()
-        await database.stop()
+        async with AsyncExitStack() as stack:
+            if database is not None:
+                stack.push_async_callback(database.stop)
+                await database.start(create_tables)
+            if client is not None:
+                stack.push_async_callback(client.aclose)
+            for part in parts:
+                await stack.enter_async_context(part)
+            log.info("started")
+            yield
 
     app = FastAPIOffline(
         title=service,
@@ -53,8 +68,11 @@ def create_app(
         lifespan=lifespan,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
     )
+    app.router.routes[:0] = routes
     app.state.settings, app.state.database, app.state.client = settings, database, client
+    app.state.needs = [*needs, database.unavailable] if database else [*needs]
     app.state.drain, app.state.faults = Drain(), FaultSwitch()
     app.state.metrics = Metrics(app.state.drain)
     identity = {"service": service, "version": version, "instance": settings.instance}

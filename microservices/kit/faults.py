@@ -5,7 +5,6 @@ restarted replica is healthy. Probes, metrics and documentation are never touche
 """
 
 import asyncio
-import hmac
 import random
 from typing import Annotated, Self
 
@@ -13,7 +12,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from microservices.kit.problem import Problem, documented, problem_response
+from microservices.kit.bearer import check_bearer
+from microservices.kit.problem import documented, problem_response
 from microservices.kit.wire import StrictRoute, WireModel, encode, json_response
 
 UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json", "/static-")
@@ -72,11 +72,7 @@ def check_token(request: Request) -> None:
     Raises:
         Problem: 401, when the bearer token is missing or another one.
     """
-    expected = f"Bearer {request.app.state.settings.control_token}".encode()
-    found = request.headers.get("authorization", "").encode("latin-1")
-    if not hmac.compare_digest(found, expected):
-        detail = "needs Authorization: Bearer <the CONTROL_TOKEN of this session>"
-        raise Problem(401, detail, headers={"WWW-Authenticate": "Bearer"})
+    check_bearer(request, request.app.state.settings.control_token, "CONTROL_TOKEN of this session")
 
 
 def strikes(rate: float) -> bool:

@@ -36,6 +36,7 @@ class Metrics:
             "http_requests_in_flight", "Requests being answered now", registry=self.registry
         )
         in_flight.set_function(lambda: len(drain.in_flight))
+        self.answered = 0
 
 
 async def get_metrics(request: Request) -> Response:
@@ -72,6 +73,7 @@ class MeasureRequests:
 
     def record(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one request. Routes are templates: a metric per order id would never end."""
+        self.metrics.answered += 1
         method, route = method_label(scope), route_label(scope)
         self.metrics.requests.labels(method, route, status).inc()
         self.metrics.seconds.labels(method, route).observe(seconds)

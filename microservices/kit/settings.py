@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-HIDDEN = {"CONTROL_TOKEN", "DATABASE_URL"}
+HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "VALKEY_URL"}
 """Variables whose value may hold a secret, so that no error message repeats it."""
 
 
@@ -38,6 +38,15 @@ def _http(url: str) -> str:
         raise ValueError("should be http://host:port")
     return url
 
+
+def _valkey(url: str) -> str:
+    if not url.startswith("valkey://"):
+        raise ValueError("should be valkey://:password@host:port")
+    return url
+
+
+ValkeyUrl = Annotated[str, AfterValidator(_valkey)]
+"""Where Valkey answers: ``valkey://[:password@]host:port``."""
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
 """Where another service answers: ``http://host:port``, no path."""

@@ -1,17 +1,24 @@
 """Asking payment-service, and what its answer means for an order."""
 
 import asyncio
+from contextlib import suppress
 
 import httpx
 
+from microservices.kit.backoff import backoff
 from microservices.kit.problem import Problem
 
 PAY_SECONDS = 7.0
 """Longest wait for a payment: less than a drain gives us, and less than an idempotency claim."""
 
 
-async def pay(client: httpx.AsyncClient, *, order_id: str, amount: float) -> str | None:
+async def pay(
+    client: httpx.AsyncClient, *, order_id: str, amount: float, tries: int = 1
+) -> str | None:
     """Have an order paid; return ``None`` when it was, else why payment-service refused.
+
+    Asking again does no harm, since payment-service charges an order id once. ``tries`` counts the
+    first one, and PAY_SECONDS bounds all of them together.
 
     Raises:
         Problem: 503, when we cannot know: no connection, no answer in time, or a 5xx.
@@ -19,10 +26,13 @@ async def pay(client: httpx.AsyncClient, *, order_id: str, amount: float) -> str
     body = {"orderId": order_id, "amount": amount}
     try:
         async with asyncio.timeout(PAY_SECONDS):
-            response = await client.post("/pay", json=body)
+            for number in range(1, tries):
+                with suppress(httpx.HTTPError, Problem):
+                    return verdict(await client.post("/pay", json=body))
+                await asyncio.sleep(backoff(number))
+            return verdict(await client.post("/pay", json=body))
     except (httpx.HTTPError, TimeoutError) as error:
         raise unavailable(type(error).__name__) from error
-    return verdict(response)
 
 
 def verdict(response: httpx.Response) -> str | None:

@@ -60,7 +60,12 @@ async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> st
     order = describe(new, seed=settings.seed, key=claim.key if claim else None)
     amount = from_cents(order["total_cents"])
     try:
-        reason = await payment.pay(request.app.state.client, order_id=order["id"], amount=amount)
+        reason = await payment.pay(
+            request.app.state.client,
+            order_id=order["id"],
+            amount=amount,
+            tries=settings.retry_tries,
+        )
     except Problem:
         if claim:
             await database.write(idempotency.release, store.answers, claim)

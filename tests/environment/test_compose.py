@@ -48,17 +48,15 @@ def ours_as_theirs(ours: Service) -> dict[str, Any]:
     """Our reading in the form in which Compose prints its own."""
     health = ours.healthcheck
     assert health
-    return {
+    # What a service does not have, Compose leaves out.
+    optional = {"profiles": list(ours.profiles), "volumes": volumes_as_theirs(ours)}
+    return {name: value for name, value in optional.items() if value} | {
         "image": ours.image,
         "command": list(ours.command),
         "entrypoint": None,
         "environment": ours.environment,
         "ports": [
             {"mode": "ingress", "host_ip": "127.0.0.1", "target": ours.port, "protocol": "tcp"}
-        ],
-        "volumes": [
-            {"type": "volume", "source": name, "target": path, "volume": {}}
-            for name, path in ours.volumes
         ],
         "healthcheck": {
             "test": list(health.test),
@@ -76,6 +74,13 @@ def ours_as_theirs(ours: Service) -> dict[str, Any]:
         "stop_grace_period": f"{ours.stop_grace_period:.0f}s",
         "networks": {"default": None},
     }
+
+
+def volumes_as_theirs(ours: Service) -> list[dict[str, Any]]:
+    return [
+        {"type": "volume", "source": name, "target": path, "volume": {}}
+        for name, path in ours.volumes
+    ]
 
 
 def described(tmp_path: Path, **changes: Any) -> Path:

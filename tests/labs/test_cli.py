@@ -178,3 +178,14 @@ def test_an_interrupted_up_leaves_nothing() -> None:
     starting.communicate(timeout=30)
     assert starting.returncode != 0
     assert nothing_left(fresh.pop().name) == []
+
+
+def test_the_address_of_the_system_is_its_gateway_where_there_is_one() -> None:
+    state = json.loads(lab("up", "phase1", "--runtime", "process", "--json").stdout)
+    try:
+        assert state["url"] == state["services"]["api-gateway"]["url"]
+        answer = httpx.get(f"{state['url']}/api/dashboard", trust_env=False).json()
+        assert (len(answer["users"]), answer["orders"], answer["partial"]) == (3, [], False)
+    finally:
+        assert lab("down", "--session", state["session"]).returncode == 0
+    assert nothing_left(state["session"], seconds=0) == []

@@ -36,7 +36,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
     order = Running("order-service", data=data, PAYMENT_SERVICE_URL=payment.url, **faults)
     users = Running("user-service", data=data, **faults)
     users2 = Running("user-service", data=data, version="2", **faults)
+    addresses = {"PAYMENT_SERVICE_URL": payment.url, "ORDER_SERVICE_URL": order.url}
+    gateway = Running("api-gateway", data=data, USER_SERVICE_URL=users.url, **addresses, **faults)
     services = {"payment": payment, "order": order, "user": users, "user2": users2}
+    services["gateway"] = gateway
     try:
         for service in services.values():
             service.wait_ready()
@@ -54,6 +57,11 @@ def order(shared: dict[str, Running]) -> Running:
 @pytest.fixture(scope="session")
 def payment(shared: dict[str, Running]) -> Running:
     return shared["payment"]
+
+
+@pytest.fixture(scope="session")
+def gateway(shared: dict[str, Running]) -> Running:
+    return shared["gateway"]
 
 
 @pytest.fixture(scope="session")

@@ -46,10 +46,12 @@ def test_a_busy_port_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("service", ["user", "order", "payment"])
-def test_a_service_imports_neither_the_labs_nor_the_environment(service: str) -> None:
+@pytest.mark.parametrize(
+    "package", ["user_service", "order_service", "payment_service", "api_gateway"]
+)
+def test_a_service_imports_neither_the_labs_nor_the_environment(package: str) -> None:
     code = (
-        f"import sys, microservices.{service}_service.v1, microservices.kit.main;"
+        f"import sys, microservices.{package}.v1, microservices.kit.main;"
         "print(sorted({name.partition('.')[0] for name in sys.modules} & {'labs', 'environment'}))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,1 @@
+"""api-gateway: the one front door. Routes, aggregates, and says no in good time."""

@@ -1,0 +1,145 @@
+"""What the gateway answers itself."""
+
+import asyncio
+import os
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from microservices.api_gateway import process
+from microservices.api_gateway.client_address import ClientAddress
+from microservices.api_gateway.computation import Computation, Stopped, Where
+from microservices.api_gateway.counter import Counter
+from microservices.api_gateway.limiter import Limiter
+from microservices.api_gateway.loop_delay import LoopDelay
+from microservices.kit.bearer import check_bearer
+from microservices.kit.metrics import Metrics
+from microservices.kit.problem import Problem, documented, problem_response
+from microservices.kit.wire import WireModel, encode, json_response
+
+router = APIRouter(prefix="/api", tags=["gateway"])
+
+MAX_SECONDS = 60
+Seconds = Annotated[float, Query(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
+
+
+class Message(WireModel):
+    """Words."""
+
+    message: str
+
+
+class Waited(WireModel):
+    """Who waited, and for how long."""
+
+    seconds: float
+    instance: str
+    process_id: int
+
+
+class Computed(WireModel):
+    """Who computed, where, and how much CPU time it took."""
+
+    seconds: float
+    cpu_seconds: float
+    where: Where
+    instance: str
+    process_id: int
+
+
+class Count(WireModel):
+    """How often it was asked, as far as this replica knows."""
+
+    count: int
+    instance: str
+    process_id: int
+
+
+class Delay(WireModel):
+    """How late the event loop was, in seconds, at a time in Unix seconds."""
+
+    time: float
+    seconds: float
+
+
+class ProcessMetrics(WireModel):
+    """This replica's process: ``uptime`` in seconds, ``memory`` in bytes, requests answered."""
+
+    process_id: int
+    instance: str
+    uptime: float
+    memory: int
+    event_loop_delay: list[Delay]
+    requests: int
+
+
+@router.get("/secure", response_model=Message, responses=documented(401))
+async def get_secure(request: Request) -> Response:
+    """Answer only ``Authorization: Bearer <AUTH_TOKEN>``."""
+    check_bearer(request, request.app.state.settings.auth_token, "AUTH_TOKEN of this gateway")
+    return json_response(encode({"message": "the token is right"}))
+
+
+@router.get("/limited", response_model=Message, responses=documented(429, 503))
+async def get_limited(request: Request) -> Response:
+    """Answer LIMIT_REQUESTS per LIMIT_SECONDS for each client; 503 when the store does not answer."""
+    limiter: Limiter = request.app.state.limiter
+    clients: ClientAddress = request.app.state.clients
+    verdict = await limiter.hit(await clients.of(request))
+    if verdict.admitted:
+        return json_response(encode({"message": "admitted"}), headers=verdict.headers)
+    detail = f"more than {verdict.limit} requests in {verdict.window_seconds} s; wait"
+    return problem_response(429, detail, headers=verdict.headers)
+
+
+@router.get("/blocking", response_model=Waited, responses=documented(422))
+async def get_blocking(request: Request, seconds: Seconds = 0) -> Response:
+    """Wait in a way that holds the event loop: until it is over nobody else is answered."""
+    time.sleep(seconds)
+    return json_response(encode({"seconds": seconds} | identity(request)))
+
+
+@router.get("/non-blocking", response_model=Waited, responses=documented(422))
+async def get_non_blocking(request: Request, seconds: Seconds = 0) -> Response:
+    """Wait for as long, and let everybody else be answered meanwhile."""
+    await asyncio.sleep(seconds)
+    return json_response(encode({"seconds": seconds} | identity(request)))
+
+
+@router.get("/cpu-bound", response_model=Computed, responses=documented(422, 503))
+async def get_cpu_bound(request: Request, seconds: Seconds = 0, where: Where = "loop") -> Response:
+    """Compute for ``seconds`` of CPU time: on the event loop, in a thread, or in a process."""
+    computation: Computation = request.app.state.computation
+    try:
+        used = await computation.run(seconds, where)
+    except Stopped:
+        raise Problem(503, "the computation was stopped half way; ask again") from None
+    answer = {"seconds": seconds, "cpuSeconds": used, "where": where} | identity(request)
+    return json_response(encode(answer))
+
+
+@router.get("/count", response_model=Count, responses=documented(503))
+async def get_count(request: Request) -> Response:
+    """Count this call in COUNTER_STORE; 503 when the store does not answer."""
+    counter: Counter = request.app.state.counter
+    return json_response(encode({"count": await counter.next()} | identity(request)))
+
+
+@router.get("/metrics", response_model=ProcessMetrics)
+async def get_process_metrics(request: Request) -> Response:
+    """Show this process from inside; the delay of its event loop as a series, ten per second."""
+    delay: LoopDelay = request.app.state.loop_delay
+    metrics: Metrics = request.app.state.metrics
+    answer = identity(request) | {
+        "uptime": process.uptime(),
+        "memory": process.memory(),
+        "eventLoopDelay": [{"time": at, "seconds": seconds} for at, seconds in delay.series],
+        "requests": metrics.answered,
+    }
+    return json_response(encode(answer))
+
+
+def identity(request: Request) -> dict[str, object]:
+    """Return who answers."""
+    return {"instance": request.app.state.settings.instance, "processId": os.getpid()}

@@ -1,0 +1,111 @@
+"""The circuit breaker: after failures in a row an upstream is left alone for a while.
+
+*closed*: requests pass. *open*, after BREAKER_FAILURES failures in a row: none does. *half-open*,
+BREAKER_OPEN_SECONDS later: one request passes, the probe; its outcome closes or opens again. A
+failure is a 5xx, or no answer. Any other answer, a 4xx too, shows that the upstream works, and ends
+a row of failures. Each replica of the gateway has a breaker of its own.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import interlock
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from microservices.api_gateway.connection import Answer
+
+log = logging.getLogger(__name__)
+
+STATES = {
+    interlock.State.CLOSED: "closed",
+    interlock.State.OPEN: "open",
+    interlock.State.HALF_OPEN: "half-open",
+}
+
+
+class CircuitOpen(Exception):
+    """The breaker let no request pass; ``retry_after`` is in seconds."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__(f"open for another {retry_after:.1f} s")
+        self.retry_after = retry_after
+
+
+class Breaker:
+    """The breaker of one upstream: a thin layer over interlock, which never shows through."""
+
+    def __init__(self, name: str, *, failures: int, open_seconds: float) -> None:
+        self.name = name
+        self._transitions: Counter | None = None
+        config = interlock.Config(
+            # The last `failures` calls, all of them failed: that is a row of failures.
+            window_size=failures,
+            minimum_number_of_calls=failures,
+            failure_rate_threshold=1.0,
+            slow_call_duration_threshold=float("inf"),
+            wait_duration_in_open=open_seconds,
+            permitted_calls_in_half_open=1,
+            max_concurrent_probes=1,
+        )
+        self._breaker = interlock.CircuitBreaker(
+            name=name, config=config, classifier=self, listener=self
+        )
+
+    @property
+    def state(self) -> str:
+        """``closed``, ``open`` or ``half-open``."""
+        return STATES[self._breaker.state]
+
+    async def call(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Ask, if the breaker lets us.
+
+        Raises:
+            CircuitOpen: when it does not; then ``ask`` was not called.
+        """
+        try:
+            return await self._breaker.call_async(ask)
+        except interlock.CircuitOpenError as error:
+            # Without a time, the probe is on its way: its outcome is known in a moment.
+            raise CircuitOpen(error.retry_after or 1.0) from None
+
+    def observe(self, registry: CollectorRegistry) -> None:
+        """Tell the state, and its changes, in ``/metrics``."""
+        gauge = Gauge(
+            "circuit_breaker_state",
+            "1 for the state the breaker is in",
+            ["upstream", "state"],
+            registry=registry,
+        )
+        for state in STATES.values():
+            gauge.labels(self.name, state).set_function(partial(self._is, state))
+        self._transitions = Counter(
+            "circuit_breaker_transitions",
+            "Changes of state, by the new one",
+            ["upstream", "state"],
+            registry=registry,
+        )
+
+    def _is(self, state: str) -> float:
+        return float(self.state == state)
+
+    # -- what interlock asks and tells --
+
+    def is_failure(self, *, result: object, exception: Exception | None) -> bool:
+        """Count a 5xx, or no answer."""
+        return exception is not None or (isinstance(result, Answer) and result.status >= 500)
+
+    def on_state_change(self, *, name: str, old: interlock.State, new: interlock.State) -> None:
+        """Log a change, and count it."""
+        log.warning("circuit breaker of %s is %s, was %s", name, STATES[new], STATES[old])
+        if self._transitions is not None:
+            self._transitions.labels(name, STATES[new]).inc()
+
+    def on_call(self, *, name: str, outcome: interlock.Outcome, duration: float) -> None:
+        """Nothing: requests are counted where they are answered."""
+
+    def on_rejected(self, *, name: str) -> None:
+        """Nothing: the same."""
+
+    def on_reset(self, *, name: str) -> None:
+        """Nothing: nobody resets it."""

@@ -1,0 +1,99 @@
+"""Routing: which path goes to which service. Bodies pass as bytes; nothing is decoded on the way."""
+
+from collections.abc import Awaitable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.routing import APIRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from microservices.api_gateway.connection import Answer
+from microservices.api_gateway.upstream import Question, Upstream
+from microservices.kit import body
+from microservices.kit.problem import documented
+
+PASSED_ON = frozenset(
+    {b"accept", b"content-type", b"idempotency-key", b"traceparent", b"tracestate"}
+)
+"""Request headers a service gets to see. The correlation id comes from kit/correlation.py."""
+
+PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow"})
+"""Response headers a client gets to see; the length is that of the bytes we hold."""
+
+PROBLEMS = documented(400, 404, 413, 415, 422, 502, 503, 504)
+ID: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+class PlainRoute(APIRoute):
+    """A route of an ASGI application: in the OpenAPI document like any other, but with no machinery.
+
+    FastAPI's solving of parameters and encoding of answers would cost more than the routing itself.
+    """
+
+    def __init__(self, path: str, application: ASGIApp, **described: Any) -> None:
+        async def endpoint() -> None:
+            """Never called: it only stands for the application in the document."""
+
+        endpoint.__name__ = described["summary"]
+        super().__init__(path, endpoint, tags=["routes"], **described)
+        self.app = application
+
+
+def routes(users: Upstream, orders: Upstream, payments: Upstream) -> Sequence[PlainRoute]:
+    """Return the routing table."""
+    return [
+        route("GET", "/api/users", users, "/users"),
+        route("GET", "/api/orders", orders, "/orders"),
+        route("POST", "/api/orders", orders, "/orders"),
+        route("GET", "/api/orders/{id}", orders, "/orders/{id}"),
+        route("POST", "/api/pay", payments, "/pay"),
+    ]
+
+
+def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute:
+    """Return one row of the routing table: requests for ``path`` are what ``target`` is there."""
+    created: dict[int | str, dict[str, Any]] = {201: {"description": "Made"}}
+    return PlainRoute(
+        path,
+        forward(upstream, method, target),
+        methods=[method],
+        summary=f"{method} {target} of {upstream.name}",
+        response_description=f"Whatever {upstream.name} answers",
+        responses=PROBLEMS | (created if method == "POST" else {}),
+        openapi_extra={"parameters": [ID]} if target.endswith("/{id}") else None,
+    )
+
+
+def forward(upstream: Upstream, method: str, target: str) -> ASGIApp:
+    """Return the application that passes requests on, and answers back."""
+    verb, fixed, with_id = method.encode(), target.encode(), target.endswith("/{id}")
+    prefix = fixed.removesuffix(b"{id}")
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        path = prefix + quote(scope["path_params"]["id"], safe="").encode() if with_id else fixed
+        query = scope["query_string"]
+        question = Question(
+            verb,
+            path + b"?" + query if query else path,
+            tuple(pair for pair in scope["headers"] if pair[0] in PASSED_ON),
+            await body.read(receive) or b"" if verb == b"POST" else b"",
+        )
+        await respond(send, await upstream.ask(question))
+
+    return application
+
+
+def respond(send: Send, answer: Answer) -> Awaitable[None]:
+    """Answer a client as the service answered us."""
+    headers = [pair for pair in answer.headers if pair[0] in PASSED_BACK]
+    return send_bytes(send, answer.status, headers, answer.body)
+
+
+async def send_bytes(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes
+) -> None:
+    """Answer with bytes."""
+    if status not in (204, 304):
+        headers.append((b"content-length", b"%d" % len(content)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": content})

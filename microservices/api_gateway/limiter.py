@@ -1,0 +1,75 @@
+"""The rate limit: LIMIT_REQUESTS per LIMIT_SECONDS for each client.
+
+*moving*: never more than the limit in **any** span of that length. *fixed*: the first request opens
+a window; the next one after its end opens another. A client that is patient may spend one window's
+last requests and the next one's first together: up to twice the limit, less the one that opened.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+
+from limits import RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
+
+from microservices.api_gateway.settings import GatewaySettings
+from microservices.api_gateway.shared_state import TIMEOUTS, answering
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a request gets. ``reset_seconds``: until there is room for one more, or all of it."""
+
+    admitted: bool
+    limit: int
+    window_seconds: int
+    remaining: int
+    reset_seconds: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the RateLimit header fields, and Retry-After for who was refused."""
+        told = {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(self.remaining),
+            "RateLimit-Reset": str(self.reset_seconds),
+            "RateLimit-Policy": f"{self.limit};w={self.window_seconds}",
+        }
+        return told if self.admitted else told | {"Retry-After": str(self.reset_seconds)}
+
+
+class Limiter:
+    """Admits or refuses requests, client by client."""
+
+    def __init__(self, limiter: RateLimiter, *, requests: int, seconds: int) -> None:
+        self._limiter = limiter
+        self._item = RateLimitItemPerSecond(requests, seconds)
+        self._seconds = seconds
+
+    async def hit(self, client: str) -> Verdict:
+        """Count a request of ``client``.
+
+        Raises:
+            Problem: 503, when the store does not answer.
+        """
+        with answering():
+            admitted = await self._limiter.hit(self._item, client)
+            stats = await self._limiter.get_window_stats(self._item, client)
+        reset = max(1, math.ceil(stats.reset_time - time.time()))
+        remaining = max(0, stats.remaining) if admitted else 0
+        return Verdict(admitted, self._item.amount, self._seconds, remaining, reset)
+
+
+def open_limiter(settings: GatewaySettings) -> Limiter:
+    """Return the limiter that LIMIT_STORE and LIMIT_WINDOW name."""
+    kind = MovingWindowRateLimiter if settings.limit_window == "moving" else FixedWindowRateLimiter
+    limiter = kind(open_store(settings))
+    return Limiter(limiter, requests=settings.limit_requests, seconds=settings.limit_seconds)
+
+
+def open_store(settings: GatewaySettings) -> Storage:
+    """Return the store of the windows: this process, or Valkey for all replicas together."""
+    if settings.limit_store == "memory":
+        return MemoryStorage()
+    return RedisStorage(f"async+{settings.valkey_url}", **TIMEOUTS)

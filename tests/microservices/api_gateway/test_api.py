@@ -1,0 +1,95 @@
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests.microservices.api_gateway.conftest import Front, Script
+from tests.microservices.api_gateway.scripted import answering
+from tests.microservices.examples import AUTHORIZED
+from tests.microservices.kit.test_drain import wait_for_in_flight
+from tests.microservices.running import Running, clean_environment
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "",
+        "Bearer",
+        "Bearer guess",
+        "demo-token",
+        "Basic demo-token",
+        "Bearer demo-token2",
+        "Bearer \xff",
+    ],
+)
+def test_secure_refuses_whoever_has_no_token(gateway: Running, given: str) -> None:
+    refused = gateway.http.get("/api/secure", headers={"Authorization": given.encode("latin-1")})
+    assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+    assert gateway.http.get("/api/secure").status_code == 401
+
+
+def test_secure_admits_the_holder_of_the_token(gateway: Running) -> None:
+    for given in ("Bearer demo-token", "bearer demo-token"):
+        headers = {"Authorization": given}
+        assert gateway.http.get("/api/secure", headers=headers).status_code == 200
+
+
+def test_the_sessions_token_is_not_the_gateways(gateway: Running) -> None:
+    assert gateway.http.get("/api/secure", headers=AUTHORIZED).status_code == 401
+
+
+def test_faults_hit_routed_paths_and_spare_probes(gateway: Running) -> None:
+    gateway.http.put("/faults", json={"status": 503}, headers=AUTHORIZED).raise_for_status()
+    try:
+        for path in ("/api/users", "/api/dashboard", "/api/count"):
+            assert gateway.http.get(path).status_code == 503
+        assert gateway.http.get("/ready").status_code == 200
+    finally:
+        gateway.http.put("/faults", json={}, headers=AUTHORIZED).raise_for_status()
+    assert gateway.http.get("/api/users").status_code == 200
+
+
+def test_sigterm_finishes_what_was_begun(front: Front, script: Script) -> None:
+    def slowly(_: bytes, connection: object) -> None:
+        time.sleep(1.5)
+        connection.sendall(answering(b"{}"))  # type: ignore[attr-defined]
+
+    gateway = front(script(slowly).url)
+    with ThreadPoolExecutor() as pool:
+        paying = pool.submit(httpx.post, f"{gateway.url}/api/pay", json={}, timeout=15)
+        wait_for_in_flight(gateway)
+        gateway.terminate()
+        answer = paying.result()
+    assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+    assert gateway.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LIMIT_REQUESTS", "0"),
+        ("LIMIT_WINDOW", "sliding"),
+        ("LIMIT_STORE", "valkey"),
+        ("COUNTER_STORE", "incr"),
+        ("BREAKER_OPEN_SECONDS", "inf"),
+        ("UPSTREAM_TIMEOUT_SECONDS", "0"),
+        ("RETRY_TRIES", "0"),
+        ("USER_SERVICE_URL", "https://users"),
+        ("TRUSTED_PROXY", "10.0.0.0/8"),
+    ],
+)
+def test_a_setting_nobody_can_work_with_is_one_line(name: str, value: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "microservices.api_gateway"],
+        env=clean_environment(**{name: value}),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("api-gateway: ")
+    assert name in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

@@ -1,0 +1,74 @@
+import time
+
+import pytest
+
+from tests.microservices.api_gateway import scripted
+from tests.microservices.api_gateway.conftest import Front, Script
+from tests.microservices.api_gateway.scripted import Behaviour, answering, breaking_off
+from tests.microservices.conftest import Start
+from tests.microservices.examples import AUTHORIZED
+from tests.microservices.running import TOKEN, Running
+
+
+def test_it_shows_what_both_services_know(gateway: Running) -> None:
+    assert gateway.http.get("/api/dashboard").json() == {
+        "users": gateway.http.get("/api/users").json(),
+        "orders": gateway.http.get("/api/orders").json(),
+        "partial": False,
+        "unavailable": [],
+    }
+
+
+def test_a_dead_service_is_named_and_the_other_one_shown(start: Start, front: Front) -> None:
+    users, orders = start("user-service"), start("order-service")
+    gateway = front(USER_SERVICE_URL=users.url, ORDER_SERVICE_URL=orders.url)
+    orders.kill()
+    answer = gateway.http.get("/api/dashboard")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "users": users.http.get("/users").json(),
+        "orders": None,
+        "partial": True,
+        "unavailable": ["order-service"],
+    }
+    users.kill()
+    assert gateway.http.get("/api/dashboard").json()["unavailable"] == [
+        "user-service",
+        "order-service",
+    ]
+
+
+def test_it_takes_as_long_as_the_slower_one_and_not_as_both(start: Start, front: Front) -> None:
+    faulty = {"FAULTS": "on", "CONTROL_TOKEN": TOKEN}
+    users, orders = start("user-service", **faulty), start("order-service", **faulty)
+    gateway = front(USER_SERVICE_URL=users.url, ORDER_SERVICE_URL=orders.url)
+    users.http.put("/faults", json={"seconds": 0.8}, headers=AUTHORIZED).raise_for_status()
+    orders.http.put("/faults", json={"seconds": 1.0}, headers=AUTHORIZED).raise_for_status()
+    began = time.monotonic()
+    assert not gateway.http.get("/api/dashboard").json()["partial"]
+    assert 1.0 <= time.monotonic() - began < 1.6
+
+
+@pytest.mark.parametrize(
+    "behave",
+    [
+        answering(b"[", 200),
+        answering(b"<html>", 200),
+        answering(b'{"users":1}', 200),
+        answering(b"[NaN]", 200),
+        answering(b'["\xff"]', 200),
+        answering(b"[]", 500),
+        answering(b"[]", 404),
+        scripted.hang,
+        scripted.reset,
+        breaking_off(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n[]"),
+    ],
+)
+def test_what_is_no_list_is_unavailable_and_spoils_nothing(
+    front: Front, script: Script, behave: Behaviour | bytes
+) -> None:
+    good, bad = script(answering(b'[{"id":"user-1"}]')), script(behave)
+    gateway = front(good.url, ORDER_SERVICE_URL=bad.url, UPSTREAM_TIMEOUT_SECONDS=0.4)
+    answer = gateway.http.get("/api/dashboard").json()
+    assert (answer["users"], answer["orders"]) == ([{"id": "user-1"}], None)
+    assert (answer["partial"], answer["unavailable"]) == (True, ["order-service"])
