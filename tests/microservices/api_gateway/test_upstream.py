@@ -159,6 +159,18 @@ def test_tries_are_counted_with_the_first_and_only_harmless_ones_are_made(
     assert len(upstream.requests) == calls
 
 
+@pytest.mark.parametrize("behave", [scripted.hang_up, scripted.reset])
+def test_a_post_whose_connection_broke_is_never_tried_again(
+    front: Front, script: Script, behave: Behaviour
+) -> None:
+    upstream = script(behave)
+    gateway = front(upstream.url, RETRY_TRIES=3)
+    assert gateway.http.post("/api/orders", json={}).status_code == 502
+    assert len(upstream.requests) == 1  # the service may have done it before the connection broke
+    assert gateway.http.get("/api/users").status_code == 502
+    assert len(upstream.requests) == 1 + 3
+
+
 def test_by_default_there_is_one_try(front: Front, script: Script) -> None:
     upstream = script(answering(b"{}", 503))
     front(upstream.url).http.get("/api/users")
