@@ -118,7 +118,7 @@ class Client:
         return self.session in live_sessions()
 
     def down(self, say: Callable[[str], None] | None = None) -> None:
-        """Drains and removes the session; returns when its supervisor has ended. Harmless when it is gone."""
+        """Drains and removes the session; returns when all is removed. Harmless when it is gone."""
         try:
             self.call("down", say=say)
         except SessionGone:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import closing
 from typing import Literal, NamedTuple
 
 import psutil
@@ -89,21 +90,23 @@ def _disk() -> Finding:
 
 
 def _sessions() -> Finding:
-    live = live_sessions()
+    try:
+        live = live_sessions()
+    except LabError as error:
+        return Finding("live sessions", "missing", str(error))
     return Finding("live sessions", "ok", ", ".join(live) or "none")
 
 
 def _engine() -> Finding:
-    from environment.images.engine import connect
+    from environment.images.engine import asking, connect
 
     try:
-        client = connect()
+        with closing(connect()) as client, asking("say its version"):
+            version = str(client.version()["Version"])
     except LabError as error:
         found, _, next_step = str(error).partition("\n")
         advice = next_step or "labs run as plain processes without it"
         return Finding("Docker engine", "missing", found, advice)
-    version = str(client.version()["Version"])
-    client.close()
     return Finding("Docker engine", "ok", version)
 
 

@@ -164,7 +164,7 @@ class Environment:
             versions={service: str(version) for service, version in (versions or {}).items()},
             settings={service: _settings(values) for service, values in (settings or {}).items()},
             replicas=dict(replicas or {}),
-            description=description,
+            description=description.absolute(),
         )
         described = read_description(description, variables=read_phase(phase)).services
         self._names = [name for name in described if not self._spec.only or name in self._spec.only]
@@ -248,7 +248,8 @@ class Environment:
             try:
                 self._runtime = self._call("start")["runtime"]
             except LabError:
-                self._forget()
+                if not self.running:  # a start that failed later on leaves what runs
+                    self._forget()
                 raise
         return self
 

@@ -20,6 +20,7 @@ from environment.identity import Identity
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 _UNCLAIMED_SECONDS = 3.0
+_OWN_NAMES = {"supervisor", "supervisor.log", "owner", "socket", "data", "logs"}
 _ADVICE = "Set LAB_STATE to a folder you can write to."
 
 
@@ -79,7 +80,10 @@ def _abandoned(path: Path) -> bool:
         return Identity.parse((path / "supervisor").read_text()).gone()
     except (OSError, ValueError):
         # A supervisor makes its folder and says at once that it is its own; only death comes between.
+        # Anything else in there is somebody's: LAB_STATE may name a folder with a life of its own.
         try:
-            return time.time() - path.stat().st_mtime > _UNCLAIMED_SECONDS
+            ours = len(path.name) == 4 and set(path.name) <= set(_LETTERS)
+            ours = ours and {one.name for one in path.iterdir()} <= _OWN_NAMES
+            return ours and time.time() - path.stat().st_mtime > _UNCLAIMED_SECONDS
         except OSError:
             return False

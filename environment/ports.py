@@ -17,10 +17,12 @@ from environment.errors import LabError, PortBusy
 FIRST, BLOCK, BLOCKS = 20_000, 100, 120
 
 
-def _bound(port: int) -> socket.socket | None:
+def _bound(port: int, *, reuse: bool = True) -> socket.socket | None:
     held = socket.socket()
-    # As every server does: without it a port with connections in TIME_WAIT would look busy.
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # As every server does: without it a port with connections in TIME_WAIT would look busy. A claim goes without:
+    # two sockets that both reuse an address, and do not listen, may be bound to it at the same time (socket(7)).
+    if reuse:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         held.bind(("127.0.0.1", port))
     except OSError as error:
@@ -53,7 +55,7 @@ class PortBlock:
     def __init__(self) -> None:
         for number in random.sample(range(BLOCKS), BLOCKS):
             first = FIRST + number * BLOCK
-            claim = _bound(first)
+            claim = _bound(first, reuse=False)
             if claim is not None:
                 self._claim = claim
                 self._free = list(range(first + 1, first + BLOCK))

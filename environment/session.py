@@ -70,7 +70,7 @@ class Session:
                 self._runtime.prepare(list(self._services.values()), say)
                 for service in self._services:
                     self._plan(service)
-            down = [r for r in self._all() if self._runtime.status(r.id).condition != "running"]
+            down = [r for r in self._all() if self._is_down(r)]
             self._bring_up(down, say)
 
     def scale(self, service: str, replicas: int, say: Say) -> None:
@@ -150,17 +150,18 @@ class Session:
 
     def services(self) -> dict[str, Any]:
         """Per service its version, address and replicas, as `lab ps --json` prints them. Memory in bytes."""
+        # One snapshot: a verb may be changing what should run while we look.
+        present = {name: list(found) for name, found in list(self._replicas.items()) if found}
+        everyone = [replica for found in present.values() for replica in found]
         with ThreadPoolExecutor(16) as pool:
-            rows = dict(
-                zip((r.id for r in self._all()), pool.map(self._row, self._all()), strict=True)
-            )
+            rows = dict(zip((r.id for r in everyone), pool.map(self._row, everyone), strict=True))
         return {
             name: {
-                "version": replicas[0].version,
-                "url": replicas[0].url,
-                "replicas": [rows[replica.id] for replica in replicas if replica.id in rows],
+                "version": found[0].version,
+                "url": found[0].url,
+                "replicas": [rows[replica.id] for replica in found],
             }
-            for name, replicas in self._replicas.items()
+            for name, found in present.items()
         }
 
     def logs(self, target: str, lines: int) -> str:
@@ -173,10 +174,12 @@ class Session:
     def close(self, *, drain: bool) -> None:
         """Removes everything. Without `drain` nothing is waited for that a service might still want to do."""
         self.closing.set()  # whoever waits for a replica gives up
-        if drain:
-            with self._changing:
-                self._drain([r for r in self._all() if r.began], lambda line: None)
-        self._runtime.destroy()
+        try:
+            if drain:
+                with self._changing:
+                    self._drain([r for r in self._all() if r.began], lambda line: None)
+        finally:
+            self._runtime.destroy()
 
     # -- parts of verbs --
 
@@ -188,6 +191,7 @@ class Session:
             replica.began, replica.ready = time.time(), None
             self._runtime.start(Launch(self._described(replica), replica.number))
             self._await_ready(replica)
+            replica.ready = time.time()
             replica.cpu_seconds = self._runtime.usage(replica.id).cpu_seconds
             done += 1
             say(f"{replica.id} ready ({done} of {len(replicas)})")
@@ -212,7 +216,6 @@ class Session:
             )
 
         if wait_until(ready, timeout=READY_SECONDS, give_up=dead):
-            replica.ready = time.time()
             return
         raise NotReady(self._why_not_ready(replica, evidence, found))
 
@@ -229,6 +232,9 @@ class Session:
             "Next: mend what the log says, then run the same command or cell again."
         )
 
+    def _is_down(self, replica: Replica) -> bool:
+        return self._runtime.status(replica.id).condition in ("exited", "absent")
+
     def _drain(self, replicas: list[Replica], say: Say) -> None:
         for replica in replicas:
             say(f"stopping {replica.id}")
@@ -240,19 +246,19 @@ class Session:
         self._each(replicas, drain)
 
     def _replace(self, service: str, change: Callable[[Replica], None], say: Say) -> None:
-        before = [(r, r.version, dict(r.settings)) for r in self._of(service)]
+        changed: list[tuple[Replica, str, dict[str, str]]] = []
         try:
             for replica in self._of(service):
+                changed.append((replica, replica.version, dict(replica.settings)))
                 change(replica)
                 self._drain([replica], say)
                 self._bring_up([replica], say)
         except BaseException:
-            for replica, version, settings in before:
-                replica.version, replica.settings = version, settings
             say(f"{service}: the change failed, going back")
-            broken = [r for r, _, _ in before]
-            self._drain(broken, say)
-            self._bring_up(broken, say)
+            for replica, version, settings in changed:
+                replica.version, replica.settings = version, settings
+                self._drain([replica], say)
+                self._bring_up([replica], say)
             raise
 
     def _each(self, replicas: list[Replica], action: Callable[[Replica], None]) -> None:
@@ -327,7 +333,7 @@ class Session:
         return service.model_copy(update={"environment": own})
 
     def _all(self) -> list[Replica]:
-        return [replica for replicas in self._replicas.values() for replica in replicas]
+        return [replica for replicas in list(self._replicas.values()) for replica in replicas]
 
     def _of(self, service: str) -> list[Replica]:
         self._service(service)

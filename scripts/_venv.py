@@ -41,9 +41,10 @@ def _stamp() -> str:
 def _make() -> None:
     began = time.monotonic()
     print("Making .venv/ from requirements.lock (about two minutes, once):", flush=True)
-    other_python = _stamp() and _stamp().split()[0] != _wanted().split()[0]
+    # Of another Python, or of a clone that was moved: its programs name the old place.
+    elsewhere = _stamp() and _stamp().rpartition(" ")[0] != _wanted().rpartition(" ")[0]
     STAMP.unlink(missing_ok=True)
-    _run([sys.executable, "-m", "venv", *(["--clear"] if other_python else []), str(VENV)])
+    _run([sys.executable, "-m", "venv", *(["--clear"] if elsewhere else []), str(VENV)])
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
     total = sum(1 for line in LOCK.read_text().splitlines() if "==" in line)
     _run([*pip, "--require-hashes", "-r", str(LOCK)], total=total)

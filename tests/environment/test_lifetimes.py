@@ -225,6 +225,27 @@ def test_a_session_whose_folder_is_deleted_ends(runtime: str) -> None:
     assert nothing_left(session) == []
 
 
+@pytest.mark.parametrize("name", ["photos", "abcd"])
+def test_a_strangers_folder_beside_the_sessions_is_never_removed(name: str) -> None:
+    folder = Path(os.environ["LAB_STATE"]) / name
+    folder.mkdir()
+    (folder / "holiday.jpg").write_text("")
+    os.utime(folder, (0, 0))  # long ago
+    sweep()
+    assert (folder / "holiday.jpg").exists()
+    shutil.rmtree(folder)
+
+
+def test_a_second_start_leaves_a_paused_replica_as_it_is(runtime: str) -> None:
+    with Environment("phase0", runtime=runtime, only=["user-service"]) as env:
+        before = env["user-service"].replicas[0]
+        with env["user-service"].paused():
+            env.start()
+        after = env["user-service"].replicas[0]
+        assert (after.pid, after.container) == (before.pid, before.container)
+        assert after.ready_seconds == before.ready_seconds
+
+
 def test_two_threads_start_one_session(runtime: str) -> None:
     known = set(live_sessions())
     env = Environment("phase0", runtime=runtime, only=["user-service"])

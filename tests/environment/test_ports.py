@@ -4,16 +4,18 @@ import socket
 
 import pytest
 
-from environment.errors import PortBusy
-from environment.ports import BLOCK, FIRST, PortBlock
+from environment.errors import LabError, PortBusy
+from environment.ports import BLOCK, BLOCKS, FIRST, PortBlock
 
 
 def test_two_blocks_never_share_a_port() -> None:
-    blocks = [PortBlock() for _ in range(5)]
-    ports = [block.take() for block in blocks for _ in range(10)]
+    blocks: list[PortBlock] = []
+    with pytest.raises(LabError, match="lab down --all"):
+        blocks.extend(PortBlock() for _ in range(BLOCKS + 1))
+    ports = [block.take() for block in blocks]
     for block in blocks:
         block.close()
-    assert len(set(ports)) == 50
+    assert len(set(ports)) == len(blocks) <= BLOCKS
 
 
 def test_a_port_that_somebody_listens_on_is_passed_over() -> None:

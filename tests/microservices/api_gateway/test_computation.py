@@ -56,7 +56,7 @@ def test_it_computes_in_three_places_and_nowhere_else(gateway: Running) -> None:
         answer = get(gateway, f"/api/cpu-bound?seconds=0.5&where={where}").json()
         assert answer["where"] == where
         assert 0.5 <= answer["cpuSeconds"] < 0.6
-        assert cpu_seconds(gateway) - before >= 0.5
+        assert cpu_seconds(gateway) - before > 0.45  # the kernel counts in hundredths
 
 
 def cpu_seconds(gateway: Running) -> float:
