@@ -6,13 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from environment.waiting import wait_until
 from microservices.api_gateway.settings import GatewaySettings
 from microservices.kit.settings import BadSetting, read_settings
 from tests.microservices.api_gateway.conftest import Front, Script
 from tests.microservices.api_gateway.scripted import answering
 from tests.microservices.examples import AUTHORIZED
-from tests.microservices.kit.test_drain import wait_for_in_flight
+from tests.microservices.kit.test_drain import status_of_ready, wait_for_in_flight
 from tests.microservices.running import Running, clean_environment
 
 
@@ -67,7 +66,7 @@ def test_sigterm_finishes_what_was_begun(own_front: Front, script: Script) -> No
         paying = pool.submit(httpx.post, f"{gateway.url}/api/pay", json={}, timeout=15)
         wait_for_in_flight(gateway)
         gateway.terminate()
-        assert wait_until(lambda: '"message": "draining"' in gateway.log(), timeout=5)
+        assert status_of_ready(gateway, unlike=200) == 503
         told.set()
         answer = paying.result()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
