@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from labs.verdicts import Verdict
 
-EXPERIMENTS = ("independence", "startup", "versions")
+EXPERIMENTS = (
+    "independence",
+    "startup",
+    "versions",
+    "rate_limit",
+)
 
 
 def _part(kind: str, name: str) -> Callable[..., object]:
