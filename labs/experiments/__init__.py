@@ -27,6 +27,7 @@ EXPERIMENTS = (
     "startup",
     "versions",
     "rate_limit",
+    "circuit_breaker",
 )
 
 

@@ -2,6 +2,13 @@
 
 import pandas as pd
 
+from labs.experiments.circuit_breaker import (
+    AFTER,
+    FAILURES,
+    REFUSALS,
+    WAITING,
+    predict_circuit_breaker,
+)
 from labs.experiments.rate_limit import FIXED, MOVING, predict_rate_limit
 
 WINDOW_SECONDS = 2.0
@@ -33,3 +40,33 @@ def rate_limit(
         for number, at in enumerate([0.0, *burst])
     ]
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+
+
+def circuit_breaker_prediction() -> pd.DataFrame:
+    return predict_circuit_breaker()
+
+
+def circuit_breaker(
+    *, refused: int = 100, opens_after: int = 3, probes: int = 1, leaks: int = 0
+) -> pd.DataFrame:
+    """A second open; `refused` of the refusals reach the upstream, then `opens_after` failures,
+    `leaks` more while it is open, `probes` of fifty that come together, and the rest."""
+    calls, rows = 0, []
+
+    def ask(part: str, number: int, status: int, began: float, *, reach: set[int]) -> None:
+        nonlocal calls
+        for index in range(number):
+            calls += index in reach
+            sent = began + 0.01 * index
+            rows.append({"part": part, "sent": sent, "ended": sent + 0.008, "status": status})
+            rows[-1] |= {"calls": calls, "state": "closed"}
+
+    leaking = set(range(opens_after + 2, opens_after + 2 + leaks))
+    ask(REFUSALS, 100, 404, 0.0, reach=set(range(refused)))
+    ask(FAILURES, 20, 503, 1.0, reach=set(range(opens_after)) | leaking)
+    calls += probes
+    ask(WAITING, 50, 503, 3.0, reach=set())
+    for row in rows[-probes:] if probes else []:
+        row |= {"ended": row["sent"] + 0.9, "status": 200}
+    ask(AFTER, 3, 200, 5.0, reach={0, 1, 2})
+    return pd.DataFrame(rows).assign(open_seconds=1.0, runtime="process", attempt=1)

@@ -22,6 +22,10 @@ SAMPLES = {
     "startup": (frames.startup(together=1.5), frames.startup_prediction()),
     "versions": (frames.versions(), frames.versions_prediction()),
     "rate_limit": (gateway_frames.rate_limit(), gateway_frames.rate_limit_prediction()),
+    "circuit_breaker": (
+        gateway_frames.circuit_breaker(),
+        gateway_frames.circuit_breaker_prediction(),
+    ),
 }
 
 
