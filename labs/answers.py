@@ -100,7 +100,7 @@ def _draw(ax: Axes, column: int, line: int, row: dict[Any, Any]) -> None:
     ax.add_patch(_tile(column, line, BLUE if agrees else VERMILLION))
     answer = ("" if agrees else "✗ ") + (row["observed"] or "no answer")
     ax.text(column, line - 0.08, answer, ha="center", va="center", size=14, color=INK)
-    ax.text(column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=8.5, color=SOFT)
+    ax.text(column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=7.5, color=SOFT)
 
 
 def _tile(column: int, line: int, colour: str) -> FancyBboxPatch:

@@ -26,6 +26,10 @@ EXPERIMENTS = (
     "independence",
     "startup",
     "versions",
+    "hop",
+    "aggregation",
+    "partial_answers",
+    "auth",
     "rate_limit",
     "circuit_breaker",
 )
