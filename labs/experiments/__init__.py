@@ -32,6 +32,7 @@ EXPERIMENTS = (
     "auth",
     "rate_limit",
     "circuit_breaker",
+    "retry_storm",
 )
 
 

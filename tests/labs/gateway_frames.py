@@ -10,6 +10,7 @@ from labs.experiments.circuit_breaker import (
     predict_circuit_breaker,
 )
 from labs.experiments.rate_limit import FIXED, MOVING, predict_rate_limit
+from labs.experiments.retry_storm import BREAKER, LAYERS, predict_retry_storm
 
 WINDOW_SECONDS = 2.0
 MOVING_ADMITS = {0, 1, 2, 3, 4, 21}
@@ -70,3 +71,20 @@ def circuit_breaker(
         row |= {"ended": row["sent"] + 0.9, "status": 200}
     ask(AFTER, 3, 200, 5.0, reach={0, 1, 2})
     return pd.DataFrame(rows).assign(open_seconds=1.0, runtime="process", attempt=1)
+
+
+def retry_storm_prediction() -> pd.DataFrame:
+    return predict_retry_storm()
+
+
+def retry_storm(*, breaker_failures: int = 3) -> pd.DataFrame:
+    """Five clicks each way with 1, 2 and 3 tries; the breaker opens after so many failures."""
+    rows = []
+    for way, layers in LAYERS.items():
+        for tries in (1, 2, 3):
+            left = breaker_failures if way == BREAKER else 10**6
+            for click in range(1, 6):
+                calls = min(tries**layers, left)
+                left -= calls
+                rows.append({"way": way, "tries": tries, "click": click, "calls": calls})
+    return pd.DataFrame(rows).assign(status=503, runtime="process", attempt=1)
