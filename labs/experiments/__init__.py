@@ -33,6 +33,7 @@ EXPERIMENTS = (
     "rate_limit",
     "circuit_breaker",
     "retry_storm",
+    "blocking",
 )
 
 

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from labs.experiments.blocking import BLOCKING, NON_BLOCKING, WITNESS, predict_blocking
 from labs.experiments.circuit_breaker import (
     AFTER,
     FAILURES,
@@ -88,3 +89,30 @@ def retry_storm(*, breaker_failures: int = 3) -> pd.DataFrame:
                 left -= calls
                 rows.append({"way": way, "tries": tries, "click": click, "calls": calls})
     return pd.DataFrame(rows).assign(status=503, runtime="process", attempt=1)
+
+
+def blocking_prediction() -> pd.DataFrame:
+    return predict_blocking(calls=5, seconds=0.4)
+
+
+def blocking(
+    *, blocking: float = 2.0, non_blocking: float = 0.4, late: float = 0.004, apart: float = 0.001
+) -> pd.DataFrame:
+    """Five calls to each, `apart` seconds from one another; the last is done after so many seconds.
+    A witness asks twenty times a second and is answered after `late` seconds."""
+    rows = []
+
+    def ask(name: str, during: str, intended: float, seconds: float) -> None:
+        rows.append({"endpoint": name, "during": during, "intended": intended, "latency": seconds})
+
+    for endpoint, last, step in (
+        (BLOCKING, blocking, blocking / 5),
+        (NON_BLOCKING, non_blocking, 0.0),
+    ):
+        for call in range(5):
+            done = last - step * (4 - call)
+            ask(endpoint, endpoint, apart * call, done - apart * call)
+        for number in range(round(20 * last)):
+            ask(WITNESS, endpoint, number / 20, late)
+    samples = pd.DataFrame(rows).assign(lag=0.0, status=200, error="", ok=True)
+    return samples.assign(runtime="process", attempt=1)

@@ -33,6 +33,7 @@ SAMPLES = {
         gateway_frames.circuit_breaker(),
         gateway_frames.circuit_breaker_prediction(),
     ),
+    "blocking": (gateway_frames.blocking(), gateway_frames.blocking_prediction()),
     "retry_storm": (gateway_frames.retry_storm(), gateway_frames.retry_storm_prediction()),
 }
 
