@@ -46,7 +46,8 @@ def judge_exact(
 ) -> Verdict:
     """Pass when every answer is the expected one; inconclusive where a question was not asked.
 
-    `rows` says how the first of `keys` is written; `doubts` are further reasons why nobody can tell.
+    `rows` says how the first of `keys` is written. `doubts` say why the answers may be those of
+    another situation than the predicted one: with any, a wrong one is no failure.
     """
     both = compare(samples, prediction, keys)
     questions = both[keys[0]].map(rows.format) + ": " + both[keys[1]]
@@ -55,7 +56,7 @@ def judge_exact(
     return Verdict.of(
         experiment,
         judged,
-        failures=[f"{question}: not as predicted" for question in questions[wrong]],
+        failures=[f"{question}: not as predicted" for question in questions[wrong] if not doubts],
         doubts=[*doubts, *(f"{question}: not asked" for question in questions[silent])],
         details=dict(zip(questions, both["observed"], strict=True)),
     )

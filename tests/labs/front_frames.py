@@ -12,9 +12,11 @@ from labs.experiments.auth import predict_auth
 from labs.experiments.hop import DIRECT, GATEWAY, HOP, predict_hop
 from labs.experiments.partial_answers import (
     AFTER,
+    ANSWERS,
     ASKED,
     BEFORE,
     DURING,
+    SILENT,
     predict_partial_answers,
 )
 
@@ -77,13 +79,16 @@ def partial_answers_prediction() -> pd.DataFrame:
     return predict_partial_answers()
 
 
-def partial_answers(during: str = "silent") -> pd.DataFrame:
-    """Three dashboards at each moment, all as predicted; `during` is what order-service itself did."""
-    asked = {BEFORE: "answers", DURING: during, AFTER: "answers"}
+def partial_answers(during: str = SILENT) -> pd.DataFrame:
+    """Three dashboards at each moment, as predicted for what order-service did `during` its fault."""
+    asked = {BEFORE: ANSWERS, DURING: during, AFTER: ANSWERS}
     told = [{"moment": m, "check": ASKED, "observed": answer} for m, answer in asked.items()]
     answers = predict_partial_answers().rename(columns={"expected": "observed"})
+    if during == ANSWERS:
+        whole = answers.loc[answers["moment"] == BEFORE, "observed"]
+        answers.loc[answers["moment"] == DURING, "observed"] = whole.to_list()
     samples = pd.concat([answers] * 3 + [pd.DataFrame(told)], ignore_index=True)
-    return samples.assign(runtime="process", attempt=1)
+    return samples.assign(waited=0.003, runtime="process", attempt=1)
 
 
 def auth_prediction() -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Exact answers: beside the prediction, several to one question, none to another."""
 
 import pandas as pd
+import pytest
 
 from labs.answers import compare, judge_exact
 from labs.verdicts import Outcome
@@ -34,8 +35,9 @@ def test_a_question_nobody_asked_is_inconclusive() -> None:
     assert judge(("users", "200")) is Outcome.INCONCLUSIVE
 
 
-def test_a_doubt_makes_right_answers_inconclusive() -> None:
-    answered = samples(("users", "200"), ("orders", "503"))
+@pytest.mark.parametrize("status", ["503", "200"])
+def test_with_a_doubt_neither_right_nor_wrong_answers_count(status: str) -> None:
+    answered = samples(("users", "200"), ("orders", status))
     verdict = judge_exact("a", "b", answered, PREDICTION, KEYS, doubts=["it never stopped"])
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reasons == ("it never stopped",)

@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from labs.experiments.hop import BOUND, GATEWAY, judge_hop, plot_hop, predict_hop
+from labs.experiments.hop import BOUND, DIRECT, GATEWAY, judge_hop, plot_hop, predict_hop
 from labs.verdicts import Outcome, Verdict
 from tests.labs import front_frames
 
@@ -12,6 +12,12 @@ PREDICTION = front_frames.hop_prediction()
 
 def judge(samples: pd.DataFrame) -> Verdict:
     return judge_hop(samples, PREDICTION)
+
+
+def lost_one(samples: pd.DataFrame) -> pd.DataFrame:
+    lost = samples[samples["stream"] == GATEWAY].index[7]
+    samples.loc[lost, ["ok", "status"]] = [False, 503]
+    return samples
 
 
 def test_through_the_gateway_is_direct_and_one_hop_by_their_medians() -> None:
@@ -42,12 +48,23 @@ def test_too_much_on_a_machine_that_kept_direct_requests_waiting_is_inconclusive
 
 
 def test_a_gateway_that_loses_a_request_fails_however_fast_it_is() -> None:
-    samples = front_frames.hop()
-    lost = samples[samples["stream"] == GATEWAY].index[7]
-    samples.loc[lost, ["ok", "status"]] = [False, 503]
-    verdict = judge(samples)
+    verdict = judge(lost_one(front_frames.hop()))
     assert verdict.outcome is Outcome.FAIL
     assert GATEWAY in verdict.reasons[0]
+
+
+def test_a_loss_while_a_direct_request_hung_is_inconclusive() -> None:
+    samples = lost_one(front_frames.hop())
+    samples.loc[samples[samples["stream"] == DIRECT].index[7], "latency"] = 0.4
+    assert judge(samples).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_calm_attempt_decides_over_a_strained_one() -> None:
+    strained = lost_one(front_frames.hop(everywhere=0.2, through=0.1))
+    calm = front_frames.hop().assign(attempt=2)
+    slow = front_frames.hop(through=0.05).assign(attempt=2)
+    assert judge(pd.concat([strained, calm], ignore_index=True)).outcome is Outcome.PASS
+    assert judge(pd.concat([strained, slow], ignore_index=True)).outcome is Outcome.FAIL
 
 
 def test_too_few_requests_are_inconclusive() -> None:

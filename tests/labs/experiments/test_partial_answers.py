@@ -3,6 +3,7 @@
 import pytest
 
 from labs.experiments.partial_answers import (
+    ANSWERS,
     DURING,
     ORDERS,
     judge_partial_answers,
@@ -41,10 +42,19 @@ def test_any_other_answer_of_any_dashboard_fails(row: int) -> None:
 
 
 def test_an_order_service_that_was_never_stopped_is_inconclusive() -> None:
-    samples = front_frames.partial_answers(during="answers")
+    samples = front_frames.partial_answers(during=ANSWERS)
     verdict = judge_partial_answers(samples, PREDICTION)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.extend
+
+
+def test_a_wrong_answer_on_a_machine_that_kept_everybody_waiting_is_inconclusive() -> None:
+    samples = front_frames.partial_answers()
+    late = samples["moment"] == "after"
+    samples.loc[late, "waited"] = 0.5
+    assert judge_partial_answers(samples, PREDICTION).outcome is Outcome.PASS
+    samples.loc[late & (samples["check"] == ORDERS), "observed"] = "null"
+    assert judge_partial_answers(samples, PREDICTION).outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_moment_nobody_asked_at_is_inconclusive() -> None:
