@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 MOVING, FIXED = "moving", "fixed"
 
-BURST = 0.4
-"""Seconds before, and after, the end of the first window in which the client asks without rest."""
+BURST = 0.3
+"""Share of the window before, and again after, its end in which the client asks without rest."""
 
-EVERY = 0.02
-"""Seconds between two requests of the burst: about twenty of them on either side."""
+ASKED = 20
+"""Requests in each of these two times."""
 
 JUDGED = (
     "in its worst span of a window's length, a moving window admits exactly its limit and a fixed "
@@ -72,7 +72,8 @@ def _ask(client: httpx.Client, seconds: float) -> Iterator[dict[str, float]]:
     """One request after the other, so that the order of the answers is that of the questions."""
     client.get("/health")  # the connection is made before the clock starts
     began = time.perf_counter()
-    for moment in [0.0, *np.arange(seconds - BURST, seconds + BURST, EVERY)]:
+    around = np.linspace(1 - BURST, 1 + BURST, 2 * ASKED)
+    for moment in [0.0, *(seconds * around)]:
         _until(began + moment)
         sent = time.perf_counter() - began
         status = client.get("/api/limited").status_code
