@@ -149,7 +149,7 @@ def plot_blocking(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _draw_calls(ax, last[last["endpoint"] == endpoint], expected)
         ax.set_title(f"/api/{endpoint}")
     axes[-1].set_xlabel("time since the first call (s)")
-    figure.supylabel("call", size=10, color=INK)
+    figure.supylabel("call, in the order of the answers", size=10, color=INK)
     legend(figure, axes[0])
     return figure
 
@@ -157,9 +157,11 @@ def plot_blocking(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_calls(ax: Axes, rows: pd.DataFrame, expected: pd.DataFrame) -> None:
     sent = rows["intended"] + rows["lag"]
     began = sent.min()
-    left, right = (sent - began).sort_values(), (rows["intended"] + rows["latency"] - began)
+    # Whoever comes first is not always served first: what is predicted is the order of the answers.
+    right = (rows["intended"] + rows["latency"] - began).sort_values()
+    left = (sent - began)[right.index]
     number = range(1, len(rows) + 1)
-    ax.barh(number, right[left.index] - left, left=left, color=BLUE, height=0.6, label="measured")
+    ax.barh(number, right - left, left=left, color=BLUE, height=0.6, label="measured")
     for row in expected.to_dict("records"):
         label = "predicted" * (row["call"] == 1)
         ax.plot(
