@@ -93,9 +93,9 @@ class Healthcheck(_Closed):
 
 
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready, `http PATH` or `tcp`."""
+    """`x-lab`: the evidence that a replica is ready, `http PATH`, `tcp` or `kafka`."""
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp)$")]
+    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|kafka)$")]
 
 
 class Service(_Closed):
@@ -127,12 +127,12 @@ class Service(_Closed):
 
     @property
     def port(self) -> int:
-        """The container port that the service listens on; nginx has more of them, and this is its front door."""
+        """The container port that the service listens on: the first of them, which this machine's programs use."""
         return self.ports[0]
 
     @property
     def speaks_http(self) -> bool:
-        """Whether it is one of our services, with `/ready`, `/faults` and versions; nginx and Valkey are not."""
+        """Whether it is one of our services, with `/ready`, `/faults` and versions; nginx, Valkey and Kafka are not."""
         return self.x_lab.ready.startswith("http")
 
     @property

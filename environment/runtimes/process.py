@@ -63,6 +63,10 @@ class ProcessRuntime:
         (self._folder / "logs").mkdir(exist_ok=True)
         for volume in {name for service in services for name, _ in service.volumes}:
             (self._folder / "data" / volume).mkdir(parents=True, exist_ok=True)
+        for word in {word for service in services for word in service.command}:
+            program(
+                word, say
+            )  # what has to be fetched is fetched now, and what is not here is said now
 
     def reserve(
         self,

@@ -1,0 +1,63 @@
+"""Starts one broker: `python -m environment.kafka JAVA JARS`, in the image and on this machine alike.
+
+It runs inside the image too, where there is nothing but Python's standard library. Its settings are environment
+variables: `HOST` and `PORT` to listen on for clients outside, who are told to come to `OUTSIDE`; `INSIDE` and
+`CONTROLLER` are the other listeners' addresses; `DATA_DIR` keeps every event.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+TEMPLATE = Path(__file__).with_name("server.properties")
+
+# About 160 MiB resident with these, in a container of 512.
+JVM = (
+    *("-Xms64m", "-Xmx256m", "-Xss512k", "-XX:ReservedCodeCacheSize=48m"),
+    *("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+    *(
+        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+        "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    ),
+)
+
+CLUSTER = "bWljcm9zZXJ2aWNlcy1sYQ"
+"""A cluster's id is 16 bytes in base64. Each session has a cluster and a volume of its own, so all may share one."""
+
+
+def render(environment: Mapping[str, str]) -> str:
+    """server.properties for these environment variables. Raises `KeyError` for one that is missing."""
+    return Template(TEMPLATE.read_text()).substitute(
+        host=environment["HOST"],
+        port=environment["PORT"],
+        inside=environment["INSIDE"],
+        inside_port=environment["INSIDE"].rpartition(":")[2],
+        outside=environment["OUTSIDE"],
+        controller=environment["CONTROLLER"],
+        controller_port=environment["CONTROLLER"].rpartition(":")[2],
+        log=log_folder(environment),
+    )
+
+
+def log_folder(environment: Mapping[str, str]) -> Path:
+    """Where the broker keeps its log."""
+    return Path(environment["DATA_DIR"], "log")
+
+
+def main(java: str, jars: str) -> None:
+    """Formats the storage when it is new, then becomes the broker: signals reach it, and nothing stands between."""
+    settings = Path(os.environ["DATA_DIR"], "server.properties")
+    settings.write_text(render(os.environ))
+    run = [java, *JVM, "-cp", f"{jars}/*"]
+    # Written last by the formatting, so that one that was broken off is done again.
+    if not (log_folder(os.environ) / "meta.properties").exists():
+        words = ["format", "--cluster-id", CLUSTER, "--config", str(settings)]
+        subprocess.run([*run, "kafka.tools.StorageTool", *words], check=True)
+    os.execvp(java, [*run, "kafka.Kafka", str(settings)])
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
