@@ -306,11 +306,15 @@ def _markdown(text: str) -> Any:
 
 
 @images_app.command("build")
-def images_build() -> None:
+def images_build(
+    kafka: Annotated[bool, typer.Option("--kafka", help="Kafka's too, as phase 4 needs.")] = False,
+) -> None:
     """Makes the images: from a registry's base where one answers, else with debootstrap."""
     from environment import images
 
     images.build(say)
+    if kafka:
+        images.build_kafka(say)
 
 
 @images_app.command("pull")

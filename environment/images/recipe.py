@@ -47,13 +47,26 @@ SERVICES = "microservices-lab/services"
 LOCAL = f"{SERVICES}:local"
 """What docker-compose.yml names: the services image that was made last on this machine."""
 
+KAFKA = "microservices-lab/kafka"
+KAFKA_LOCAL = f"{KAFKA}:local"
+"""The same for the image of Kafka, which only phases with Kafka carry."""
+
+KAFKA_FOLDER = ROOT / "environment" / "kafka"
+KAFKA_DOCKERFILE = KAFKA_FOLDER / "Dockerfile"
+KAFKA_FILES = tuple(
+    KAFKA_FOLDER / name for name in ("__init__.py", "__main__.py", "server.properties")
+)
+JARS_LOCK = KAFKA_FOLDER / "jars.lock"
+JAVA_LOCK = FOLDER / "java.lock"
+
 
 @dataclass(frozen=True)
 class Names:
-    """One base image and the services image that stands on it, by name."""
+    """One base image and the images of the services and of Kafka that stand on it, by name."""
 
     base: str
     services: str
+    kafka: str
 
 
 def names(architecture: str) -> tuple[Names, Names]:
@@ -66,17 +79,23 @@ def names(architecture: str) -> tuple[Names, Names]:
     for path in service_files():
         parts += [path.relative_to(SERVICES_FOLDER).as_posix(), path.read_bytes()]
     services = _hash(*parts)
+    kafka = [path.read_bytes() for path in (KAFKA_DOCKERFILE, JARS_LOCK, JAVA_LOCK, *KAFKA_FILES)]
     official = _hash(architecture, OFFICIAL)
     made = _hash(architecture, SUITE, *PACKAGES, *LEFT_OUT)
     first, second = (
-        Names(f"{BASES}:{base}", f"{SERVICES}:{_hash(base, services)}") for base in (official, made)
+        Names(
+            f"{BASES}:{base}",
+            f"{SERVICES}:{_hash(base, services)}",
+            f"{KAFKA}:{_hash(base, *kafka)}",
+        )
+        for base in (official, made)
     )
     return first, second
 
 
-def libraries_key(architecture: str) -> str:
-    """What the libraries of the services depend on, as a word for a folder's name."""
-    return f"{architecture}-{_hash(PYTHON, LOCK.read_bytes())}"
+def libraries_key(architecture: str, lock: Path) -> str:
+    """What the libraries of a lock file depend on, as a word for a folder's name."""
+    return f"{architecture}-{_hash(PYTHON, lock.read_bytes())}"
 
 
 def service_files() -> Iterator[Path]:

@@ -1,0 +1,40 @@
+"""Makes the image of Kafka, on the same base as that of the services."""
+
+from pathlib import Path
+
+from docker import DockerClient
+
+from environment.images.builder import base_at_hand, built, has, prune, tag, under
+from environment.images.engine import architecture
+from environment.images.libraries import java
+from environment.images.recipe import KAFKA_DOCKERFILE, KAFKA_FILES, KAFKA_LOCAL, names
+from environment.kafka.jars import jars
+from environment.runtimes import Say
+
+
+def broker_at_hand(client: DockerClient) -> str | None:
+    """The exact name of Kafka's image for the working tree, as it is now, when it is there."""
+    known = (one.kafka for one in names(architecture(client)))
+    return next((name for name in known if has(client, name)), None)
+
+
+def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
+    """Makes Kafka's image when it is missing and returns its name; it is also called `local` then."""
+    if found := broker_at_hand(client):
+        tag(client, found, KAFKA_LOCAL)
+        return found
+    target = base_at_hand(client, scratch, say)
+    files = [
+        (KAFKA_DOCKERFILE, "Dockerfile"),
+        *under(java(architecture(client), scratch, say), "java"),
+        *((path, f"jars/{path.name}") for path in sorted(jars(say).glob("*.jar"))),
+        *((path, f"start/{path.name}") for path in KAFKA_FILES),
+    ]
+    try:
+        say("building the image of Kafka")
+        image = built(client, target, files, scratch, say, what="Kafka")
+        tag(client, image, target.kafka)
+        tag(client, image, KAFKA_LOCAL)
+        return target.kafka
+    finally:
+        prune(client)
