@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Literal, NamedTuple
 
 import psutil
@@ -40,6 +40,7 @@ def examine() -> list[Finding]:
         _programs,
         _engine,
         _images,
+        _kafka,
     ]
     return [look() for look in looks]
 
@@ -136,3 +137,31 @@ def _images() -> Finding:
         "`lab images build`" if possible else "`lab images load FILE`, from a machine that has them"
     )
     return Finding("images", "missing", reason, advice)
+
+
+def _kafka() -> Finding:
+    """A phase with Kafka runs when there is its image, or all that the image and a process are made of."""
+    from environment import images
+    from environment.kafka.jars import missing, repository_answers
+    from environment.kafka.java import java
+
+    container = False
+    with suppress(LabError):
+        container = images.kafka_present()
+    if container:
+        found = "its image is at hand"
+    elif not (wanted := missing()):
+        found = "its jars are at hand"
+    elif repository_answers():
+        found = f"Maven's repository answers and gives its {len(wanted)} jars at the first start"
+    else:
+        found = f"{len(wanted)} of its jars are not here, and Maven's repository does not answer"
+        advice = "`lab images load FILE`, from a machine that has its image; or a network, once"
+        return Finding("Kafka", "missing", found, advice)
+    try:
+        return Finding("Kafka", "ok", f"{found}; as a process it gets {java()}")
+    except LabError as error:
+        why, _, next_step = str(error).partition(". ")
+        if container:
+            return Finding("Kafka", "ok", f"{found}; as a container only: {why}")
+        return Finding("Kafka", "missing", f"{found}; {why}", next_step)

@@ -19,7 +19,17 @@ from environment.images.recipe import KAFKA_LOCAL, LOCAL, names
 from environment.images.workshop import workshop
 from environment.runtimes import Say
 
-__all__ = ["build", "build_kafka", "buildable", "bundle", "ensure", "load", "present", "pull"]
+__all__ = [
+    "build",
+    "build_kafka",
+    "buildable",
+    "bundle",
+    "ensure",
+    "kafka_present",
+    "load",
+    "present",
+    "pull",
+]
 
 _PATIENCE = 600
 """Seconds that one step of a build may take without a word from the engine."""
@@ -54,6 +64,12 @@ def build(say: Say) -> str:
     """Makes the images that are missing, and returns the exact name of the services image."""
     with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
         return build_all(client, scratch, say)
+
+
+def kafka_present() -> bool:
+    """Whether the image of Kafka is at hand. Raises `RuntimeUnavailable` when there is no engine."""
+    with closing(connect()) as client:
+        return broker_at_hand(client) is not None
 
 
 def build_kafka(say: Say) -> str:

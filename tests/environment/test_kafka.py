@@ -19,6 +19,7 @@ from environment.kafka import java as javas
 from environment.kafka.__main__ import render
 from environment.probes import probe
 from environment.waiting import wait_until
+from tests.mutants.descriptions import mutated
 from tests.residue import nothing_left
 
 EVENTS = 300
@@ -173,6 +174,37 @@ def test_topics_are_not_made_by_accident(env: Environment) -> None:
 def test_a_phase_without_kafka_has_none() -> None:
     with Environment("phase0", runtime="process", only=["user-service"]) as env:
         assert env.state()["kafka"] is None
+
+
+CLIENT = """
+import http.server, os, socket
+
+ADDRESS = os.environ["KAFKA_BOOTSTRAP"]
+METADATA = bytes([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0])
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        host, port = ADDRESS.split(":")
+        with socket.create_connection((host, int(port)), 2) as broker:
+            broker.sendall(METADATA)
+            answer = broker.recv(1000)
+        known = host.encode() + int(port).to_bytes(4, "big") in answer
+        self.send_response(200 if known else 503)
+        self.end_headers()
+
+server = http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Ready)
+server.serve_forever()
+"""
+
+
+@pytest.mark.kafka
+def test_a_service_reaches_the_broker_and_is_sent_back_to_the_same_address(
+    runtime: str, tmp_path: Path
+) -> None:
+    description = mutated(tmp_path, {"user-service": {"command": ["python", "-c", CLIENT]}})
+    words = {"runtime": runtime, "only": ["kafka", "user-service"]}
+    with Environment("phase4", description=description, **words) as env:
+        assert env["user-service"].replicas[0].ready
 
 
 # -- the probe ---------------------------------------------------------------------------------------------------------

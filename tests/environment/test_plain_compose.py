@@ -22,6 +22,8 @@ Compose = Callable[..., str]
 @pytest.fixture
 def compose(request: pytest.FixtureRequest) -> Iterator[Compose]:
     images.build(lambda line: None)  # nothing to do when they are at hand
+    if request.param == "phase4":
+        images.build_kafka(lambda line: None)
     program = Path(sys.executable).parent / "docker-compose"
     project = ["-f", str(COMPOSE_FILE), "-p", f"lab-plain-{os.getpid()}"]
 
@@ -66,3 +68,21 @@ def test_compose_alone_scales_behind_nginx(compose: Compose) -> None:
 
         # nginx asks Docker's name server once a second who there is.
         assert wait_until(everybody, timeout=10)
+
+
+ASKS_BROKER = """
+import os, socket
+host, port = os.environ["KAFKA_BOOTSTRAP"].split(":")
+broker = socket.create_connection((host, int(port)), 5)
+broker.sendall(bytes([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0]))
+print(broker.recv(1000))
+"""
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize("compose", ["phase4"], indirect=True)
+def test_compose_alone_has_a_broker_that_services_reach(compose: Compose) -> None:
+    compose("up", "--detach", "--wait")
+    words = ("exec", "-T", "order-service", "python", "-c", ASKS_BROKER)
+    # It accepts connections a little earlier than it names itself.
+    assert wait_until(lambda: "kafka" in compose(*words), timeout=20)
