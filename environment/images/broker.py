@@ -4,6 +4,7 @@ from pathlib import Path
 
 from docker import DockerClient
 
+from environment.errors import LabError
 from environment.images.builder import base_at_hand, built, has, prune, tag, under
 from environment.images.engine import architecture
 from environment.images.libraries import java
@@ -33,6 +34,9 @@ def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
     try:
         say("building the image of Kafka")
         image = built(client, target, files, scratch, say, what="Kafka")
+        # As with the services: of files that changed meanwhile nobody knows what this image is.
+        if target not in names(architecture(client)):
+            raise LabError("Files of Kafka's image changed while it was built. Build again.")
         tag(client, image, target.kafka)
         tag(client, image, KAFKA_LOCAL)
         return target.kafka

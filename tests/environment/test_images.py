@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import tomllib
@@ -25,7 +26,7 @@ from docker.errors import ImageNotFound
 from environment import images
 from environment.compose import ROOT
 from environment.errors import LabError
-from environment.images import base, builder, bundles, libraries, recipe
+from environment.images import base, broker, builder, bundles, libraries, recipe
 from environment.images.base import debootstrap_base, pull_image, why_no_debootstrap
 from environment.images.engine import architecture, connect
 from environment.images.mirror import Mirror, debian_mirror
@@ -67,7 +68,8 @@ def test_the_name_of_the_services_image_changes_with_every_ingredient(
     differs()
     (tree / "novelty.py").rename(tree / "renamed.py")
     differs()
-    for name in ("LOCK", "DOCKERFILE"):
+    assert len({one.kafka for names in seen for one in names}) == 2, "the services changed Kafka"
+    for name in ("LOCK", "DOCKERFILE", "KAFKA_DOCKERFILE", "JARS_LOCK", "JAVA_LOCK"):
         (tmp_path / name).write_bytes(getattr(recipe, name).read_bytes() + b"\n# changed\n")
         monkeypatch.setattr(recipe, name, tmp_path / name)
         differs()
@@ -119,7 +121,7 @@ def _pins(path: Path) -> dict[str, set[tuple[str, frozenset[str]]]]:
 
 
 def test_no_address_of_a_registry_or_mirror_stands_in_any_file() -> None:
-    for path in recipe.FOLDER.iterdir():
+    for path in (*recipe.FOLDER.iterdir(), *recipe.KAFKA_FOLDER.iterdir()):
         if path.is_file():
             assert not re.findall(r"\w+://\w+\.\w+", path.read_text()), path
 
@@ -510,13 +512,18 @@ def test_a_bundle_carries_the_images_to_an_engine_that_has_none(
     assert not images.present()
     images.load(tmp_path / "lab.tar.gz", quiet)
     assert images.present()
+    with tarfile.open(tmp_path / "lab.tar.gz") as tar:
+        manifest: Any = tar.extractfile("manifest.json")
+        carried = {name for one in json.load(manifest) for name in one["RepoTags"]}
+    assert {image, broker.broker_at_hand(bench)} - {None} <= carried
     assert bench.images.get(TEST_TAG).id == bench.images.get(image).id
 
 
 @pytest.mark.docker
 def test_a_bundle_of_other_services_is_explained(
-    bench: DockerClient, tree: Path, tmp_path: Path
+    bench: DockerClient, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(bundles, "broker_at_hand", lambda client: None)  # a smaller bundle will do
     other = images.build(quiet)
     images.bundle(tmp_path / "lab.tar.gz", quiet)
     try:
