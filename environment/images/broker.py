@@ -33,7 +33,9 @@ def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
     ]
     try:
         say("building the image of Kafka")
-        image = built(client, target, files, scratch, say, what="Kafka")
+        image = built(
+            client, target, files, scratch, say, what="Kafka", where="environment/kafka/Dockerfile"
+        )
         # As with the services: of files that changed meanwhile nobody knows what this image is.
         if target not in names(architecture(client)):
             raise LabError("Files of Kafka's image changed while it was built. Build again.")

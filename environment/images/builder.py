@@ -60,7 +60,15 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
     folder = libraries(architecture(client), scratch, say)
     try:
         say("building the image of the services")
-        image = built(client, target, _service_context(folder), scratch, say, what="the services")
+        image = built(
+            client,
+            target,
+            _service_context(folder),
+            scratch,
+            say,
+            what="the services",
+            where="environment/images/Dockerfile",
+        )
         # The files may have changed while we read them; then nobody knows what this image is.
         if target not in names(architecture(client)):
             raise LabError(
@@ -120,12 +128,13 @@ def built(
     say: Say,
     *,
     what: str,
+    where: str,
 ) -> str:
     """Builds an image from `files` (each with its name in the build's context) and returns its id.
 
-    The first of the files is the Dockerfile; it is built on `target.base`, without a network.
+    One of the files is the Dockerfile; it is built on `target.base`, without a network. `what` the image is of and
+    `where` its Dockerfile stands are said in messages.
     """
-    (dockerfile, _), *_ = files = list(files)
     with tempfile.TemporaryFile(dir=scratch) as context, asking(f"build the image of {what}"):
         _write_context(context, files)
         context.seek(0)
@@ -139,17 +148,17 @@ def built(
             decode=True,
         )
         with closing(output):  # which makes the engine give up a build that is broken off here
-            return _image_from(output, say, what, dockerfile)
+            return _image_from(output, say, what, where)
 
 
-def _image_from(output: Iterable[dict[str, Any]], say: Say, what: str, dockerfile: Path) -> str:
+def _image_from(output: Iterable[dict[str, Any]], say: Say, what: str, where: str) -> str:
     """Follows a build to its end and returns the image's id."""
     image, last = "", ""
     for line in output:
         if "error" in line:
             raise LabError(
                 f"The image of {what} cannot be built: {line['error'].strip()} (after: {last}). "
-                f"Look at environment/{dockerfile.parent.name}/Dockerfile."
+                f"Look at {where}."
             )
         if text := line.get("stream", "").strip():
             last = text

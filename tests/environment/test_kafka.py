@@ -26,11 +26,44 @@ EVENTS = 300
 SECONDS = 30
 
 
+CLIENT = """
+import http.server, os, signal, socket
+
+signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # process 1 of a container would ignore it
+
+ADDRESS = os.environ["KAFKA_BOOTSTRAP"]
+METADATA = bytes([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0])
+
+class Ready(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        host, port = ADDRESS.split(":")
+        with socket.create_connection((host, int(port)), 2) as broker:
+            broker.sendall(METADATA)
+            answer = broker.recv(1000)
+        known = host.encode() + int(port).to_bytes(4, "big") in answer
+        self.send_response(200 if known else 503)
+        self.end_headers()
+
+server = http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Ready)
+server.serve_forever()
+"""
+
+
 @pytest.fixture(
     scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)]
 )
-def env(request: pytest.FixtureRequest) -> Iterator[Environment]:
-    environment = Environment("phase4", runtime=request.param, only=["kafka"])
+def env(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Environment]:
+    """A broker, and a client in the place of user-service."""
+    folder = tmp_path_factory.mktemp("described")
+    description = mutated(folder, {"user-service": {"command": ["python", "-c", CLIENT]}})
+    environment = Environment(
+        "phase4",
+        runtime=request.param,
+        only=["kafka", "user-service"],
+        description=description,
+    )
     environment.start()
     session = str(environment.session)
     yield environment
@@ -153,6 +186,13 @@ def test_a_restart_keeps_events(env: Environment) -> None:
 
 
 @pytest.mark.kafka
+def test_a_service_reaches_the_broker_and_is_sent_back_to_the_same_address(
+    env: Environment,
+) -> None:
+    assert env["user-service"].replicas[0].ready
+
+
+@pytest.mark.kafka
 def test_the_broker_keeps_to_the_memory_of_a_laptop(env: Environment) -> None:
     assert 0 < env["kafka"].replicas[0].memory < 512 * 2**20
 
@@ -174,37 +214,6 @@ def test_topics_are_not_made_by_accident(env: Environment) -> None:
 def test_a_phase_without_kafka_has_none() -> None:
     with Environment("phase0", runtime="process", only=["user-service"]) as env:
         assert env.state()["kafka"] is None
-
-
-CLIENT = """
-import http.server, os, socket
-
-ADDRESS = os.environ["KAFKA_BOOTSTRAP"]
-METADATA = bytes([0, 0, 0, 14, 0, 3, 0, 1, 0, 0, 0, 7, 255, 255, 0, 0, 0, 0])
-
-class Ready(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        host, port = ADDRESS.split(":")
-        with socket.create_connection((host, int(port)), 2) as broker:
-            broker.sendall(METADATA)
-            answer = broker.recv(1000)
-        known = host.encode() + int(port).to_bytes(4, "big") in answer
-        self.send_response(200 if known else 503)
-        self.end_headers()
-
-server = http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Ready)
-server.serve_forever()
-"""
-
-
-@pytest.mark.kafka
-def test_a_service_reaches_the_broker_and_is_sent_back_to_the_same_address(
-    runtime: str, tmp_path: Path
-) -> None:
-    description = mutated(tmp_path, {"user-service": {"command": ["python", "-c", CLIENT]}})
-    words = {"runtime": runtime, "only": ["kafka", "user-service"]}
-    with Environment("phase4", description=description, **words) as env:
-        assert env["user-service"].replicas[0].ready
 
 
 # -- the probe ---------------------------------------------------------------------------------------------------------
