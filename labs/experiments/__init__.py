@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
     from labs.verdicts import Verdict
 
-EXPERIMENTS = ("independence", "startup", "versions")
+EXPERIMENTS = (
+    "independence",
+    "startup",
+    "versions",
+    "counter_drift",
+)
 
 
 def _part(kind: str, name: str) -> Callable[..., object]:

@@ -15,12 +15,13 @@ from environment.waiting import wait_until
 from labs import experiments
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import frames
+from tests.labs import frames, scaling_frames
 
 SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
     "startup": (frames.startup(together=1.5), frames.startup_prediction()),
     "versions": (frames.versions(), frames.versions_prediction()),
+    "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
 }
 
 

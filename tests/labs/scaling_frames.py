@@ -1,0 +1,28 @@
+"""Synthetic samples of phase 2's counters, limits and throughput: what a judge sees, without a system."""
+
+import pandas as pd
+
+from labs.experiments.counter_drift import predict_counter_drift
+
+REPLICAS = (1, 2, 3, 4)
+REQUESTS = 10
+
+
+def counter_drift_prediction() -> pd.DataFrame:
+    return predict_counter_drift(REQUESTS, replicas=REPLICAS)
+
+
+def counter_drift(first: int = 0) -> pd.DataFrame:
+    """Ten requests in turn to fresh memories; replica `first` is the first one asked."""
+    rows = [
+        {
+            "number": number + 1,
+            "count": float(number // n + 1),
+            "instance": f"api-gateway-{(number + first) % n + 1}",
+            "status": 200,
+            "replicas": n,
+        }
+        for n in REPLICAS
+        for number in range(REQUESTS)
+    ]
+    return pd.DataFrame(rows).assign(runtime="process", attempt=1)
