@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from labs.calls import ask
-from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, styled
+from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -100,12 +100,11 @@ def plot_counter_drift(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figur
     )
     for index, expected in enumerate(prediction.to_dict("records")):
         mine = last[last["replicas"] == expected["replicas"]]
-        label = f"{expected['replicas']} replica{'s' * (expected['replicas'] != 1)}"
-        ax.plot(mine["number"], mine["count"], "o", ms=5, color=PALETTE[index], label=label)
-        _draw_prediction(ax, expected["replicas"], requests, named=index == 0)
-        words = f"drift {expected['drift']}" if expected["drift"] else "no drift"
-        _note(ax, requests, expected["largest"], words)
-    ax.set_xlim(0, requests * 1.1)
+        name = None if index else "measured"
+        ax.plot(mine["number"], mine["count"], "o", ms=5, color=PALETTE[index], label=name)
+        _draw_prediction(ax, expected["replicas"], requests, label=name and "predicted")
+        _name_line(ax, expected["replicas"], requests, mine["count"].max())
+    ax.set_xlim(0, requests * 1.23)
     ax.set_ylim(0, requests * 1.06)
     ax.set_xlabel("requests so far (count)")
     ax.set_ylabel("count shown (requests)")
@@ -113,13 +112,17 @@ def plot_counter_drift(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figur
     return figure
 
 
-def _draw_prediction(ax: Axes, replicas: int, requests: int, *, named: bool) -> None:
+def _draw_prediction(ax: Axes, replicas: int, requests: int, *, label: str | None) -> None:
     sent = np.arange(1, requests + 1)
-    style = PREDICTION | {"linewidth": 1.0}
-    ax.plot(sent, np.ceil(sent / replicas), label="predicted" if named else None, **style)
+    ax.plot(sent, np.ceil(sent / replicas), label=label, **(PREDICTION | {"linewidth": 1.0}))
 
 
-def _note(ax: Axes, x: float, y: float, words: str) -> None:
+def _name_line(ax: Axes, replicas: int, requests: int, largest: float) -> None:
     ax.annotate(
-        words, (x, y), xytext=(8, 0), textcoords="offset points", va="center", size=9, color=SOFT
+        f"{replicas} replica{'s' * (replicas != 1)}: drift {requests - largest:.0f}",
+        (requests, largest),
+        xytext=(9, 0),
+        textcoords="offset points",
+        va="center",
+        size=9,
     )
