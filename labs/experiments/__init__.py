@@ -27,6 +27,7 @@ EXPERIMENTS = (
     "startup",
     "versions",
     "counter_drift",
+    "counter_cure",
 )
 
 

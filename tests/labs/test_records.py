@@ -21,6 +21,7 @@ SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
     "startup": (frames.startup(together=1.5), frames.startup_prediction()),
     "versions": (frames.versions(), frames.versions_prediction()),
+    "counter_cure": (scaling_frames.counter_cure(), scaling_frames.counter_cure_prediction()),
     "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
 }
 
