@@ -127,8 +127,13 @@ class Service(_Closed):
 
     @property
     def port(self) -> int:
-        """The container port that the service listens on."""
+        """The container port that the service listens on; nginx has more of them, and this is its front door."""
         return self.ports[0]
+
+    @property
+    def speaks_http(self) -> bool:
+        """Whether it is one of our services, with `/ready`, `/faults` and versions; nginx and Valkey are not."""
+        return self.x_lab.ready.startswith("http")
 
     @property
     def version_variable(self) -> str:
@@ -217,5 +222,5 @@ def _check_references(path: Path, whole: Description) -> None:
             raise DescriptionError(f"{path}: {service.name} depends on unknown {sorted(unknown)}")
         if unknown := {name for name, _ in service.volumes} - set(whole.volumes):
             raise DescriptionError(f"{path}: {service.name} mounts undeclared {sorted(unknown)}")
-        if len(service.ports) != 1:
+        if not service.ports or (len(service.ports) > 1 and service.speaks_http):
             raise DescriptionError(f"{path}: {service.name} needs exactly one port")

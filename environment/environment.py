@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from environment.client import Client, owner
 from environment.compose import COMPOSE_FILE, read_description
 from environment.errors import LabError, SessionGone, UnknownName
+from environment.nginx import Algorithm
 from environment.phases import read_phase
 from environment.progress import Progress
 from environment.specification import RuntimeName, Specification
@@ -113,7 +114,7 @@ class Service(_Target):
 
     @property
     def url(self) -> str:
-        """Where to reach the service. Without a load balancer in front this is its first replica."""
+        """Where to reach the service: its front at nginx, or its first replica where no nginx stands in front."""
         return str(self._row()["url"])
 
     @property
@@ -275,6 +276,34 @@ class Environment:
         """Replaces the replicas one after the other by another version, at the same addresses."""
         self._call("roll", service=service, version=str(version))
         return self[service]
+
+    def balance(
+        self,
+        algorithm: Algorithm,
+        service: str | None = None,
+        *,
+        weights: Iterable[int] = (),
+        max_fails: int = 1,
+        fail_timeout: int = 1,
+    ) -> Self:
+        """How nginx chooses among the replicas of `service`, or of every service.
+
+        `weights` are the replicas' shares in their order, 1 where nothing is said. A replica that failed `max_fails`
+        times within `fail_timeout` (whole) seconds gets nothing for as long.
+        """
+        limits = {"max_fails": max_fails, "fail_timeout": fail_timeout}
+        self._call("balance", service=service, algorithm=algorithm, weights=list(weights), **limits)
+        return self
+
+    def access_log(self) -> "pd.DataFrame":
+        """What nginx has answered so far, one row per request, in the order it finished them.
+
+        Columns: time (Unix seconds, at its end), service, client, method, path, status, seconds, attempts (the
+        replicas that were asked, in turn), replica (the last of them; None when none could be).
+        """
+        from environment.nginx.access_log import read_access_log
+
+        return read_access_log(**self._call("access_log"))
 
     def restart(self, *services: str) -> "pd.DataFrame":
         """Stops the services (all when none is named) and starts them again, all at the same time.

@@ -49,6 +49,14 @@ def holder(port: int) -> str:
     return "another program"
 
 
+def is_taken(port: int) -> bool:
+    """Whether somebody holds a port on loopback."""
+    probe = _bound(port)
+    if probe:
+        probe.close()
+    return probe is None
+
+
 class PortBlock:
     """The ports of one session."""
 
@@ -72,8 +80,7 @@ class PortBlock:
             return port
         while self._free:
             port = self._free.pop(0)
-            if (probe := _bound(port)) is not None:
-                probe.close()
+            if not is_taken(port):
                 return port
         raise LabError("This session has used up its ports. Scale something down.")
 
@@ -86,10 +93,8 @@ class PortBlock:
         self._claim.close()
 
     def _check(self, port: int) -> None:
-        probe = _bound(port)
-        if probe is None:
+        if is_taken(port):
             raise PortBusy(
                 f"Port {port} on 127.0.0.1 is held by {holder(port)}. End that program, "
                 "or start without `--ports fixed`: free ports are chosen then."
             )
-        probe.close()

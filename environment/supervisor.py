@@ -26,6 +26,7 @@ from environment.client import SERVING
 from environment.errors import LabError, error_kind
 from environment.folders import new_folder
 from environment.identity import Identity
+from environment.plan import FRONT_DOOR
 from environment.ports import PortBlock
 from environment.runtimes import Runtime
 from environment.runtimes.choice import choose
@@ -38,8 +39,6 @@ BEAT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 LAST_ANSWERS_SECONDS = 2.0
-FRONT_DOOR = "api-gateway"
-"""The service whose address is the system's own; a phase without it has none."""
 
 Reply = Callable[[dict[str, Any]], None]
 
@@ -156,12 +155,12 @@ class Supervisor:
             return None
         if self._session is None:
             raise LabError("Nothing runs in this session yet. Start it first.")
-        if verb == "logs":
-            return self._session.logs(**arguments)
+        if verb in ("logs", "access_log"):
+            return getattr(self._session, verb)(**arguments)
         with self._unless_ending():
             if verb in ("scale", "configure", "roll", "restart", "heal", "stop"):
                 return getattr(self._session, verb)(**arguments, say=say)
-            if verb in ("kill", "pause", "fault"):
+            if verb in ("kill", "pause", "fault", "balance"):
                 return getattr(self._session, verb)(**arguments)
         raise LabError(f"There is no verb {verb!r}.")
 

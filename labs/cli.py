@@ -11,6 +11,7 @@ from rich.console import Console
 from environment.client import Client, owner
 from environment.errors import LabError
 from environment.folders import live_sessions
+from environment.nginx import ALGORITHMS
 from environment.specification import Specification
 from environment.status import text_table
 
@@ -192,6 +193,16 @@ def scale_command(
 ) -> None:
     """Makes N the number of replicas of a service."""
     Client.find(session).call("scale", say=say, service=service, replicas=replicas)
+
+
+@app.command("balance")
+def balance_command(
+    algorithm: Annotated[str, typer.Argument(help=f"{', '.join(ALGORITHMS)}.")],
+    service: Annotated[str | None, typer.Argument(help="A service; else all.")] = None,
+    session: SessionOption = None,
+) -> None:
+    """How nginx chooses among the replicas of a service."""
+    Client.find(session).call("balance", say=say, service=service, algorithm=algorithm, weights=[])
 
 
 @app.command("set")

@@ -27,6 +27,7 @@ from environment.images.recipe import (
     names,
     service_files,
 )
+from environment.nginx import COMPOSE_CONF
 from environment.runtimes import Say
 
 _KEPT_SECONDS = 86_400
@@ -161,6 +162,7 @@ def _write_context(context: IO[bytes], folder: Path) -> None:
                 tar.addfile(entry)
 
         add(DOCKERFILE, "Dockerfile")
+        add(COMPOSE_CONF, "nginx.conf")
         for path in sorted(folder.rglob("*")):
             add(path, f"libraries/{path.relative_to(folder)}")
         for path in service_files():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from environment.compose import ROOT
+from environment.nginx import COMPOSE_CONF
 
 FOLDER = Path(__file__).parent
 DOCKERFILE = FOLDER / "Dockerfile"
@@ -60,7 +61,8 @@ def names(architecture: str) -> tuple[Names, Names]:
 
     `architecture` is Docker's word (amd64, arm64). Takes a few milliseconds.
     """
-    parts: list[str | bytes] = [DOCKERFILE.read_bytes(), LOCK.read_bytes()]
+    whole = (DOCKERFILE, LOCK, COMPOSE_CONF)
+    parts: list[str | bytes] = [path.read_bytes() for path in whole]
     for path in service_files():
         parts += [path.relative_to(SERVICES_FOLDER).as_posix(), path.read_bytes()]
     services = _hash(*parts)

@@ -6,8 +6,8 @@ later can tell what is ours and whether anybody still wants it. `tests/environme
 every implementation to this page.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from environment.compose import Service
@@ -23,15 +23,27 @@ class Launch:
     """All that a runtime needs to start one replica: the service with this replica's settings filled in.
 
     `replica` counts from 1 and is part of the id. `service.environment` is already what the replica shall see,
-    except for addresses, which each runtime translates into its own.
+    except for addresses, which each runtime translates into its own. `files` (path and content) lie on its volume
+    before it starts.
     """
 
     service: Service
     replica: int
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
         return replica_id(self.service.name, self.replica)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where one port of a replica is, each as `host:port`: from this machine, from other replicas, and for the program
+    itself, to listen on."""
+
+    outside: str
+    inside: str
+    listen: str
 
 
 @dataclass(frozen=True)
@@ -62,13 +74,25 @@ class Runtime(Protocol):
 
     name: str
 
+    @property
+    def proxy_source(self) -> str | None:
+        """The address nginx must connect from, so that nobody passes for it; None when its own address will do."""
+
     def prepare(self, services: Sequence[Service], say: Say) -> None:
         """Makes ready what the replicas need before the first start (images, a network)."""
 
-    def reserve(self, service: Service, replica: int, *, port: int | None = None) -> str:
-        """The base URL of a replica as seen from this machine; it stays the same until `remove`.
+    def reserve(
+        self,
+        service: Service,
+        replica: int,
+        *,
+        names: Sequence[str] = (),
+        fixed: Mapping[int, int] | None = None,
+    ) -> dict[int, Address]:
+        """The addresses of a replica, by described port; they stay the same until `remove`.
 
-        `port` asks for that host port; `PortBusy` when another program holds it.
+        `names` are those by which other replicas look for it. `fixed` asks for host ports by described port;
+        `PortBusy` when another program holds one.
         """
 
     def start(self, launch: Launch) -> None:
@@ -83,6 +107,12 @@ class Runtime(Protocol):
 
     def kill(self, replica: str) -> None:
         """SIGKILL now; returns when it has ended."""
+
+    def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
+        """Puts files (path and content) on the volume of a running replica, and sends it SIGHUP."""
+
+    def read(self, replica: str, path: str) -> bytes:
+        """The content of a file on a replica's volume; empty when there is none."""
 
     def pause(self, replica: str) -> None:
         """Freezes a replica: it keeps its address and its connections, and answers nothing."""

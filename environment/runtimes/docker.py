@@ -5,9 +5,11 @@ chosen once and asked for at every start. A replica that starts again is a new c
 changed); what the old one wrote to its log is kept in the session's folder.
 """
 
+import io
+import tarfile
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -21,8 +23,8 @@ from environment.compose import Service
 from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
 from environment.images.engine import ANSWER_SECONDS, asking, connect
-from environment.ports import PortBlock, holder
-from environment.runtimes import Launch, Say, Status, Usage, replica_id
+from environment.ports import PortBlock, holder, is_taken
+from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
 from environment.runtimes.docker_container import (
     Place,
     as_described,
@@ -45,6 +47,7 @@ class DockerRuntime:
     """One session's replicas as containers. Methods may be called from several threads, one per replica."""
 
     name = "docker"
+    proxy_source: str | None = None
 
     def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:
         """Connects to the engine. Raises `RuntimeUnavailable`."""
@@ -75,14 +78,25 @@ class DockerRuntime:
                 )
         (self._folder / "logs").mkdir(exist_ok=True)
 
-    def reserve(self, service: Service, replica: int, *, port: int | None = None) -> str:
+    def reserve(
+        self,
+        service: Service,
+        replica: int,
+        *,
+        names: Sequence[str] = (),
+        fixed: Mapping[int, int] | None = None,
+    ) -> dict[int, Address]:
         name = replica_id(service.name, replica)
         if name not in self._places:
             if self._network is None:
                 raise LabError("Nothing is prepared. Call `prepare` before the first replica.")
-            host_port = self._ports.take(port)
-            self._places[name] = Place(service, replica, self._network.take(), host_port)
-        return f"http://127.0.0.1:{self._places[name].port}"
+            ports = {port: self._ports.take((fixed or {}).get(port)) for port in service.ports}
+            self._places[name] = Place(service, replica, self._network.take(), names, ports)
+        place = self._places[name]
+        return {
+            port: Address(f"127.0.0.1:{own}", f"{place.address}:{port}", f"0.0.0.0:{port}")
+            for port, own in place.ports.items()
+        }
 
     def start(self, launch: Launch) -> None:
         place = self._place(launch.id)
@@ -90,6 +104,7 @@ class DockerRuntime:
         with self._creating(), asking(f"start {launch.id}"):
             container = self._client.containers.create(**self._described(launch, place))
             try:
+                _deliver(container, launch.files)
                 container.start()
             except APIError as error:
                 # It would stay behind in the state "created".
@@ -101,8 +116,10 @@ class DockerRuntime:
                         "Next: `lab down`, then `lab up` again."
                     ) from error
                 if is_port_busy(error):
+                    ports = list(place.ports.values())
+                    port = next(filter(is_taken, ports), ports[0])
                     raise PortBusy(
-                        f"{launch.id} cannot start: port {place.port} on 127.0.0.1 is held by {holder(place.port)}. "
+                        f"{launch.id} cannot start: port {port} on 127.0.0.1 is held by {holder(port)}. "
                         "End that program, or start without `--ports fixed`: free ports are chosen then."
                     ) from error
                 raise
@@ -128,6 +145,22 @@ class DockerRuntime:
                     f"{replica} did not end when Docker killed it. Restart Docker."
                 )
 
+    def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
+        self._only_running(replica)
+        with asking(f"reload {replica}"):
+            container = self._container(replica)
+            _deliver(container, files)
+            container.kill("SIGHUP")
+
+    def read(self, replica: str, path: str) -> bytes:
+        self._place(replica)
+        with asking(f"read {path} of {replica}"):
+            try:
+                blocks, _ = self._container(replica).get_archive(path)
+            except NotFound:
+                return b""
+            return _unpacked(b"".join(blocks))
+
     def pause(self, replica: str) -> None:
         self._only_running(replica)
         with asking(f"pause {replica}"):
@@ -146,7 +179,8 @@ class DockerRuntime:
         place = self._places.pop(replica, None)
         if place and self._network:
             self._network.give_back(place.address)
-            self._ports.give_back(place.port)
+            for port in place.ports.values():
+                self._ports.give_back(port)
 
     def status(self, replica: str) -> Status:
         if replica not in self._places:
@@ -201,8 +235,8 @@ class DockerRuntime:
         remove_session(self._client, self._session, quiet=0 if known else QUIET_SECONDS)
         with self._changing:
             places, self._places = self._places, {}
-        for place in places.values():
-            self._ports.give_back(place.port)
+        for port in [port for place in places.values() for port in place.ports.values()]:
+            self._ports.give_back(port)
 
     # -- inside ------------------------------------------------------------------------------------------------
 
@@ -268,6 +302,25 @@ class DockerRuntime:
             with self._changing:
                 self._making -= 1
                 self._changing.notify_all()
+
+
+def _deliver(container: Container, files: Mapping[str, bytes]) -> None:
+    """Puts files where volumes are mounted (the rest is read-only); anybody in there may read them."""
+    for path, content in files.items():
+        folder, _, name = path.rpartition("/")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+        container.put_archive(folder, packed.getvalue())
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """The one file that the engine gave us."""
+    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        return file.read() if file else b""
 
 
 @contextmanager

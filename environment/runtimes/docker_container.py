@@ -1,6 +1,6 @@
 """One replica in Docker's words: how it is to be made, and what the engine says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,14 @@ _LOG_LIMIT = {"max-size": "10m", "max-file": "2"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a replica is, through all its lives: its address on the session's network and its port on this machine."""
+    """Where a replica is, through all its lives: its address and names on the session's network, and for each of its
+    ports the one on this machine."""
 
     service: Service
     replica: int
     address: str
-    port: int
+    names: Sequence[str]
+    ports: Mapping[int, int]
 
 
 def container_name(session: str, replica: str) -> str:
@@ -50,8 +52,7 @@ def as_described(
     `api` is the engine's API version.
     """
     service = launch.service
-    # Other services know this one by its name; that is replica 1, until something stands in front of them all.
-    aliases = [launch.id, service.name] if launch.replica == 1 else [launch.id]
+    aliases = [launch.id, *place.names]
     endpoint = EndpointConfig(api, ipv4_address=place.address, aliases=aliases)
     return {
         "image": image,
@@ -61,7 +62,7 @@ def as_described(
         "labels": {**labels, **container_labels(launch)},
         "environment": dict(service.environment),
         # Docker's own default would be every interface of this machine.
-        "ports": {f"{service.port}/tcp": ("127.0.0.1", place.port)},
+        "ports": {f"{port}/tcp": ("127.0.0.1", own) for port, own in place.ports.items()},
         "network": network,
         "networking_config": {network: endpoint},
         "mounts": [

@@ -7,8 +7,8 @@ folder, `python` this Python, and every child carries the session's label in its
 import os
 import re
 import signal
+import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,8 +20,10 @@ import psutil
 from environment.compose import ROOT, Service
 from environment.errors import LabError
 from environment.identity import Identity
+from environment.nginx import PROXY
 from environment.ports import PortBlock
-from environment.runtimes import Launch, Say, Status, Usage, replica_id
+from environment.programs import program
+from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
 from environment.waiting import wait_until
 
 SESSION_LABEL, SUPERVISOR_LABEL = "LAB_SESSION", "LAB_SUPERVISOR"
@@ -33,7 +35,8 @@ _INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CE
 @dataclass
 class _Child:
     service: Service
-    port: int
+    names: Sequence[str]
+    ports: dict[int, int]
     process: subprocess.Popen[bytes] | None = None
     paused: bool = False
     log: Path = field(default_factory=Path)
@@ -51,6 +54,7 @@ class ProcessRuntime:
             supervisor,
             ports,
         )
+        self.proxy_source = _own_address()
         self._children: dict[str, _Child] = {}
         self._starting = threading.Lock()
         self._closed = False
@@ -60,26 +64,35 @@ class ProcessRuntime:
         for volume in {name for service in services for name, _ in service.volumes}:
             (self._folder / "data" / volume).mkdir(parents=True, exist_ok=True)
 
-    def reserve(self, service: Service, replica: int, *, port: int | None = None) -> str:
+    def reserve(
+        self,
+        service: Service,
+        replica: int,
+        *,
+        names: Sequence[str] = (),
+        fixed: Mapping[int, int] | None = None,
+    ) -> dict[int, Address]:
         name = replica_id(service.name, replica)
         if name not in self._children:
             log = self._folder / "logs" / f"{name}.log"
-            self._children[name] = _Child(service, self._ports.take(port), log=log)
-        return f"http://127.0.0.1:{self._children[name].port}"
+            ports = {port: self._ports.take((fixed or {}).get(port)) for port in service.ports}
+            self._children[name] = _Child(service, names, ports, log=log)
+        return {
+            port: Address(*[f"127.0.0.1:{own}"] * 3)
+            for port, own in self._children[name].ports.items()
+        }
 
     def start(self, launch: Launch) -> None:
         child = self._child(launch.id)
         child.paused = False
+        self._write(launch.service, launch.files)
         with self._starting, child.log.open("ab") as log:
             if self._closed:
                 raise LabError(f"{launch.id} was not started: the session is being removed.")
             try:
                 child.process = subprocess.Popen(
-                    [
-                        sys.executable if word == "python" else word
-                        for word in launch.service.command
-                    ],
-                    env=self._environment(launch.service, child.port),
+                    self._command(child, launch.service),
+                    env=self._environment(child, launch.service),
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=log,
@@ -109,6 +122,14 @@ class ProcessRuntime:
         _end_group(child.process)
         child.paused = False
 
+    def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
+        self._write(self._child(replica).service, files)
+        self._signal(replica, signal.SIGHUP)
+
+    def read(self, replica: str, path: str) -> bytes:
+        file = Path(self._on_disk(self._child(replica).service, path))
+        return file.read_bytes() if file.exists() else b""
+
     def pause(self, replica: str) -> None:
         self._signal(replica, signal.SIGSTOP)
         self._child(replica).paused = True
@@ -121,7 +142,8 @@ class ProcessRuntime:
         child = self._children.pop(replica, None)
         if child:
             _end_group(child.process)
-            self._ports.give_back(child.port)
+            for port in child.ports.values():
+                self._ports.give_back(port)
 
     def status(self, replica: str) -> Status:
         child = self._children.get(replica)
@@ -176,29 +198,60 @@ class ProcessRuntime:
             raise LabError(f"{replica} does not run. Start it with `lab restart`.")
         os.killpg(process.pid, number)
 
-    def _environment(self, service: Service, port: int) -> dict[str, str]:
-        own = {name: self._translated(value) for name, value in service.environment.items()}
-        for volume, path in service.volumes:
-            folder = str(self._folder / "data" / volume)
-            own = {name: folder if value == path else value for name, value in own.items()}
+    def _command(self, child: _Child, service: Service) -> list[str]:
+        """The command with this machine's programs, folders, and the address to listen on."""
+        own = {str(port): str(taken) for port, taken in child.ports.items()}
+        own["0.0.0.0"] = "127.0.0.1"
+        return [own.get(w) or program(self._on_disk(service, w)) for w in service.command]
+
+    def _environment(self, child: _Child, service: Service) -> dict[str, str]:
+        own = {
+            name: self._translated(self._on_disk(service, value))
+            for name, value in service.environment.items()
+        }
         return {
             **{name: value for name, value in os.environ.items() if name in _INHERITED},
             **own,
             "HOST": "127.0.0.1",
-            "PORT": str(port),
+            "PORT": str(child.ports[service.port]),
             "PYTHONPATH": str(ROOT),
             SESSION_LABEL: self._session,
             SUPERVISOR_LABEL: str(self._supervisor),
         }
 
+    def _on_disk(self, service: Service, word: str) -> str:
+        """The folder of a volume in place of the path where it is mounted."""
+        for volume, path in service.volumes:
+            if word == path or word.startswith(f"{path}/"):
+                return str(self._folder / "data" / volume) + word.removeprefix(path)
+        return word
+
+    def _write(self, service: Service, files: Mapping[str, bytes]) -> None:
+        for path, content in files.items():
+            file = Path(self._on_disk(service, path))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+
     def _translated(self, value: str) -> str:
-        """Puts loopback addresses in place of `name:port` of described services."""
+        """Puts loopback addresses in place of `name:port` of described services, and of a proxy's bare name."""
         for child in self._children.values():
-            name, port = child.service.name, child.service.port
-            first = self._children.get(replica_id(name, 1))
-            if first:
-                value = re.sub(rf"\b{name}:{port}\b", f"127.0.0.1:{first.port}", value)
+            if value == PROXY == child.service.name:
+                return self.proxy_source
+            for name in child.names:
+                for port, own in child.ports.items():
+                    value = re.sub(rf"\b{name}:{port}\b", f"127.0.0.1:{own}", value)
         return value
+
+
+def _own_address() -> str:
+    """A loopback address of nginx's own, where the machine has more than one (macOS has not: there whoever reaches
+    the gateway directly can name any client)."""
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.2", 0))
+        except OSError:
+            return "127.0.0.1"
+        return "127.0.0.2"
 
 
 def _end_group(process: subprocess.Popen[bytes] | None) -> None:

@@ -1,6 +1,6 @@
 """Computing for a while: on the event loop, in a thread, in a process.
 
-A process of the pool imports this module, so it needs nothing but the standard library.
+A process of the pool imports this module, so it needs little more than the standard library.
 """
 
 import asyncio
@@ -11,8 +11,9 @@ import time
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing.connection import wait
 from typing import Literal, Self
+
+from microservices.kit.workers import die_with_parent
 
 Where = Literal["loop", "thread", "process"]
 
@@ -89,15 +90,3 @@ class Computation:
             self._processes.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.kill()
-
-
-def die_with_parent() -> None:
-    """Make this process of the pool end with the service, also when that is killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

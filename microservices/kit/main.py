@@ -9,12 +9,14 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from typing import NoReturn
 
 from fastapi import FastAPI
 
 from microservices.kit.settings import BadSetting, Settings, read_settings
+from microservices.kit.workers import run_workers
 
 
 def main(
@@ -31,10 +33,13 @@ def main(
     version = chosen_version(service, sys.argv[1:], versions)
     try:
         found = read_settings(settings, port=port, instance=f"{service}-{os.getpid()}")
+        if found.workers > 1:
+            serve_one = partial(serve_one_of_many, package, version, found)
+            run_workers(found.workers, serve_one, bind(service, found))
         app = build(package, version, found)
     except BadSetting as error:
         stop(2, f"{service}: {error}")
-    serve(app, found, service=service, version=version)
+    serve(app, found, bind(service, found), service=service, version=version)
 
 
 def build(package: str, version: str, settings: Settings) -> FastAPI:
@@ -53,13 +58,26 @@ def chosen_version(service: str, arguments: list[str], versions: Sequence[str]) 
     return arguments[0]
 
 
-def serve(app: FastAPI, settings: Settings, *, service: str, version: str) -> NoReturn:
+def serve_one_of_many(
+    package: str, version: str, settings: Settings, listener: socket.socket
+) -> None:
+    """Be one of several processes that serve the same port."""
+    service = package.rpartition(".")[2].replace("_", "-")
+    try:
+        app = build(package, version, settings)
+    except BadSetting as error:
+        stop(2, f"{service}: {error}")
+    serve(app, settings, listener, service=service, version=version)
+
+
+def serve(
+    app: FastAPI, settings: Settings, listener: socket.socket, *, service: str, version: str
+) -> NoReturn:
     """Serve until SIGTERM, drain, and leave."""
     import uvicorn  # after the settings are known to be good: it costs a tenth of a second
 
     from microservices.kit import drain, logs
 
-    listener = bind(service, settings)
     logs.configure(service=service, version=version, instance=settings.instance)
     config = uvicorn.Config(
         app,

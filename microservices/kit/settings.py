@@ -1,7 +1,7 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
-Every service knows ``HOST PORT DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL``; a
-service with more of them says so in its own ``settings.py``.
+Every service knows ``HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL``;
+a service with more of them says so in its own ``settings.py``.
 """
 
 import os
@@ -62,6 +62,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=default_data_dir)
     seed: int = 7
     instance: str = Field(default="", max_length=100)
+    workers: int = Field(default=1, ge=1, le=16)
     faults: Literal["on", "off"] = "off"
     control_token: str = ""
     database_url: Annotated[str, AfterValidator(_postgresql)] | None = None

@@ -73,6 +73,10 @@ def service(name: str = "web", **words: Any) -> Service:
     return Service.model_validate(described)
 
 
+def reserved(runtime: DockerRuntime, replica: int = 1) -> str:
+    return f"http://{runtime.reserve(service(), replica)[8000].outside}"
+
+
 class Bench:
     """Runtimes of made-up sessions, and strangers; knows how to look for what is left of them."""
 
@@ -100,7 +104,7 @@ class Bench:
         return session, runtime
 
     def start(self, runtime: DockerRuntime, replica: int = 1, **settings: str) -> str:
-        url = runtime.reserve(service(), replica)
+        url = reserved(runtime, replica)
         runtime.start(Launch(service(environment=settings), replica))
         assert wait_until(lambda: answers(url), timeout=15), runtime.logs(f"web-{replica}", 20)
         return url
@@ -208,7 +212,7 @@ def test_a_replica_cannot_use_more_processes_than_described(bench: Bench) -> Non
 
 def test_a_replica_listens_on_loopback_only(bench: Bench) -> None:
     session, runtime = bench.started()
-    url = httpx.URL(runtime.reserve(service(), 1))
+    url = httpx.URL(reserved(runtime))
     assert url.host == "127.0.0.1"
     bindings = bench.container(session).attrs["NetworkSettings"]["Ports"]
     assert bindings == {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(url.port)}]}
@@ -442,7 +446,7 @@ def test_usage_comes_from_the_engine_where_containers_are_out_of_sight(
 
 def test_a_busy_port_is_explained_and_leaves_no_container(bench: Bench) -> None:
     session, runtime = bench.runtime()
-    url = runtime.reserve(service(), 1)
+    url = reserved(runtime)
     port = httpx.URL(url).port
     with socket.create_server(("127.0.0.1", int(port or 0))):
         with pytest.raises(
@@ -488,7 +492,7 @@ def test_the_end_of_a_session_touches_nobody_else(bench: Bench) -> None:
     bench.strangers += [volume, network]
     runtime.destroy()
     assert bench.left(session) == []
-    assert answers(neighbour.reserve(service(), 1))
+    assert answers(reserved(neighbour))
     for one in (near, far):
         one.reload()
         assert one.status == "running"

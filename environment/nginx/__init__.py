@@ -1,0 +1,112 @@
+"""What nginx is told: the configuration with one listener and one upstream per service, as text.
+
+`nginx.conf.j2` is the one template. `compose.conf` is what it gives for Docker Compose alone, where names stand for all
+replicas and Docker's own name server says where they are; the image holds it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+from jinja2 import Environment as Templates
+from jinja2 import FileSystemLoader, StrictUndefined
+
+from environment.errors import LabError
+
+PROXY = "nginx"
+"""The service that stands in front of the others where a phase has it. Its first port is the front door; each further
+one is that of the service it stands for."""
+
+FOLDER = Path(__file__).parent
+COMPOSE_CONF = FOLDER / "compose.conf"
+
+Algorithm = Literal["round_robin", "least_conn", "ip_hash", "random_two", "hash_uri"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+_DIRECTIVES = {
+    "round_robin": "",
+    "least_conn": "least_conn",
+    "ip_hash": "ip_hash",
+    "random_two": "random two least_conn",
+    "hash_uri": "hash $request_uri consistent",
+}
+
+_TEMPLATES = Templates(
+    loader=FileSystemLoader(FOLDER),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How an upstream chooses its next server.
+
+    `weights` are the shares of the replicas in their order, 1 where nothing is said. A server that fails `max_fails`
+    times within `fail_timeout` seconds is passed over for as long.
+    """
+
+    algorithm: Algorithm = "round_robin"
+    weights: tuple[int, ...] = ()
+    max_fails: int = 1
+    fail_timeout: int = 1
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            known = ", ".join(ALGORITHMS)
+            raise LabError(f"There is no algorithm {self.algorithm!r}. There are: {known}.")
+        if any(weight < 1 for weight in self.weights) or self.max_fails < 0:
+            raise LabError("Weights are 1 or more, and max_fails is 0 or more.")
+        if self.fail_timeout < 1 or self.fail_timeout != int(self.fail_timeout):
+            raise LabError(
+                "fail_timeout is a whole number of seconds, 1 or more: nginx counts no finer."
+            )
+
+    @property
+    def directive(self) -> str:
+        """nginx's word for the algorithm; round robin has none."""
+        return _DIRECTIVES[self.algorithm]
+
+    def server(self, number: int, address: str, *, down: bool = False) -> str:
+        """nginx's line for replica `number`, counted from 1. `down` keeps its place and gives it nothing."""
+        weight = self.weights[number - 1] if number <= len(self.weights) else 1
+        words = [address, f"max_fails={self.max_fails}", f"fail_timeout={self.fail_timeout}s"]
+        return " ".join(words + [f"weight={weight}"] * (weight > 1) + ["down"] * down)
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """One service: where nginx listens for it, and the lines of its servers."""
+
+    service: str
+    listen: str
+    servers: Sequence[str]
+    balance: Balance = field(default_factory=Balance)
+
+
+def render(
+    upstreams: Sequence[Upstream],
+    *,
+    source: str | None = None,
+    user: str | None = None,
+    resolver: str | None = None,
+) -> str:
+    """nginx.conf for these upstreams.
+
+    `source` is the address to connect from, `user` whom the workers belong to, `resolver` the name server to ask for
+    names among the servers.
+    """
+    return _TEMPLATES.get_template("nginx.conf.j2").render(
+        upstreams=upstreams, source=source, user=user, resolver=resolver
+    )
+
+
+def render_compose(ports: dict[str, tuple[int, int]]) -> str:
+    """compose.conf: per service the port nginx listens on, and the service's own."""
+    upstreams = [
+        Upstream(service, str(listen), [f"{service}:{port} resolve"])
+        for service, (listen, port) in ports.items()
+    ]
+    return render(upstreams, resolver="127.0.0.11")

@@ -1,0 +1,33 @@
+"""nginx's access log as a table."""
+
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+COLUMNS = [
+    "time",
+    "service",
+    "client",
+    "method",
+    "path",
+    "status",
+    "seconds",
+    "attempts",
+    "replica",
+]
+
+
+def read_access_log(lines: str, replicas: Mapping[str, str]) -> pd.DataFrame:
+    """One row per request; `replicas` names the replica at each address.
+
+    A last line that nginx is still writing is left out. nginx writes an attempt at nobody, when every replica was given
+    up, as the name of the upstream: such a request has no attempt.
+    """
+    whole = lines[: lines.rfind("\n") + 1].splitlines()
+    frame = pd.DataFrame([json.loads(line) for line in whole], columns=COLUMNS)
+    attempts = frame["attempts"].map(
+        lambda tried: [replicas[address] for address in tried.split(", ") if address in replicas]
+    )
+    last = attempts.map(lambda replicas: replicas[-1] if replicas else None)
+    return frame.assign(attempts=attempts, replica=last)

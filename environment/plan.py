@@ -1,0 +1,188 @@
+"""What should run in a session: which replicas of which services, with which version and settings.
+
+Nothing is started here. What a service is, docker-compose.yml says; how many, which version and which settings, the
+phase's file says, then the specification, then the verbs.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from environment.compose import Service, read_description
+from environment.errors import LabError, UnknownName
+from environment.nginx import PROXY
+from environment.phases import read_phase
+from environment.runtimes import replica_id
+from environment.specification import Specification
+
+FRONT_DOOR = "api-gateway"
+"""The service whose address is the system's own; a phase without it has none."""
+
+FRONT_DOOR_PORT = 8000
+"""The front door's port on this machine when fixed ports are asked for; each service's is the described one."""
+
+OURS = {"HOST", "PORT", "DATA_DIR", "CONTROL_TOKEN", "INSTANCE", "FAULTS"}
+"""Settings that the environment itself decides."""
+
+
+@dataclass
+class Replica:
+    """One replica that should run, and where it is from this machine and for other replicas (`host:port`).
+
+    `serving` is whether the proxy shall send it requests. Times are Unix seconds; `cpu_seconds` is what it had used
+    when it became ready.
+    """
+
+    service: str
+    number: int
+    version: str
+    url: str = ""
+    inside: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    serving: bool = True
+    began: float | None = None
+    ready: float | None = None
+    cpu_seconds: float | None = None
+
+    @property
+    def id(self) -> str:
+        return replica_id(self.service, self.number)
+
+
+class Plan:
+    """The services of one session and the replicas that there should be."""
+
+    def __init__(self, specification: Specification, *, token: str) -> None:
+        """Raises `UnknownName` for a service or a setting that is not described."""
+        self.spec = specification
+        self._variables = {
+            **read_phase(specification.phase),
+            "SEED": str(specification.seed),
+            "CONTROL_TOKEN": token,
+            "FAULTS": "on",
+        }
+        self.services = self._chosen()
+        self.replicas: dict[str, list[Replica]] = {}
+        for service, settings in specification.settings.items():
+            self.check_settings(service, settings)
+        for service in (*specification.versions, *specification.replicas):
+            self.only_ours(service, "have versions and replicas")
+
+    # -- asking --
+
+    def service(self, name: str) -> Service:
+        if name not in self.services:
+            raise UnknownName(unknown("service", name, self.services))
+        return self.services[name]
+
+    def only_ours(self, name: str, deed: str) -> Service:
+        """The service, when it is one of the course's own. Raises `LabError` for nginx and Valkey."""
+        service = self.service(name)
+        if not service.speaks_http:
+            raise LabError(f"Only the course's own services {deed}; {name} is not one of them.")
+        return service
+
+    def of(self, service: str) -> list[Replica]:
+        self.service(service)
+        return list(self.replicas.get(service, []))
+
+    def all(self) -> list[Replica]:
+        return [replica for replicas in list(self.replicas.values()) for replica in replicas]
+
+    def targets(self, names: Iterable[str]) -> list[Replica]:
+        """The replicas that names mean: a service's all, or the one of that id."""
+        chosen = []
+        by_id = {replica.id: replica for replica in self.all()}
+        for name in names:
+            if name in by_id:
+                chosen.append(by_id[name])
+            elif name in self.services:
+                chosen += self.of(name)
+            else:
+                raise UnknownName(unknown("service or replica", name, [*self.services, *by_id]))
+        return chosen
+
+    def described(self, replica: Replica) -> Service:
+        """The service as described for this replica's version, with its own settings."""
+        name = self.services[replica.service].version_variable
+        variables = {**self._variables, name: replica.version}
+        service = read_description(self.spec.description, variables=variables).services[
+            replica.service
+        ]
+        own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
+        return service.model_copy(update={"environment": own})
+
+    def check_settings(self, service: str, settings: Mapping[str, str]) -> None:
+        known = set(self.service(service).environment) - OURS
+        for name in settings:
+            if name in OURS:
+                raise UnknownName(f"{name} is decided by the environment and cannot be set.")
+            if name not in known:
+                raise UnknownName(unknown(f"setting of {service}", name, known))
+
+    # -- the proxy --
+
+    def front(self, service: str) -> int | None:
+        """The proxy's port that stands for a service; None when nothing stands in front of it."""
+        proxy, own = self.services.get(PROXY), self.services[service]
+        if proxy is None or not own.speaks_http:
+            return None
+        if service == FRONT_DOOR:
+            return proxy.port
+        return own.port if own.port in proxy.ports else None
+
+    def fronted(self) -> dict[str, int]:
+        """The services that have the proxy in front, each with its port there."""
+        fronts = {name: self.front(name) for name in self.services}
+        return {name: port for name, port in fronts.items() if port is not None}
+
+    def names(self, service: str, number: int) -> list[str]:
+        """The names by which other replicas look for this one, at its described ports."""
+        if service == PROXY:
+            return [PROXY, *(name for name in self.fronted() if name != FRONT_DOOR)]
+        alone = service == FRONT_DOOR or self.front(service) is None
+        return [service] if number == 1 and alone else []
+
+    def fixed_ports(self, service: str, number: int) -> dict[int, int]:
+        """The host ports to take, by described port, when fixed ports are asked for."""
+        if not self.spec.fixed_ports or number > 1 or self.front(service) is not None:
+            return {}
+        described = self.services[service]
+        if not described.speaks_http and service != PROXY:
+            return {}
+        door = described.port if service in (PROXY, FRONT_DOOR) else None
+        return {port: FRONT_DOOR_PORT if port == door else port for port in described.ports}
+
+    # -- changing --
+
+    def add(self, service: str, number: int) -> Replica:
+        """One more replica: like its siblings, or else as the specification and the phase say."""
+        siblings = self.replicas.setdefault(service, [])
+        if siblings:
+            version, settings = siblings[0].version, dict(siblings[0].settings)
+        else:
+            described = self.service(service)
+            phase = self._variables.get(described.version_variable, "1")
+            version = self.spec.versions.get(service, phase) if described.speaks_http else ""
+            settings = dict(self.spec.settings.get(service, {}))
+        replica = Replica(service, number, version, settings=settings)
+        siblings.append(replica)
+        return replica
+
+    def drop(self, replicas: Iterable[Replica]) -> None:
+        for replica in replicas:
+            self.replicas[replica.service].remove(replica)
+
+    def _chosen(self) -> dict[str, Service]:
+        described = read_description(self.spec.description, variables=self._variables).services
+        wanted = self.spec.only
+        if strangers := [name for name in wanted if name not in described]:
+            raise UnknownName(unknown("service", strangers[0], described))
+        return {n: s for n, s in described.items() if n in wanted or not wanted}
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The sentence about a name that means nothing here, with the nearest one that does."""
+    near = get_close_matches(name, list(known), n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"There is no {what} {name!r}.{hint} There are: {', '.join(sorted(known)) or 'none'}."
