@@ -26,6 +26,7 @@ EXPERIMENTS = (
     "independence",
     "startup",
     "versions",
+    "cpu_blocking",
     "counter_drift",
     "counter_cure",
 )

@@ -1,0 +1,53 @@
+"""Synthetic samples of phase 2's computations and bystanders: what a judge sees, without a system."""
+
+import pandas as pd
+
+from labs.experiments.cpu_blocking import predict_cpu_blocking
+
+BEGAN = 1.7e9
+UNLOADED = 0.004
+COUNTS, REPLICAS = (0, 1, 2, 4), (1, 3)
+
+
+def cpu_blocking_prediction() -> pd.DataFrame:
+    return predict_cpu_blocking(COUNTS, replicas=REPLICAS, seconds=0.3, unloaded=UNLOADED, cores=2)
+
+
+def cpu_blocking(*, rounds: int = 2, f: float = 1.0, others: float = 0.01) -> pd.DataFrame:
+    """Bystanders that wait for what is ahead of them, `f` times as long as on a free core."""
+    cases = [(n, k) for n in REPLICAS for _ in range(rounds) for k in COUNTS]
+    parts = [
+        burst(trial, computations=k, replicas=n, seconds=0.3 * f, others=others)
+        for trial, (n, k) in enumerate(cases)
+    ]
+    return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
+
+
+def burst(
+    trial: int, *, computations: int, replicas: int, seconds: float, others: float
+) -> pd.DataFrame:
+    """Computations of that many seconds in turn on each replica, and a bystander behind them."""
+    began = BEGAN + 10 * trial
+    rows = [
+        {
+            "request": "bystander" if number == computations else "computation",
+            "sent": began + 0.01 * (number == computations),
+            "latency": UNLOADED + seconds * (number // replicas + (number < computations)),
+            "replica": f"api-gateway-{number % replicas + 1}",
+        }
+        for number in range(computations + 1)
+    ]
+    table = pd.DataFrame(rows)
+    computing = table["request"] == "computation"
+    return table.assign(
+        number=range(len(rows)),
+        ended=table["sent"] + table["latency"],
+        received=table["sent"] + 0.001,
+        status=200,
+        instance=table["replica"].where(computing, ""),
+        cpu_seconds=computing * seconds,
+        others=others,
+        trial=trial,
+        replicas=replicas,
+        computations=computations,
+    )
