@@ -29,6 +29,7 @@ EXPERIMENTS = (
     "cpu_blocking",
     "counter_drift",
     "counter_cure",
+    "limits",
 )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from labs.calls import ask
 from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
+from labs.replicas import fresh
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def measure_counter_cure(
     *,
     requests: int = 192,
     concurrency: Sequence[int] = (1, 8, 32),
-    replicas: int = 3,
+    replicas: int = 2,
 ) -> pd.DataFrame:
     """For each store, c callers together ask N times for the count of `replicas` replicas; one more
     call before and one after say by how much the count grew. Leaves the counter with INCR.
@@ -70,10 +71,9 @@ def measure_counter_cure(
     those), `counted` (by how much the count grew meanwhile), `overlap` (calls that nginx had under
     way at the same time, on average), `runtime`, `attempt`.
     """
-    env.scale(GATEWAY, replicas)
     rows = []
     for store in NAMES:
-        env.configure(GATEWAY, COUNTER_STORE=store)
+        fresh(env, GATEWAY, replicas, COUNTER_STORE=store)
         for c in concurrency:
             rows.append({"store": store, "concurrency": c, **_count(env, requests, c)})
     return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from labs.calls import ask
 from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
+from labs.replicas import fresh
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
-
-GATEWAY = "api-gateway"
 
 JUDGED = (
     "n fresh memories share N requests evenly, so that the largest count is N / n, rounded up, "
@@ -43,18 +42,16 @@ def predict_counter_drift(requests: int, *, replicas: Sequence[int]) -> pd.DataF
 def measure_counter_drift(
     env: Environment, *, requests: int = 30, replicas: Sequence[int] = (1, 2, 3, 4)
 ) -> pd.DataFrame:
-    """Restart n replicas, so that each counts from nothing, and ask for the count N times, one
+    """Start n replicas anew, so that each counts from nothing, and ask for the count N times, one
     after the other, through the front door. Leaves the last number of replicas.
 
     One row per request. Columns: `replicas`, `number` (of the request, from 1), `count` (shown),
     `instance` (who showed it), `status`, `runtime`, `attempt`.
     """
-    env.configure(GATEWAY, COUNTER_STORE="memory")
     parts = []
     for n in replicas:
-        env.scale(GATEWAY, n)
-        env.restart(GATEWAY)
-        answers = ask(f"{env[GATEWAY].url}/api/count", requests=requests)
+        url = fresh(env, "api-gateway", n, COUNTER_STORE="memory")
+        answers = ask(f"{url}/api/count", requests=requests)
         parts.append(answers.reindex(columns=["number", "count", "instance", "status"]))
         parts[-1]["replicas"] = n
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from labs.experiments.counter_cure import predict_counter_cure
 from labs.experiments.counter_drift import predict_counter_drift
+from labs.experiments.limits import predict_limits
 
 REPLICAS = (1, 2, 3, 4)
 REQUESTS = 10
@@ -49,3 +50,23 @@ def counter_cure() -> pd.DataFrame:
         for callers, found in zip((1, 8, 32), all_found, strict=True)
     ]
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+
+
+def limits_prediction() -> pd.DataFrame:
+    return predict_limits(replicas=(1, 2, 3))
+
+
+def limits() -> pd.DataFrame:
+    """Bursts of 20 requests per replica within a window of 2 s, admitted as predicted."""
+    rows = [
+        {
+            "sent": 1.7e9 + 0.001 * number,
+            "ended": 1.7e9 + 0.2 + 0.001 * number,
+            "status": 200 if number < burst["admitted"] else 429,
+            "store": burst["store"],
+            "replicas": burst["replicas"],
+        }
+        for burst in limits_prediction().to_dict("records")
+        for number in range(burst["requests"])
+    ]
+    return pd.DataFrame(rows).assign(window=2.0, runtime="process", attempt=1)
