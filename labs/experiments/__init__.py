@@ -27,6 +27,7 @@ EXPERIMENTS = (
     "startup",
     "versions",
     "cpu_blocking",
+    "famous_ratio",
     "counter_drift",
     "counter_cure",
     "limits",

@@ -11,7 +11,7 @@ import pandas as pd
 
 from environment.waiting import wait_until
 from labs.burst import Burst
-from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
+from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, styled
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -192,7 +192,8 @@ def judge_delays(
     """
     trials = classify(samples, prediction)
     cases = [
-        _case(trials[trials["case"] == case], prediction.loc[case]) for case in prediction.index
+        _case(trials[trials["case"] == case], expected)
+        for case, expected in prediction.to_dict("index").items()
     ]
     return Verdict.of(
         experiment,
@@ -217,9 +218,9 @@ def classify(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
     return trials
 
 
-def _case(trials: pd.DataFrame, expected: pd.Series[Any]) -> dict[str, Any]:
+def _case(trials: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
     """One predicted case: its numbers, and a `failure` or a `doubt` in words (else empty)."""
-    n, k = int(expected["replicas"]), int(expected["computations"])
+    n, k = expected["replicas"], expected["computations"]
     name = f"{k} computation{'s' * (k != 1)}, {n} replica{'s' * (n != 1)}"
     low, high = tolerated(expected)
     kept = trials[trials["worth"] == "counts"]["delay"]
@@ -250,7 +251,7 @@ def plot_cpu_blocking(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
     figure, (ax,) = canvas(
         "How long a bystander waits behind computations",
         runtime=samples["runtime"].iloc[0],
-        note=f"{prediction['seconds'].iloc[0]:g} s of CPU time each",
+        note=f"{prediction['seconds'].iloc[0]:g} s each",
         height=4.4,
     )
     counts = sorted(set(prediction["computations"]))
@@ -261,6 +262,8 @@ def plot_cpu_blocking(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
             k: number + 0.3 * (index - (len(groups) - 1) / 2) for number, k in enumerate(counts)
         }
         _draw_replicas(ax, mine, place, colour=PALETTE[index], name=f"{n} replica{'s' * (n != 1)}")
+    if (trials["worth"] != "counts").any():
+        ax.plot([], [], "o", ms=7, color=SOFT, mfc="none", label="set aside")
     ax.plot([], [], label="predicted", **PREDICTION)
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])
     ax.set_xlim(-0.5, len(counts) - 0.5)
@@ -283,8 +286,7 @@ def _draw_replicas(
             ax.plot([left, right], [edge, edge], **PREDICTION)
     shift = trials.groupby("computations").cumcount() % 3 * 0.06 - 0.06
     counts = trials["worth"] == "counts"
-    for mine, face, label in ((counts, colour, name), (~counts, "none", f"{name}, set aside")):
+    for mine, face in ((counts, colour), (~counts, "none")):
         where = trials[mine]["computations"].map(place) + shift[mine]
-        if len(where):
-            style: dict[str, Any] = {"color": colour, "markerfacecolor": face, "label": label}
-            ax.plot(where, trials[mine]["delay"], "o", ms=7, alpha=0.8, **style)
+        style: dict[str, Any] = {"ms": 7, "color": colour, "mfc": face, "zorder": 3}
+        ax.plot(where, trials[mine]["delay"], "o", **style, label=name if face == colour else None)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from labs.experiments.cpu_blocking import predict_cpu_blocking
+from labs.experiments.famous_ratio import predict_famous_ratio
 
 BEGAN = 1.7e9
 UNLOADED = 0.004
@@ -51,3 +52,16 @@ def burst(
         replicas=replicas,
         computations=computations,
     )
+
+
+def famous_ratio_prediction() -> pd.DataFrame:
+    return predict_famous_ratio((0, 1, 6, 18), seconds=0.1, unloaded=UNLOADED)
+
+
+def famous_ratio(*, seconds: float = 0.1) -> pd.DataFrame:
+    """One bystander behind each number of computations, on one replica."""
+    parts = [
+        burst(trial, computations=k, replicas=1, seconds=seconds, others=0.01)
+        for trial, k in enumerate((0, 1, 6, 18))
+    ]
+    return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
