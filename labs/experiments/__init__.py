@@ -27,10 +27,12 @@ EXPERIMENTS = (
     "startup",
     "versions",
     "cpu_blocking",
+    "bystanders",
     "famous_ratio",
     "counter_drift",
     "counter_cure",
     "limits",
+    "throughput",
 )
 
 

@@ -1,10 +1,12 @@
 """Synthetic samples of phase 2's counters, limits and throughput: what a judge sees, without a system."""
 
+import numpy as np
 import pandas as pd
 
 from labs.experiments.counter_cure import predict_counter_cure
 from labs.experiments.counter_drift import predict_counter_drift
 from labs.experiments.limits import predict_limits
+from labs.experiments.throughput import predict_throughput
 
 REPLICAS = (1, 2, 3, 4)
 REQUESTS = 10
@@ -70,3 +72,26 @@ def limits() -> pd.DataFrame:
         for number in range(burst["requests"])
     ]
     return pd.DataFrame(rows).assign(window=2.0, runtime="process", attempt=1)
+
+
+BEGAN = 1.7e9
+
+
+def throughput_prediction() -> pd.DataFrame:
+    return predict_throughput(seconds=0.05, cores=2, replicas=REPLICAS)
+
+
+def throughput(*, carried: float = 1.0, idle: float = 0.0, lag: float = 0.0) -> pd.DataFrame:
+    """Steps of a second offered to n replicas, which answer `carried` of what is predicted."""
+    parts = []
+    for case in throughput_prediction().to_dict("records"):
+        began = BEGAN + 100 * case["replicas"] + (1.2 if case["step"] > 1 else 0)
+        number = np.arange(round(1.2 * case["offered"]))
+        intended = began + number / case["offered"]
+        ended = began + 0.05 + number / (carried * case["achieved"])
+        step = {"stream": str(case["step"]), "replicas": case["replicas"], "step": case["step"]}
+        window = {"began": began + 0.3, "ended": began + 1.2}
+        answers = {"intended": intended, "lag": lag, "latency": ended - intended}
+        parts.append(pd.DataFrame(answers).assign(status=200, error="", **step, **window))
+    samples = pd.concat(parts, ignore_index=True)
+    return samples.assign(ok=True, idle=idle, runtime="process", attempt=1)
