@@ -28,6 +28,7 @@ EXPERIMENTS = (
     "versions",
     "cpu_blocking",
     "bystanders",
+    "bystanders",
     "famous_ratio",
     "counter_drift",
     "counter_cure",

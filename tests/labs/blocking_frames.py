@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from labs.experiments.bystanders import predict_bystanders
 from labs.experiments.cpu_blocking import predict_cpu_blocking
 from labs.experiments.famous_ratio import predict_famous_ratio
 
@@ -65,3 +66,36 @@ def famous_ratio(*, seconds: float = 0.1) -> pd.DataFrame:
         for trial, k in enumerate((0, 1, 6, 18))
     ]
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
+
+
+def bystanders_prediction() -> pd.DataFrame:
+    return predict_bystanders((1, 2, 3))
+
+
+def bystanders(*, blocked: float = 1.0, others: float = 0.1) -> pd.DataFrame:
+    """A stream in turn to n replicas, of which the first computes from 0.25 s to 0.95 s and keeps
+    a share `blocked` of its bystanders waiting.
+    """
+    rows = []
+    for n in (1, 2, 3):
+        for number in range(48):
+            at = number / 40
+            during = 0.25 <= at < 0.95
+            waits = during and number % n == 0 and (number // n) % 10 < 10 * blocked
+            rows.append(
+                {
+                    "stream": "bystander",
+                    "intended": BEGAN + at,
+                    "lag": 0.0005,
+                    "latency": UNLOADED + (0.95 - at if waits else 0),
+                    "status": 200,
+                    "ok": True,
+                    "round": int(at > 0.25),
+                    "began": BEGAN + 0.25 if at > 0.25 else float("nan"),
+                    "ended": BEGAN + 0.95 if at > 0.25 else float("nan"),
+                    "computed": 200.0 if at > 0.25 else float("nan"),
+                    "others": others if at > 0.25 else float("nan"),
+                    "replicas": n,
+                }
+            )
+    return pd.DataFrame(rows).assign(runtime="process", attempt=1)
