@@ -64,10 +64,10 @@ def test_a_generator_that_lagged_is_inconclusive_and_its_attempt_is_set_aside() 
     assert judge(pd.concat([lagged, good], ignore_index=True)).outcome is Outcome.PASS
 
 
-@pytest.mark.parametrize("column", ["ok", "computed"])
-def test_a_request_without_an_answer_fails(column: str) -> None:
+@pytest.mark.parametrize(("column", "value"), [("ok", False), ("computed", 503.0)])
+def test_a_request_without_an_answer_fails(column: str, value: bool | float) -> None:
     samples = frames.bystanders()
-    samples.loc[30, column] = False
+    samples.loc[30, column] = value
     assert judge(samples).outcome is Outcome.FAIL
 
 
