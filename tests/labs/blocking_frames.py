@@ -5,6 +5,7 @@ import pandas as pd
 from labs.experiments.bystanders import predict_bystanders
 from labs.experiments.cpu_blocking import predict_cpu_blocking
 from labs.experiments.famous_ratio import predict_famous_ratio
+from labs.experiments.off_the_loop import predict_off_the_loop
 
 BEGAN = 1.7e9
 UNLOADED = 0.004
@@ -99,3 +100,31 @@ def bystanders(*, blocked: float = 1.0, others: float = 0.1) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+
+
+def off_the_loop_prediction() -> pd.DataFrame:
+    return predict_off_the_loop((1, 2, 4), seconds=0.6, unloaded=UNLOADED)
+
+
+def off_the_loop(
+    *, thread: float = 0.01, overtake: bool = True, others: float = 0.05
+) -> pd.DataFrame:
+    """Bystanders wait for the loop's computations, `thread` seconds behind each of a thread's, and
+    for nobody behind a process's. Those of a thread are last unless they `overtake`.
+    """
+    parts = []
+    for trial, (k, where) in enumerate(
+        (k, where) for k in (1, 2, 4) for where in ("loop", "thread", "process")
+    ):
+        last = where == "loop" or (where == "thread" and not overtake)
+        delay = {"loop": 0.6 * k, "thread": thread * k, "process": 0.002}[where]
+        rows = burst(trial, computations=k, replicas=1, seconds=0.6, others=others * 0.6 * k)
+        computing = rows["request"] == "computation"
+        asked = pd.concat([rows[~computing]] * 5, ignore_index=True)
+        asked["sent"] += 0.02 * asked.index
+        asked["latency"] = 0.6 * k - 0.01 - 0.02 * asked.index + 2 * UNLOADED if last else delay
+        asked["ended"] = asked["sent"] + asked["latency"]
+        parts.append(
+            pd.concat([rows[computing], asked]).assign(trial=trial, where=where, computations=k)
+        )
+    return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
