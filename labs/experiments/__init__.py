@@ -34,6 +34,7 @@ EXPERIMENTS = (
     "counter_cure",
     "limits",
     "throughput",
+    "workers",
 )
 
 

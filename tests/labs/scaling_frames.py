@@ -7,6 +7,7 @@ from labs.experiments.counter_cure import predict_counter_cure
 from labs.experiments.counter_drift import predict_counter_drift
 from labs.experiments.limits import predict_limits
 from labs.experiments.throughput import predict_throughput
+from labs.experiments.workers import DURING, HORIZONTAL, VERTICAL, predict_workers
 
 REPLICAS = (1, 2, 3, 4)
 REQUESTS = 10
@@ -95,3 +96,30 @@ def throughput(*, carried: float = 1.0, idle: float = 0.0, lag: float = 0.0) -> 
         parts.append(pd.DataFrame(answers).assign(status=200, error="", **step, **window))
     samples = pd.concat(parts, ignore_index=True)
     return samples.assign(ok=True, idle=idle, runtime="process", attempt=1)
+
+
+def workers_prediction() -> pd.DataFrame:
+    return predict_workers(seconds=0.05, cores=2)
+
+
+def workers(*, rate: float = 40.0, idle: float = 0.0) -> pd.DataFrame:
+    """Both shapes work off 80 requests, a worker in turn; after the kill 0 and 2 of 3 answer."""
+    rows = []
+    for shape, dead in ((VERTICAL, (0, 1, 2)), (HORIZONTAL, (0,))):
+        for number in range(96):
+            worker, during = number % 3, number >= 80
+            lost = during and (worker in dead)
+            ended = BEGAN + number / rate + during
+            row = {
+                "shape": shape,
+                "when": DURING if during else "before",
+                "sent": ended - 16 / rate,
+            }
+            who = "" if lost else f"api-gateway-1, process {worker}"
+            rows.append(row | {"ended": ended, "status": 502 if lost else 200, "worker": who})
+    samples = pd.DataFrame(rows).assign(killed=BEGAN + 81 / rate, idle=idle)
+    # nginx goes on to the next replica: nobody is refused while one is left
+    survived = samples["shape"] == HORIZONTAL
+    lost = survived & (samples["status"] == 502)
+    samples.loc[lost, ["status", "worker"]] = [200, "api-gateway-1, process 1"]
+    return samples.assign(runtime="process", attempt=1)

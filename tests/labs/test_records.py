@@ -23,6 +23,7 @@ SAMPLES = {
     "versions": (frames.versions(), frames.versions_prediction()),
     "counter_cure": (scaling_frames.counter_cure(), scaling_frames.counter_cure_prediction()),
     "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
+    "workers": (scaling_frames.workers(), scaling_frames.workers_prediction()),
     "throughput": (scaling_frames.throughput(), scaling_frames.throughput_prediction()),
     "limits": (scaling_frames.limits(), scaling_frames.limits_prediction()),
 }
