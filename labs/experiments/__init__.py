@@ -30,6 +30,7 @@ EXPERIMENTS = (
     "bystanders",
     "famous_ratio",
     "off_the_loop",
+    "loop_delay",
     "counter_drift",
     "counter_cure",
     "limits",

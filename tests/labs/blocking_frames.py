@@ -5,6 +5,7 @@ import pandas as pd
 from labs.experiments.bystanders import predict_bystanders
 from labs.experiments.cpu_blocking import predict_cpu_blocking
 from labs.experiments.famous_ratio import predict_famous_ratio
+from labs.experiments.loop_delay import predict_loop_delay
 from labs.experiments.off_the_loop import predict_off_the_loop
 
 BEGAN = 1.7e9
@@ -128,3 +129,32 @@ def off_the_loop(
             pd.concat([rows[computing], asked]).assign(trial=trial, where=where, computations=k)
         )
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
+
+
+def loop_delay_prediction() -> pd.DataFrame:
+    return predict_loop_delay(((1, 1), (3, 1), (3, 3)), seconds=1, cores=2)
+
+
+def loop_delay(*, spike: float = 0.95, others: float = 0.01) -> pd.DataFrame:
+    """Series of ten samples per second; who computes, the first replicas, shows one spike."""
+    rows = [
+        {
+            "replicas": n,
+            "computations": k,
+            "replica": f"api-gateway-{replica + 1}",
+            "time": BEGAN + number / 10 + (spike if number >= 0 else 0),
+            "delay": spike if number == 0 and replica < k else 0.001,
+            "computed": int(replica < k),
+        }
+        for n, k in ((1, 1), (3, 1), (3, 3))
+        for replica in range(n)
+        for number in range(-4, 4)
+    ]
+    return pd.DataFrame(rows).assign(
+        began=BEGAN,
+        ended=BEGAN + spike,
+        others=others,
+        answered=True,
+        runtime="process",
+        attempt=1,
+    )
