@@ -65,8 +65,8 @@ def measure_bystanders(
     env: Environment,
     *,
     replicas: Sequence[int] = (1, 2, 3),
-    seconds: float = 0.7,
-    rounds: int = 2,
+    seconds: float = 0.8,
+    rounds: int = 1,
 ) -> pd.DataFrame:
     """A steady stream of GET /api/users, and meanwhile one computation of `seconds` CPU time at a
     time, `rounds` times, on each number of replicas. Leaves the last number of replicas.
