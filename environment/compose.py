@@ -142,7 +142,7 @@ class Service(_Closed):
 
 
 class Description(_Closed):
-    """The whole file: the services a phase runs, in the order they are written, and the named volumes."""
+    """The file for one phase: the services it runs, in the order they are written, and the volumes these use."""
 
     name: Name
     services: dict[Name, Service]
@@ -205,7 +205,9 @@ def read_description(
     _check_references(path, whole)
     wanted = set((variables.get("COMPOSE_PROFILES") or "").split(","))
     kept = {n: s for n, s in whole.services.items() if not s.profiles or wanted & set(s.profiles)}
-    return whole.model_copy(update={"services": kept})
+    used = {name for service in kept.values() for name, _ in service.volumes}
+    volumes = tuple(name for name in whole.volumes if name in used)
+    return whole.model_copy(update={"services": kept, "volumes": volumes})
 
 
 def _explained(error: ValidationError) -> list[str]:

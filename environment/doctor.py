@@ -13,6 +13,7 @@ import psutil
 
 from environment.errors import LabError
 from environment.folders import home, live_sessions
+from environment.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
 NEEDED_DISK_GIB = 2.0
@@ -36,6 +37,7 @@ def examine() -> list[Finding]:
         _memory,
         _disk,
         _sessions,
+        _programs,
         _engine,
         _images,
     ]
@@ -95,6 +97,17 @@ def _sessions() -> Finding:
     except LabError as error:
         return Finding("live sessions", "missing", str(error))
     return Finding("live sessions", "ok", ", ".join(live) or "none")
+
+
+def _programs() -> Finding:
+    """What phases with nginx and Valkey need to run as plain processes."""
+    try:
+        for word in WHEELS:
+            program(word)
+    except LabError as error:
+        found, _, next_step = str(error).partition(". ")
+        return Finding("nginx and Valkey", "missing", found, next_step)
+    return Finding("nginx and Valkey", "ok", "at hand, from their wheels")
 
 
 def _engine() -> Finding:

@@ -141,6 +141,7 @@ class Environment:
     - `seed`: decides every chance event in the services.
     - `versions`: `{"user-service": 2}`; else the phase's.
     - `only`: the services to run; else all of the phase.
+    - `replicas`: `{"api-gateway": 3}`; else one of each.
     - `settings`: `{"payment-service": {"PAYMENT_SECONDS": 0.1}}`; else docker-compose.yml's.
     - `description`: another file in place of docker-compose.yml.
     """

@@ -107,6 +107,8 @@ class Session:
                 self._await_ready(replica)
                 if self._plan.service(replica.service).speaks_http:
                     put_fault(replica.url, {}, self._token)
+                elif replica.service == PROXY:
+                    self._balancer.follow()  # it may have slept through a change
 
     def stop(self, targets: Iterable[str], say: Say) -> None:
         """Drains the targets: SIGTERM, and SIGKILL after the service's grace period."""

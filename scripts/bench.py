@@ -1,9 +1,13 @@
-"""Measures what starting costs, side by side: `.venv/bin/python scripts/bench.py [ROUNDS]`.
+"""Measures the environment: `.venv/bin/python scripts/bench.py start|replicas [ROUNDS]`.
 
-Runtimes and `docker compose` take turns on the same description (A B C A B C ...), so that a slow minute of the machine
-hits all alike. Prints medians with their range; no test depends on them.
+`start`: what starting and scaling cost, on processes, on Docker, and by `docker compose` on the same description, in
+turns (A B C A B C ...), so that a slow minute of the machine hits all alike. `replicas`: how throughput, start and
+nginx's reload grow from 1 to 8 replicas. `bench_gateway.py` measures the gateway. Prints medians with their range; no
+test depends on them.
 """
 
+import argparse
+import asyncio
 import os
 import platform
 import shutil
@@ -16,6 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import aiohttp
+
 from environment import Environment, LabError
 from environment.compose import ROOT, read_description
 from environment.images.engine import connect
@@ -23,12 +29,16 @@ from environment.phases import FOLDER, read_phase
 from environment.probes import probe
 from environment.waiting import wait_until
 
-PHASE = "phase0"
-SCALED = "user-service"
-SERVICES = read_description(variables=read_phase(PHASE)).services
+SCALED = {"phase0": "user-service", "phase2": "api-gateway"}
+REPLICAS = (1, 2, 3, 4, 6, 8)
+CPU_SECONDS = 0.05
+"""CPU time of one request in the table of throughput."""
+
+LOAD_SECONDS = 4.0
 Row = tuple[str, str]
 seconds: defaultdict[Row, list[float]] = defaultdict(list)
 memory: defaultdict[Row, list[float]] = defaultdict(list)
+rates: defaultdict[Row, list[float]] = defaultdict(list)
 
 
 @contextmanager
@@ -38,23 +48,25 @@ def timed(what: str, who: str) -> Iterator[None]:
     seconds[what, who].append(time.perf_counter() - began)
 
 
-def environment_round(runtime: str) -> None:
-    env = Environment(PHASE, runtime=runtime)  # type: ignore[arg-type]
-    with timed("start to ready", runtime):
+def environment_round(phase: str, runtime: str) -> None:
+    env = Environment(phase, runtime=runtime)  # type: ignore[arg-type]
+    scaled = SCALED[phase]
+    with timed(f"{phase}: start to ready", runtime):
         env.start()
-    memory["whole system", runtime].append(env.status()["memory_mib"].sum())
-    with timed("scale 1 to 3, ready", runtime):
-        env.scale(SCALED, 3)
-    with timed("kill and back", runtime), env[SCALED].replicas[0].killed():
+    memory[f"{phase}: whole system", runtime].append(env.status()["memory_mib"].sum())
+    with timed(f"{phase}: scale 1 to 3", runtime):
+        env.scale(scaled, 3)
+    with timed(f"{phase}: kill and back", runtime), env[scaled].replicas[0].killed():
         pass
-    with timed("stop", runtime):
+    with timed(f"{phase}: stop", runtime):
         env.stop()
 
 
-def compose_round(compose: str) -> None:
+def compose_round(phase: str, compose: str) -> None:
     """The same by Compose; ready by our own probe, since Compose's health checks only look every few seconds."""
-    name = f"lab-bench-{os.getpid()}"
-    command = [compose, "--env-file", str(FOLDER / f"{PHASE}.env"), "-p", name]
+    name, scaled, who = f"lab-bench-{os.getpid()}", SCALED[phase], "docker compose"
+    services = read_description(variables=read_phase(phase)).services
+    command = [compose, "--env-file", str(FOLDER / f"{phase}.env"), "-p", name]
 
     def run(*words: str) -> str:
         said = subprocess.run(
@@ -63,60 +75,109 @@ def compose_round(compose: str) -> None:
         return said.stdout.strip()
 
     def await_ready(service: str, replica: int) -> None:
-        described = SERVICES[service]
+        described = services[service]
         url = f"http://{run('port', '--index', str(replica), service, str(described.port))}"
         if not wait_until(lambda: probe(url, described.x_lab.ready)[0], timeout=30):
             raise LabError(f"{service} of docker compose was not ready after 30 s")
 
-    who = "docker compose"
     try:
-        with timed("start to ready", who):
+        with timed(f"{phase}: start to ready", who):
             run("up", "-d")
-            for service in SERVICES:
+            for service in services:
                 await_ready(service, 1)
-        with timed("scale 1 to 3, ready", who):
-            run("up", "-d", "--scale", f"{SCALED}=3")
+        with timed(f"{phase}: scale 1 to 3", who):
+            run("up", "-d", "--scale", f"{scaled}=3")
             for replica in (2, 3):
-                await_ready(SCALED, replica)
+                await_ready(scaled, replica)
     finally:
-        with timed("stop", who):
+        with timed(f"{phase}: stop", who):
             run("down", "-v")
 
 
-def contestants() -> dict[str, Callable[[], None]]:
-    found: dict[str, Callable[[], None]] = {"process": lambda: environment_round("process")}
+def runtimes() -> list[str]:
     try:
         connect().close()
     except LabError as error:
         print(f"without Docker: {error}")
-        return found
-    found["docker"] = lambda: environment_round("docker")
-    compose = Path(sys.executable).parent / "docker-compose"
-    found["docker compose"] = lambda: compose_round(str(compose))
-    return found
+        return ["process"]
+    return ["process", "docker"]
 
 
-def table(title: str, unit: str, values: dict[Row, list[float]]) -> None:
-    print(f"\n{title:<24}{'':<16}{'median':>8}{'least':>8}{'most':>8}  {unit}")
-    for (what, who), found in sorted(values.items()):
-        print(
-            f"{what:<24}{who:<16}{statistics.median(found):8.2f}{min(found):8.2f}{max(found):8.2f}"
-        )
+def start_round() -> None:
+    contestants: dict[str, Callable[[str], None]] = {
+        name: lambda phase, name=name: environment_round(phase, name) for name in runtimes()
+    }
+    if "docker" in contestants:
+        compose = str(Path(sys.executable).parent / "docker-compose")
+        contestants["docker compose"] = lambda phase: compose_round(phase, compose)
+    for phase in SCALED:
+        for who, run in contestants.items():
+            print(f"  {phase}: {who}", file=sys.stderr)
+            run(phase)
+
+
+def replicas_round() -> None:
+    for runtime in runtimes():
+        for replicas in REPLICAS:
+            print(f"  {runtime}: {replicas} replicas", file=sys.stderr)
+            who = f"{runtime} x {replicas}"
+            env = Environment("phase2", runtime=runtime, replicas={"api-gateway": replicas})  # type: ignore[arg-type]
+            try:
+                with timed("start of phase2", who):
+                    env.start()
+                with timed("nginx reloads", who):
+                    env.balance("round_robin")
+                url = f"{env['api-gateway'].url}/api/cpu-bound?seconds={CPU_SECONDS}"
+                rates[f"{1000 * CPU_SECONDS:.0f} ms of CPU each", who].append(
+                    asyncio.run(closed_loop(url, connections=2 * replicas))
+                )
+                memory["whole system", who].append(env.status()["memory_mib"].sum())
+            finally:
+                env.stop()
+
+
+async def closed_loop(url: str, *, connections: int) -> float:
+    """Answers per second, with so many requests always under way."""
+    done = 0
+    deadline = time.monotonic() + LOAD_SECONDS
+
+    async def ask(client: aiohttp.ClientSession) -> None:
+        nonlocal done
+        while time.monotonic() < deadline:
+            async with client.get(url) as answer:
+                answer.raise_for_status()
+                await answer.read()
+            done += 1
+
+    began = time.monotonic()
+    async with aiohttp.ClientSession() as client:
+        await asyncio.gather(*(ask(client) for _ in range(connections)))
+    return done / (time.monotonic() - began)
+
+
+def table(title: str, values: dict[Row, list[float]]) -> None:
+    if values:
+        print(f"\n{title:<26}{'':<16}{'median':>8}{'least':>8}{'most':>8}")
+    for (what, who), found in sorted(values.items(), key=lambda row: row[0][0]):
+        shown = (statistics.median(found), min(found), max(found))
+        print(f"{what:<26}{who:<16}" + "".join(f"{value:8.2f}" for value in shown))
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    taking_turns = contestants()
-    for number in range(rounds):
-        for who, run in taking_turns.items():
-            print(f"round {number + 1} of {rounds}: {who}", file=sys.stderr)
-            run()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["start", "replicas"])
+    parser.add_argument("rounds", nargs="?", type=int, default=3)
+    asked = parser.parse_args()
+    for number in range(asked.rounds):
+        print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
+        {"start": start_round, "replicas": replicas_round}[asked.what]()
     cores, disk = os.cpu_count(), shutil.disk_usage("/").free // 2**30
     print(
         f"{platform.platform()}, {cores} cores, Python {platform.python_version()}, {disk} GiB free"
     )
-    table("time", "s", seconds)
-    table("memory", "MiB", memory)
+    table("time, s", seconds)
+    table("requests per second", rates)
+    table("memory, MiB", memory)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,13 @@ def read_access_log(lines: str, replicas: Mapping[str, str]) -> pd.DataFrame:
     """
     whole = lines[: lines.rfind("\n") + 1].splitlines()
     frame = pd.DataFrame([json.loads(line) for line in whole], columns=COLUMNS)
-    attempts = frame["attempts"].map(
-        lambda tried: [replicas[address] for address in tried.split(", ") if address in replicas]
+    attempts = [
+        [replicas[address] for address in tried.split(", ") if address in replicas]
+        for tried in frame["attempts"]
+    ]
+    last = [tried[-1] if tried else None for tried in attempts]
+    return frame.assign(
+        status=frame["status"].astype(int),
+        attempts=pd.Series(attempts, dtype=object),
+        replica=pd.Series(last, dtype=object),
     )
-    last = attempts.map(lambda replicas: replicas[-1] if replicas else None)
-    return frame.assign(attempts=attempts, replica=last)

@@ -32,7 +32,7 @@ def main(
     service = package.rpartition(".")[2].replace("_", "-")
     version = chosen_version(service, sys.argv[1:], versions)
     try:
-        found = read_settings(settings, port=port, instance=f"{service}-{os.getpid()}")
+        found = read_settings(settings, port=port, instance=f"{service}-{own_number()}")
         if found.workers > 1:
             serve_one = partial(serve_one_of_many, package, version, found)
             run_workers(found.workers, serve_one, bind(service, found))
@@ -40,6 +40,11 @@ def main(
     except BadSetting as error:
         stop(2, f"{service}: {error}")
     serve(app, found, bind(service, found), service=service, version=version)
+
+
+def own_number() -> str:
+    """Return what tells this replica from its siblings: the process id, or in a container its name."""
+    return socket.gethostname() if os.getpid() == 1 else str(os.getpid())
 
 
 def build(package: str, version: str, settings: Settings) -> FastAPI:

@@ -56,7 +56,8 @@ def ours_as_theirs(ours: Service) -> dict[str, Any]:
         "entrypoint": None,
         "environment": ours.environment,
         "ports": [
-            {"mode": "ingress", "host_ip": "127.0.0.1", "target": ours.port, "protocol": "tcp"}
+            {"mode": "ingress", "host_ip": "127.0.0.1", "target": port, "protocol": "tcp"}
+            for port in ours.ports
         ],
         "healthcheck": {
             "test": list(health.test),

@@ -12,6 +12,7 @@ import pytest
 from environment import images
 from environment.compose import COMPOSE_FILE
 from environment.phases import FOLDER
+from environment.waiting import wait_until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
 
@@ -19,13 +20,14 @@ Compose = Callable[..., str]
 
 
 @pytest.fixture
-def compose() -> Iterator[Compose]:
+def compose(request: pytest.FixtureRequest) -> Iterator[Compose]:
     images.build(lambda line: None)  # nothing to do when they are at hand
     program = Path(sys.executable).parent / "docker-compose"
     project = ["-f", str(COMPOSE_FILE), "-p", f"lab-plain-{os.getpid()}"]
 
     def run(*words: str) -> str:
-        command = [str(program), "--env-file", str(FOLDER / "phase0.env"), *project, *words]
+        phase = str(FOLDER / f"{request.param}.env")
+        command = [str(program), "--env-file", phase, *project, *words]
         said = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert said.returncode == 0, said.stderr
         return said.stdout.strip()
@@ -35,13 +37,32 @@ def compose() -> Iterator[Compose]:
     assert run("ps", "--all", "--quiet") == ""
 
 
+ITEMS = [{"productId": "prod-1", "quantity": 1, "price": 5}]
+
+
+@pytest.mark.parametrize("compose", ["phase0"], indirect=True)
 def test_compose_alone_starts_the_phase_healthy_and_connected(compose: Compose) -> None:
     compose("up", "--detach", "--wait")
     address = compose("port", "order-service", "3002")
     assert address.startswith("127.0.0.1:")
-    item = {"productId": "prod-1", "quantity": 1, "price": 5}
     answer = httpx.post(
-        f"http://{address}/orders", json={"userId": "user-1", "items": [item]}, timeout=10
+        f"http://{address}/orders", json={"userId": "user-1", "items": ITEMS}, timeout=10
     )
     assert (answer.status_code, answer.json()["status"]) == (201, "completed")
     assert httpx.put(f"http://{address}/faults", json={}).status_code == 404, "no token, no faults"
+
+
+@pytest.mark.parametrize("compose", ["phase2"], indirect=True)
+def test_compose_alone_scales_behind_nginx(compose: Compose) -> None:
+    compose("up", "--detach", "--wait", "--scale", "api-gateway=3")
+    door = f"http://{compose('port', 'nginx', '80')}"
+    with httpx.Client(timeout=10) as client:
+        ordered = client.post(f"{door}/api/orders", json={"userId": "user-1", "items": ITEMS})
+        assert (ordered.status_code, ordered.json()["status"]) == (201, "completed")
+
+        def everybody() -> bool:
+            asked = [client.get(f"{door}/api/count").json()["instance"] for _ in range(6)]
+            return len(set(asked)) == 3
+
+        # nginx asks Docker's name server once a second who there is.
+        assert wait_until(everybody, timeout=10)

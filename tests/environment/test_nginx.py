@@ -1,0 +1,118 @@
+"""What nginx is told: readable, valid, and the same for Compose as for us."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from environment.compose import read_description
+from environment.errors import LabError
+from environment.nginx import (
+    ALGORITHMS,
+    COMPOSE_CONF,
+    Algorithm,
+    Balance,
+    Upstream,
+    render,
+    render_compose,
+)
+from environment.nginx.access_log import read_access_log
+from environment.phases import read_phase
+from environment.plan import Plan
+from environment.programs import program
+from environment.specification import Specification
+
+
+def checked_by_nginx(folder: Path, text: str) -> str:
+    """What `nginx -t` says of a configuration."""
+    (folder / "nginx.conf").write_text(text)
+    command = [program("nginx"), "-t", "-e", "stderr", "-p", str(folder), "-c", "nginx.conf"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10).stderr
+
+
+def upstream(
+    balance: Balance, addresses: Sequence[str] = ("127.0.0.1:1", "127.0.0.1:2")
+) -> Upstream:
+    servers = [balance.server(n, address) for n, address in enumerate(addresses, start=1)]
+    return Upstream("user-service", "127.0.0.1:3001", servers, balance)
+
+
+def test_the_file_for_compose_is_what_the_template_gives() -> None:
+    plan = Plan(Specification.checked(phase="phase2"), token="")
+    ports = {name: (port, plan.services[name].port) for name, port in plan.fronted().items()}
+    assert COMPOSE_CONF.read_text() == render_compose(ports)
+
+
+def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:
+    assert "test is successful" in checked_by_nginx(tmp_path, COMPOSE_CONF.read_text())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_nginx_takes_every_algorithm_with_every_option(
+    tmp_path: Path, algorithm: Algorithm
+) -> None:
+    balance = Balance(algorithm, weights=(3, 1), max_fails=0, fail_timeout=5)
+    text = render([upstream(balance)], source="127.0.0.2", user="root")
+    assert "test is successful" in checked_by_nginx(tmp_path, text)
+    assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text
+
+
+def test_a_replica_that_is_down_keeps_its_place_and_gets_nothing() -> None:
+    assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"algorithm": "rond_robin"}, "There are: round_robin, least_conn"),
+        ({"weights": (0, 1)}, "1 or more"),
+        ({"max_fails": -1}, "0 or more"),
+        ({"fail_timeout": 0.5}, "whole number of seconds"),
+    ],
+)
+def test_a_wrong_word_is_an_error_that_explains(words: dict[str, object], message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        Balance(**words)  # type: ignore[arg-type]
+
+
+def test_the_front_door_and_each_service_have_a_front() -> None:
+    plan = Plan(Specification.checked(phase="phase2"), token="")
+    fronts = {"api-gateway": 80, "user-service": 3001, "order-service": 3002}
+    assert plan.fronted() == {**fronts, "payment-service": 3003}
+    described = read_description(variables=read_phase("phase2")).services["nginx"]
+    assert set(plan.fronted().values()) == set(described.ports), (
+        "no port of nginx stands for nobody"
+    )
+
+
+def test_fixed_ports_are_those_of_the_fronts() -> None:
+    plan = Plan(Specification.checked(phase="phase2", fixed_ports=True), token="")
+    assert plan.fixed_ports("nginx", 1) == {80: 8000, 3001: 3001, 3002: 3002, 3003: 3003}
+    assert plan.fixed_ports("user-service", 1) == plan.fixed_ports("valkey", 1) == {}
+    alone = Plan(Specification.checked(phase="phase1", fixed_ports=True), token="")
+    assert alone.fixed_ports("api-gateway", 1) == {3000: 8000}
+    assert alone.fixed_ports("user-service", 1) == {3001: 3001}
+    assert alone.fixed_ports("user-service", 2) == {}
+
+
+LINE = (
+    '{{"time":1.5,"service":"user-service","client":"127.0.0.1","method":"GET","path":"/users",'
+    '"status":"{status}","seconds":0.25,"attempts":"{attempts}"}}\n'
+)
+
+
+def test_the_access_log_names_the_replicas_that_were_asked() -> None:
+    lines = LINE.format(status=200, attempts="10.0.0.2:3001, 10.0.0.3:3001")
+    lines += LINE.format(status=502, attempts="user-service") + '{"time":2.0,"serv'
+    known = {"10.0.0.2:3001": "user-service-1", "10.0.0.3:3001": "user-service-2"}
+    frame = read_access_log(lines, known)
+    assert frame["attempts"].tolist() == [["user-service-1", "user-service-2"], []]
+    assert frame["replica"].tolist() == ["user-service-2", None]
+    assert frame["status"].tolist() == [200, 502]
+
+
+def test_an_empty_access_log_is_an_empty_table() -> None:
+    frame = read_access_log("", {})
+    assert frame.empty
+    assert {"replica", "attempts", "status"} <= set(frame)
