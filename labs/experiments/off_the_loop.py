@@ -30,11 +30,15 @@ LOOP, THREAD, PROCESS = "loop", "thread", "process"
 
 COLOURS = {LOOP: ORANGE, THREAD: BLUE, PROCESS: GREEN}
 
-BYSTANDERS, APART = 5, 0.02
+BYSTANDERS, APART = 5, 0.05
 """How many are sent behind the computations, and how many seconds apart; the median is judged."""
 
 DISTURBED = 0.25
 """Cores that other programs used during a trial, from which on they may be why it was slow."""
+
+ENOUGH = 2
+"""Trials that must agree that bystanders which overtook the computations did so too late: who gets
+the interpreter lock next is a matter of luck."""
 
 BOUND = 0.05
 """Of the delay behind computations on the loop: the most behind as many elsewhere."""
@@ -66,8 +70,8 @@ def predict_off_the_loop(
 def measure_off_the_loop(
     env: Environment,
     *,
-    computations: Sequence[int] = (1, 2, 4),
-    seconds: float = 0.6,
+    computations: Sequence[int] = (1, 4),
+    seconds: float = 0.9,
     rounds: int = 1,
 ) -> pd.DataFrame:
     """Send k computations of `seconds` CPU time together to one replica and five GET /api/users
@@ -169,6 +173,8 @@ def _case(trials: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
         failure = f"{name}: bystanders waited until they were done"
     elif kept.empty:
         doubt = f"{name}: other programs kept the cores busy"
+    elif kept.median() >= limit and len(kept) < ENOUGH:
+        doubt = f"{name}: bystanders waited longer than predicted, in a single trial"
     elif kept.median() >= limit:
         failure = f"{name}: bystanders waited longer than predicted"
     delays = {"delays": mine["delay"].tolist(), "cores_of_others": mine["others"].tolist()}

@@ -25,7 +25,7 @@ from tests.mutants.descriptions import mutated
 pytestmark = pytest.mark.timeout(180)
 
 NEEDED = ("nginx", "api-gateway", "user-service")
-COUNTS, SECONDS, UNLOADED = (0, 1, 2), 0.5, 0.005
+COUNTS, SECONDS, UNLOADED = (0, 1, 2), 0.6, 0.005
 
 
 @contextmanager

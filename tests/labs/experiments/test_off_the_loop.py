@@ -41,21 +41,32 @@ def test_a_thread_that_keeps_bystanders_waiting_fails_however_busy_the_machine(
     )
 
 
+def late(*, others: float) -> pd.DataFrame:
+    attempts = [frames.off_the_loop(thread=0.05, others=others).assign(attempt=n) for n in (1, 2)]
+    return pd.concat(attempts, ignore_index=True)
+
+
 def test_bystanders_that_overtake_late_fail_on_a_calm_machine_only() -> None:
-    assert judge(frames.off_the_loop(thread=0.05)).outcome is Outcome.FAIL
-    verdict = judge(frames.off_the_loop(thread=0.05, others=1.0))
+    assert judge(late(others=0.05)).outcome is Outcome.FAIL
+    verdict = judge(late(others=1.0))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+
+
+def test_one_late_trial_is_inconclusive_and_extended() -> None:
+    verdict = judge(frames.off_the_loop(thread=0.05))
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.extend
 
 
 def test_a_late_trial_is_set_aside_for_the_good_one_of_the_next_attempt() -> None:
-    late = frames.off_the_loop(thread=0.05, others=1.0)
-    both = pd.concat([late, frames.off_the_loop().assign(attempt=2)], ignore_index=True)
+    good = frames.off_the_loop().assign(attempt=3)
+    both = pd.concat([late(others=1.0), good], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS
 
 
 def test_a_busy_loop_does_not_widen_the_bound() -> None:
-    samples = frames.off_the_loop(thread=0.04)
+    samples = late(others=0.05)
     behind_loop = (samples["where"] == "loop") & (samples["request"] == "bystander")
     samples.loc[behind_loop, "latency"] *= 3
     assert judge(samples).outcome is Outcome.FAIL
