@@ -167,7 +167,7 @@ def settle(
     for name, found in cases:
         failed += [f"{name}: {why}" for kind, why in found if kind == "failure"]
         if all(kind == "doubt" for kind, _ in found):
-            doubts.append(f"{name}: {found[-1][1]}")
+            doubts.append(f"{name}: {found[-1][1] if found else 'not measured'}")
     return Verdict.of(
         experiment, judged, failures=dict.fromkeys(failed), doubts=doubts, details=details
     )

@@ -69,10 +69,23 @@ def test_a_worker_never_met_before_the_kill_is_in_doubt() -> None:
     assert judge(both).outcome is Outcome.PASS
 
 
-def test_too_low_a_rate_fails_on_idle_cores_and_is_in_doubt_on_busy_ones() -> None:
+def test_too_low_a_rate_fails_on_idle_cores_and_too_high_a_one_always() -> None:
     assert judge(frames.workers(rate=20, idle=1)).outcome is Outcome.FAIL
-    assert judge(frames.workers(rate=20, idle=0)).outcome is Outcome.INCONCLUSIVE
     assert judge(frames.workers(rate=60)).outcome is Outcome.FAIL
+
+
+def test_on_busy_cores_both_shapes_have_to_carry_the_same() -> None:
+    slow, fast = frames.workers(rate=20), frames.workers(rate=30)
+    assert judge(slow).outcome is Outcome.PASS
+    pair = [slow[slow["shape"] == VERTICAL], fast[fast["shape"] == HORIZONTAL]]
+    verdict = judge(pd.concat(pair, ignore_index=True))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons == ("throughput: other programs kept the cores busy",)
+
+
+def test_a_shape_that_was_not_measured_is_in_doubt() -> None:
+    samples = frames.workers()
+    assert judge(samples[samples["shape"] == VERTICAL]).outcome is Outcome.INCONCLUSIVE
 
 
 def test_a_request_lost_before_the_kill_fails() -> None:
