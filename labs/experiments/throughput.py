@@ -215,14 +215,7 @@ def plot_throughput(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     for index, n in enumerate(sorted(int(number) for number in set(rates["replicas"]))):
         mine = rates[rates["replicas"] == n]
         label = f"{n} replica{'s' * (n != 1)}"
-        ax.plot(
-            mine["offered"] / one,
-            mine["achieved"] / one,
-            "o",
-            ms=8,
-            color=PALETTE[index],
-            label=label,
-        )
+        _draw_rates(ax, mine, prediction, color=PALETTE[index], label=label)
         offered = np.array([0, min(n, cores), most])
         predicted = "predicted" if index == 0 else None
         ax.plot(offered, np.minimum(offered, min(n, cores)), label=predicted, **PREDICTION)
@@ -235,6 +228,19 @@ def plot_throughput(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylabel("achieved (in the same unit)")
     legend(figure, ax)
     return figure
+
+
+def _draw_rates(
+    ax: Axes, rates: pd.DataFrame, prediction: pd.DataFrame, *, color: str, label: str
+) -> None:
+    """The measured points of one number of replicas; hollow where other programs had the cores."""
+    both = rates.merge(prediction, on=["replicas", "step"], suffixes=("", "_predicted"))
+    for row in both.to_dict("records"):
+        found, expected = row["achieved"], row["achieved_predicted"]
+        kind, _ = compare(found, expected, seconds=row["seconds"], idle=row["idle"])
+        one, fill = 1 / row["seconds"], "none" if kind == "doubt" else color
+        ax.plot(row["offered"] / one, found / one, "o", ms=8, color=color, mfc=fill)
+    ax.plot([], [], "o", ms=8, color=color, label=label)
 
 
 def _draw_original(ax: Axes, cores: int) -> None:
