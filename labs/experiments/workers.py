@@ -93,28 +93,31 @@ def judge_workers(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
         str(shape): [summarise(part) for _, part in mine.groupby("attempt")]
         for shape, mine in samples.groupby("shape")
     }
-    expected = prediction.set_index("shape").to_dict("index")
-    cases = [
-        (shape, [_survivors(each, expected[shape]) for each in found.get(shape, [])])
-        for shape in (VERTICAL, HORIZONTAL)
-    ]
-    pairs = zip(*(found.get(shape, []) for shape in (VERTICAL, HORIZONTAL)), strict=False)
-    cases.append(("throughput", [_rates(pair, expected[VERTICAL]) for pair in pairs]))
+    cases = []
+    for expected in prediction.to_dict("records"):
+        shape = expected["shape"]
+        mine, pairs = found.get(shape, []), zip(*found.values(), strict=False)
+        cases.append((shape, [_survivors(each, expected) for each in mine]))
+        if len(found) == len(prediction):
+            cases.append(
+                (
+                    shape,
+                    [_rate(each, expected, pair) for each, pair in zip(mine, pairs, strict=False)],
+                )
+            )
     return settle("workers", JUDGED, cases, details=found)
 
 
-def _rates(pair: Sequence[Mapping[str, float]], expected: Mapping[Any, Any]) -> tuple[str, str]:
-    """What the rates of both shapes say, measured one after the other."""
-    said = [
-        compare(each["rate"], expected["achieved"], seconds=expected["seconds"], idle=each["idle"])
-        for each in pair
-    ]
-    vertical, horizontal = (each["rate"] for each in pair)
-    ratio = vertical / horizontal if horizontal else 0.0
-    if all(kind != "failure" for kind, _ in said) and abs(ratio - 1) <= TOLERANCE:
-        return "settled", ""
-    order = ("failure", "doubt", "settled")
-    return min(said, key=lambda each: order.index(each[0]))
+def _rate(
+    mine: Mapping[str, float], expected: Mapping[Any, Any], pair: Sequence[Mapping[str, float]]
+) -> tuple[str, str]:
+    """What one shape's rate says, beside those of both shapes in the same attempt."""
+    said = compare(
+        mine["rate"], expected["achieved"], seconds=expected["seconds"], idle=mine["idle"]
+    )
+    least, most = sorted(each["rate"] for each in pair)
+    as_much = least >= (1 - TOLERANCE) * most > 0
+    return ("settled", "") if said[0] == "doubt" and as_much else said
 
 
 def summarise(part: pd.DataFrame) -> dict[str, float]:

@@ -80,7 +80,18 @@ def test_on_busy_cores_both_shapes_have_to_carry_the_same() -> None:
     pair = [slow[slow["shape"] == VERTICAL], fast[fast["shape"] == HORIZONTAL]]
     verdict = judge(pd.concat(pair, ignore_index=True))
     assert verdict.outcome is Outcome.INCONCLUSIVE
-    assert verdict.reasons == ("throughput: other programs kept the cores busy",)
+    assert [reason.partition(": ")[2] for reason in verdict.reasons] == [
+        "other programs kept the cores busy"
+    ] * 2
+
+
+def test_each_shape_may_be_settled_by_an_attempt_of_its_own() -> None:
+    slow, right = frames.workers(rate=20), frames.workers()
+    first = [slow[slow["shape"] == VERTICAL], right[right["shape"] == HORIZONTAL]]
+    second = [right[right["shape"] == VERTICAL], slow[slow["shape"] == HORIZONTAL]]
+    both = [*first, *(part.assign(attempt=2) for part in second)]
+    assert judge(pd.concat(first, ignore_index=True)).outcome is Outcome.INCONCLUSIVE
+    assert judge(pd.concat(both, ignore_index=True)).outcome is Outcome.PASS
 
 
 def test_a_shape_that_was_not_measured_is_in_doubt() -> None:
