@@ -15,12 +15,31 @@ from environment.waiting import wait_until
 from labs import experiments
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import frames, scaling_frames
+from tests.labs import blocking_frames, frames, front_frames, gateway_frames, scaling_frames
 
 SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
     "startup": (frames.startup(together=1.5), frames.startup_prediction()),
     "versions": (frames.versions(), frames.versions_prediction()),
+    "hop": (front_frames.hop(), front_frames.hop_prediction()),
+    "aggregation": (front_frames.aggregation(), front_frames.aggregation_prediction()),
+    "partial_answers": (
+        front_frames.partial_answers(),
+        front_frames.partial_answers_prediction(),
+    ),
+    "auth": (front_frames.auth(), front_frames.auth_prediction()),
+    "rate_limit": (gateway_frames.rate_limit(), gateway_frames.rate_limit_prediction()),
+    "circuit_breaker": (
+        gateway_frames.circuit_breaker(),
+        gateway_frames.circuit_breaker_prediction(),
+    ),
+    "blocking": (gateway_frames.blocking(), gateway_frames.blocking_prediction()),
+    "retry_storm": (gateway_frames.retry_storm(), gateway_frames.retry_storm_prediction()),
+    "cpu_blocking": (blocking_frames.cpu_blocking(), blocking_frames.cpu_blocking_prediction()),
+    "bystanders": (blocking_frames.bystanders(), blocking_frames.bystanders_prediction()),
+    "famous_ratio": (blocking_frames.famous_ratio(), blocking_frames.famous_ratio_prediction()),
+    "off_the_loop": (blocking_frames.off_the_loop(), blocking_frames.off_the_loop_prediction()),
+    "loop_delay": (blocking_frames.loop_delay(), blocking_frames.loop_delay_prediction()),
     "counter_cure": (scaling_frames.counter_cure(), scaling_frames.counter_cure_prediction()),
     "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
     "workers": (scaling_frames.workers(), scaling_frames.workers_prediction()),
