@@ -113,7 +113,11 @@ def _rate(
 ) -> tuple[str, str]:
     """What one shape's rate says, beside those of both shapes in the same attempt."""
     said = compare(
-        mine["rate"], expected["achieved"], seconds=expected["seconds"], idle=mine["idle"]
+        mine["rate"],
+        expected["achieved"],
+        capacity=expected["achieved"],
+        seconds=expected["seconds"],
+        idle=mine["idle"],
     )
     least, most = sorted(each["rate"] for each in pair)
     as_much = least >= (1 - TOLERANCE) * most > 0

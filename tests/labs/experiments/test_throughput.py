@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from labs.experiments.throughput import (
+    compare,
     idle_cores,
     judge_throughput,
     plot_throughput,
@@ -48,6 +49,12 @@ def test_a_third_replica_that_carries_more_than_the_cores_fails() -> None:
     verdict = judge_throughput(samples, modest)
     assert verdict.outcome is Outcome.FAIL
     assert any("carried more than predicted" in reason for reason in verdict.reasons)
+
+
+def test_what_a_busy_moment_left_over_may_come_on_top_of_what_is_offered() -> None:
+    limits = {"capacity": 20.0, "seconds": 0.05, "idle": 1.0}
+    assert compare(13.0, 10.0, **limits)[0] == "doubt"
+    assert compare(25.0, 10.0, **limits) == ("failure", "carried more than predicted")
 
 
 def test_too_little_on_idle_cores_fails_and_on_busy_ones_is_in_doubt() -> None:
