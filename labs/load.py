@@ -53,7 +53,8 @@ class Stream:
 
     `rate` is per second; `timeout` is in seconds, per request. `body` is sent as JSON. In each
     string of `body` and `headers`, `{key}` becomes a text unique to the request and `{number}` its
-    number within the stream, from 0.
+    number within the stream, from 0. Requests are due between `begins` and `ends`, in seconds of the
+    schedule, which is all of it unless they are given.
     """
 
     name: str
@@ -64,6 +65,8 @@ class Stream:
     headers: Mapping[str, str] = field(default_factory=dict)
     arrivals: Literal["even", "poisson"] = "even"
     timeout: float = 10.0
+    begins: float = 0.0
+    ends: float | None = None
 
     def __post_init__(self) -> None:
         if self.rate <= 0:

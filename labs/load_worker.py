@@ -60,12 +60,20 @@ def schedule(plan: Plan) -> list[Due]:
     """Every request of the plan, in the order in which they are due."""
     streams = plan["streams"]
     return sorted(
-        Due(offset, index, number)
+        Due(stream["begins"] + offset, index, number)
         for index, stream in enumerate(streams)
         for number, offset in enumerate(
-            arrivals(stream, plan["seconds"], plan["seed"], phase=index / len(streams))
+            arrivals(
+                stream, duration(stream, plan["seconds"]), plan["seed"], phase=index / len(streams)
+            )
         )
     )
+
+
+def duration(stream: Plan, seconds: float) -> float:
+    """For how many of the schedule's `seconds` the stream sends."""
+    end = seconds if stream["ends"] is None else min(seconds, stream["ends"])
+    return max(0.0, float(end - stream["begins"]))
 
 
 def fill(template: Any, key: str, number: int) -> Any:

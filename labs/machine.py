@@ -56,6 +56,14 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def busy_seconds() -> float:
+    """CPU seconds that all programs of this machine, its host's included, have used so far."""
+    times = psutil.cpu_times()
+    idle = times.idle + getattr(times, "iowait", 0.0)
+    # Linux counts a guest's time within user's as well.
+    return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
+
+
 @cache
 def machine() -> dict[str, Any]:
     """This machine: `cpu`, `cores`, `memory_gib`, `os`, `python`."""

@@ -34,6 +34,16 @@ EXPERIMENTS = (
     "circuit_breaker",
     "retry_storm",
     "blocking",
+    "cpu_blocking",
+    "bystanders",
+    "famous_ratio",
+    "off_the_loop",
+    "loop_delay",
+    "counter_drift",
+    "counter_cure",
+    "limits",
+    "throughput",
+    "workers",
 )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import psutil
 
 from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
+from labs.machine import busy_seconds
 from labs.machine import cores as usable_cores
 from labs.verdicts import Verdict
 
@@ -65,17 +66,11 @@ def measure_startup(env: Environment, *, rounds: int = 3) -> pd.DataFrame:
 
 
 def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:
-    before, at = psutil.cpu_times(), pd.Timestamp.now()
+    before, at = busy_seconds(), pd.Timestamp.now()
     rows = env.restart(*names)
-    after, seconds = psutil.cpu_times(), (pd.Timestamp.now() - at).total_seconds()
-    others = max(0.0, _busy(after) - _busy(before) - float(rows["cpu_seconds"].sum())) / seconds
+    busy, seconds = busy_seconds() - before, (pd.Timestamp.now() - at).total_seconds()
+    others = max(0.0, busy - float(rows["cpu_seconds"].sum())) / seconds
     return rows.assign(free=(psutil.cpu_count() or 1) - others)
-
-
-def _busy(times: Any) -> float:
-    idle = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts a guest's time within user's as well.
-    return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
 
 
 def judge_startup(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

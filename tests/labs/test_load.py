@@ -18,7 +18,7 @@ NOBODY = "http://127.0.0.1:1/"
 
 
 def plan(arrival: str, rate: float = 100.0) -> dict[str, object]:
-    return {"name": "a", "rate": rate, "arrivals": arrival}
+    return {"name": "a", "rate": rate, "arrivals": arrival, "begins": 0.0, "ends": None}
 
 
 def test_even_arrivals_are_evenly_spaced() -> None:
@@ -35,6 +35,13 @@ def test_poisson_arrivals_have_their_rate_and_follow_the_seed() -> None:
 def test_streams_of_equal_rates_do_not_fire_in_the_same_instant() -> None:
     due = schedule({"streams": [plan("even"), plan("even")], "seconds": 1, "seed": 1})
     assert len({offset for offset, _, _ in due}) == len(due) == 200
+
+
+def test_a_stream_may_begin_later_and_end_earlier_than_the_schedule() -> None:
+    late = plan("even", rate=4) | {"begins": 1.0, "ends": 1.75}
+    due = schedule({"streams": [late], "seconds": 3, "seed": 1})
+    assert [offset for offset, _, _ in due] == [1.0, 1.25, 1.5]
+    assert schedule({"streams": [late], "seconds": 0.5, "seed": 1}) == []
 
 
 def test_a_template_is_filled_at_any_depth() -> None:

@@ -1,6 +1,7 @@
 """What a record says about the machine."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,10 @@ def test_a_cgroups_quota_is_counted_in_whole_cores(
 ) -> None:
     monkeypatch.setattr(Path, "read_text", lambda self: limit)
     assert machine._quota() == cores
+
+
+def test_busy_seconds_grow_by_what_is_computed_here() -> None:
+    before, began = machine.busy_seconds(), time.process_time()
+    while time.process_time() - began < 0.3:
+        pass
+    assert machine.busy_seconds() - before > 0.2

@@ -15,7 +15,7 @@ from environment.waiting import wait_until
 from labs import experiments
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import frames, front_frames, gateway_frames
+from tests.labs import blocking_frames, frames, front_frames, gateway_frames, scaling_frames
 
 SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
@@ -35,6 +35,16 @@ SAMPLES = {
     ),
     "blocking": (gateway_frames.blocking(), gateway_frames.blocking_prediction()),
     "retry_storm": (gateway_frames.retry_storm(), gateway_frames.retry_storm_prediction()),
+    "cpu_blocking": (blocking_frames.cpu_blocking(), blocking_frames.cpu_blocking_prediction()),
+    "bystanders": (blocking_frames.bystanders(), blocking_frames.bystanders_prediction()),
+    "famous_ratio": (blocking_frames.famous_ratio(), blocking_frames.famous_ratio_prediction()),
+    "off_the_loop": (blocking_frames.off_the_loop(), blocking_frames.off_the_loop_prediction()),
+    "loop_delay": (blocking_frames.loop_delay(), blocking_frames.loop_delay_prediction()),
+    "counter_cure": (scaling_frames.counter_cure(), scaling_frames.counter_cure_prediction()),
+    "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
+    "workers": (scaling_frames.workers(), scaling_frames.workers_prediction()),
+    "throughput": (scaling_frames.throughput(), scaling_frames.throughput_prediction()),
+    "limits": (scaling_frames.limits(), scaling_frames.limits_prediction()),
 }
 
 

@@ -1,0 +1,15 @@
+"""Replicas that remember nothing: the beginning of an experiment about what replicas remember."""
+
+from __future__ import annotations
+
+from environment import Environment
+
+
+def fresh(env: Environment, service: str, replicas: int, **settings: object) -> str:
+    """Let a service run as that many replicas, with these settings and empty memories.
+
+    Returns its front door's address.
+    """
+    env.scale(service, 1)  # only one has to be replaced; the others begin as it is then
+    env.configure(service, **settings)
+    return env.scale(service, replicas).url

@@ -1,0 +1,100 @@
+"""Throughput: rates as predicted pass, lower ones fail on idle cores and are in doubt on busy ones."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.throughput import (
+    compare,
+    idle_cores,
+    judge_throughput,
+    plot_throughput,
+    predict_throughput,
+    rate,
+    summarise,
+)
+from labs.verdicts import Outcome, Verdict
+from tests.labs import scaling_frames as frames
+
+PREDICTION = frames.throughput_prediction()
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return judge_throughput(samples, PREDICTION)
+
+
+def test_replicas_carry_what_they_are_offered_up_to_the_cores() -> None:
+    rows = predict_throughput(seconds=0.1, cores=2, replicas=(1, 2, 3))
+    assert list(rows[rows["step"] > 1]["achieved"]) == [10, 20, 20]
+    assert list(rows[rows["step"] < 1]["achieved"]) == [5, 10, 15]
+    assert list(rows[rows["step"] > 1]["offered"]) == pytest.approx([11, 22, 33])
+
+
+def test_the_system_as_predicted_passes() -> None:
+    assert judge(frames.throughput()).outcome is Outcome.PASS
+    assert judge(frames.throughput(carried=0.9, idle=1)).outcome is Outcome.PASS
+
+
+def test_the_rates_are_those_of_the_window() -> None:
+    full = summarise(frames.throughput())
+    full = full[full["step"] > 1].set_index("replicas")
+    assert list(full["achieved"]) == pytest.approx([20, 40, 40, 40], rel=0.05)
+    assert list(full["offered"]) == pytest.approx([22, 44, 66, 88], rel=0.01)
+
+
+def test_a_third_replica_that_carries_more_than_the_cores_fails() -> None:
+    samples = frames.throughput()
+    wished = predict_throughput(seconds=0.05, cores=3, replicas=frames.REPLICAS)
+    assert judge_throughput(samples, wished).outcome is not Outcome.PASS
+    modest = predict_throughput(seconds=0.05, cores=1, replicas=frames.REPLICAS)
+    verdict = judge_throughput(samples, modest)
+    assert verdict.outcome is Outcome.FAIL
+    assert any("carried more than predicted" in reason for reason in verdict.reasons)
+
+
+def test_what_a_busy_moment_left_over_may_come_on_top_of_what_is_offered() -> None:
+    limits = {"capacity": 20.0, "seconds": 0.05, "idle": 1.0}
+    assert compare(13.0, 10.0, **limits)[0] == "doubt"
+    assert compare(25.0, 10.0, **limits) == ("failure", "carried more than predicted")
+
+
+def test_too_little_on_idle_cores_fails_and_on_busy_ones_is_in_doubt() -> None:
+    verdict = judge(frames.throughput(carried=0.6, idle=0.9))
+    assert verdict.outcome is Outcome.FAIL
+    assert "on cores that were idle" in verdict.reasons[0]
+    verdict = judge(frames.throughput(carried=0.6, idle=0.05))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "other programs kept the cores busy" in verdict.reasons[0]
+
+
+def test_a_later_attempt_settles_what_was_in_doubt() -> None:
+    later = frames.throughput().assign(attempt=2)
+    both = pd.concat([frames.throughput(carried=0.6), later], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+
+
+def test_a_generator_that_lagged_tells_nothing() -> None:
+    assert judge(frames.throughput(lag=0.5)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_lost_request_fails() -> None:
+    samples = frames.throughput()
+    samples.loc[5, "ok"] = False
+    assert judge(samples).reasons == ("requests were lost",)
+
+
+def test_a_rate_counts_intervals_and_nothing_has_none() -> None:
+    moments = pd.Series([0.9, 1.0, 1.5, 2.0, 2.4])
+    assert rate(moments, 1.0, 2.1) == pytest.approx(2)
+    assert rate(moments, 5, 6) == 0
+
+
+def test_idle_is_what_is_left_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda: 4)
+    assert idle_cores(3.0, 2.0) == 2.5
+    assert idle_cores(9.0, 2.0) == 0
+
+
+def test_the_figure_shows_the_originals_points_as_such() -> None:
+    (axes,) = plot_throughput(frames.throughput(), PREDICTION).axes
+    words = [text.get_text() for text in axes.texts]
+    assert any("the original: 450 requests/s" in word and "our model" in word for word in words)

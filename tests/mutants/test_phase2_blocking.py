@@ -1,0 +1,93 @@
+"""Phase 2's verdicts about computations against wrong gateways, live: each mutant must be seen to fail."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from environment import Environment
+from environment.compose import COMPOSE_FILE
+from labs.experiments.cpu_blocking import (
+    judge_cpu_blocking,
+    measure_cpu_blocking,
+    predict_cpu_blocking,
+)
+from labs.experiments.off_the_loop import (
+    judge_off_the_loop,
+    measure_off_the_loop,
+    predict_off_the_loop,
+)
+from labs.machine import cores
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(180)
+
+NEEDED = ("nginx", "api-gateway", "user-service")
+COUNTS, SECONDS, UNLOADED = (0, 1, 2), 0.6, 0.005
+
+
+@contextmanager
+def gateway(description: Path = COMPOSE_FILE) -> Iterator[Environment]:
+    with Environment("phase2", runtime="process", only=NEEDED, description=description) as env:
+        yield env
+
+
+def mutant(folder: Path, module: str) -> Path:
+    command = ["python", "-m", f"tests.mutants.{module}"]
+    return mutated(folder, {"api-gateway": {"command": command}})
+
+
+def judged_off_the_loop(env: Environment) -> Verdict:
+    """As the lab's own cells do it."""
+    prediction = predict_off_the_loop(COUNTS[1:], seconds=SECONDS, unloaded=UNLOADED)
+    samples = until_conclusive(
+        measure_off_the_loop,
+        env,
+        judge=judge_off_the_loop,
+        against=prediction,
+        computations=COUNTS[1:],
+        seconds=SECONDS,
+    )
+    return judge_off_the_loop(samples, prediction)
+
+
+def judged_cpu_blocking(env: Environment) -> Verdict:
+    """As the lab's own cells do it."""
+    prediction = predict_cpu_blocking(
+        COUNTS, replicas=[1], seconds=SECONDS, unloaded=UNLOADED, cores=cores()
+    )
+    samples = until_conclusive(
+        measure_cpu_blocking,
+        env,
+        judge=judge_cpu_blocking,
+        against=prediction,
+        computations=COUNTS,
+        replicas=[1],
+        seconds=SECONDS,
+        rounds=1,
+    )
+    return judge_cpu_blocking(samples, prediction)
+
+
+def test_a_thread_that_releases_nothing_does_not_free_the_loop(tmp_path: Path) -> None:
+    with gateway(mutant(tmp_path, "thread_that_releases_nothing")) as env:
+        verdict = judged_off_the_loop(env)
+    assert verdict.outcome is Outcome.FAIL
+    waited = "where=thread: bystanders waited until they were done"
+    assert verdict.reasons[0] == f"1 computation, {waited}"
+    assert all("where=thread" in reason for reason in verdict.reasons)
+
+
+def test_a_computation_that_frees_the_loop_does_not_block(tmp_path: Path) -> None:
+    with gateway(mutant(tmp_path, "loop_in_a_thread")) as env:
+        verdict = judged_cpu_blocking(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert any("the bystander waited less than predicted" in text for text in verdict.reasons)
+
+
+def test_the_real_system_passes_the_same_judgements() -> None:
+    with gateway() as env:
+        verdicts = [judged_off_the_loop(env), judged_cpu_blocking(env)]
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.PASS] * 2, verdicts

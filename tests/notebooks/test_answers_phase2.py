@@ -1,0 +1,43 @@
+"""Reference answers to the exercises of phase 2: each is as short as its hint says, and right."""
+
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from environment import Environment
+from labs.calls import ask
+from labs.experiments.bystanders import judge_bystanders, measure_bystanders
+from labs.experiments.famous_ratio import predict_famous_ratio
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Environment]:
+    with Environment("phase2", runtime="process", replicas={"api-gateway": 3}) as env:
+        yield env
+
+
+def test_a_hundred_times_is_a_matter_of_choice() -> None:
+    unloaded = 0.004
+    k = round(99 * unloaded / 0.1)
+    assert predict_famous_ratio([k], seconds=0.1, unloaded=unloaded)["ratio"].item() > 99
+
+
+@pytest.mark.slow
+def test_nobody_waits_behind_a_door_that_looks_who_is_busy(env: Environment) -> None:
+    env.balance("least_conn", "api-gateway")
+    samples = measure_bystanders(env, replicas=[3])
+    env.balance("round_robin", "api-gateway")
+    nobody = pd.DataFrame({"replicas": [3], "share": [0.0]})
+    assert judge_bystanders(samples, nobody).outcome != "fail"
+    third = pd.DataFrame({"replicas": [3], "share": [1 / 3]})
+    assert judge_bystanders(samples, third).outcome != "pass"
+
+
+@pytest.mark.slow
+def test_two_workers_in_two_replicas_admit_four_times_the_limit_at_most(env: Environment) -> None:
+    env.scale("api-gateway", 1)
+    env.configure("api-gateway", LIMIT_STORE="memory", WORKERS=2)
+    url = env.scale("api-gateway", 2).url
+    answers = ask(f"{url}/api/limited", requests=100, together=100)
+    assert 10 < (answers["status"] == 200).sum() <= 20
