@@ -150,6 +150,7 @@ def _doors(description: Description, cluster: Cluster) -> Iterator[str]:
 def _conversations(services: Sequence[Service], cluster: Cluster) -> Iterator[str]:
     """Who is told somebody's address may talk to them, and nobody else may."""
     here = [service for service in services if service.name in cluster.workloads]
+    known = {service.name for service in here}
     for caller in here:
         calls = {
             (match[1], int(match[2]))
@@ -164,9 +165,18 @@ def _conversations(services: Sequence[Service], cluster: Cluster) -> Iterator[st
             may = cluster.may_talk(caller.name, called.name, called.port)
             if may != ((called.name, called.port) in calls):
                 yield f"{caller.name} {'may' if may else 'may not'} talk to {called.name}:{called.port}"
+    front = {
+        way[1]
+        for name, item in cluster.of("Service").items()
+        for way in cluster.ways(item)
+        if name not in known
+    }
     for service in here:
+        at = f"{service.name}:{service.port}"
         if cluster.admits_namespace(CONTROLLERS, service.name, service.port) != service.speaks_http:
-            yield f"the Ingress controller and {service.name}:{service.port}: not as nginx and it"
+            yield f"the Ingress controller {'may not' if service.speaks_http else 'may'} talk to {at}"
+        if cluster.admits_namespace({}, service.name, service.port) != (service.name in front):
+            yield f"strangers {'may not' if service.name in front else 'may'} talk to {at}"
 
 
 def _written_secrets(cluster: Cluster) -> Iterator[str]:
