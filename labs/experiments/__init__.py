@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from labs.verdicts import Verdict
 
-EXPERIMENTS = ("independence", "startup", "versions")
+EXPERIMENTS = ("independence", "startup", "versions", "kubernetes_objects")
 
 
 def _part(kind: str, name: str) -> Callable[..., object]:
