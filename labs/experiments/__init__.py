@@ -22,7 +22,20 @@ if TYPE_CHECKING:
 
     from labs.verdicts import Verdict
 
-EXPERIMENTS = ("independence", "startup", "versions", "kubernetes_objects")
+EXPERIMENTS = (
+    "independence",
+    "startup",
+    "versions",
+    "hop",
+    "aggregation",
+    "partial_answers",
+    "auth",
+    "rate_limit",
+    "circuit_breaker",
+    "retry_storm",
+    "blocking",
+    "kubernetes_objects",
+)
 
 
 def _part(kind: str, name: str) -> Callable[..., object]:

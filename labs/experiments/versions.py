@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pandas as pd
-from matplotlib.patches import FancyBboxPatch
 
-from labs.figures import BLUE, INK, SOFT, VERMILLION, canvas, styled
+from labs.answers import judge_exact, plot_exact
+from labs.figures import styled
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
@@ -29,6 +27,9 @@ SAYS, EMAIL, ONE, OWN, OTHER = (
     "lists the other's new user",
 )
 """What each version is asked."""
+
+KEYS = ("version", "check")
+"""The columns that say which question a row answers."""
 
 JUDGED = "both versions answer at once, each as itself, and neither sees the other's data"
 
@@ -105,70 +106,13 @@ def _word(answer: bool) -> str:
     return "yes" if answer else "no"
 
 
-def compare(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
-    """Expected beside observed, the last attempt's; `observed` is empty where nothing answered."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    both = prediction.merge(last, on=["version", "check"], how="left")
-    both["observed"] = both["observed"].fillna("")
-    return both
-
-
 def judge_versions(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Exact: every answer of both versions is the expected one; inconclusive without an answer."""
-    both = compare(samples, prediction)
-    silent = both[both["observed"] == ""]
-    wrong = both[(both["observed"] != both["expected"]) & (both["observed"] != "")]
-    return Verdict.of(
-        "versions",
-        JUDGED,
-        failures=[
-            f"version {row.version}: {row.check}: not as predicted" for row in wrong.itertuples()
-        ],
-        doubts=[f"version {row.version}: {row.check}: not asked" for row in silent.itertuples()],
-        details={f"{row.version}: {row.check}": row.observed for row in both.itertuples()},
-    )
+    return judge_exact("versions", JUDGED, samples, prediction, KEYS, rows="version {}")
 
 
 @styled
 def plot_versions(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """A table of answers, coloured by agreement with the prediction beneath each."""
-    both = compare(samples, prediction)
-    figure, (ax,) = canvas(
-        "Two versions, side by side",
-        runtime=samples["runtime"].iloc[0],
-        note="the large word is the answer, the small one the prediction",
-        height=3.4,
-    )
-    checks, versions = list(dict.fromkeys(both["check"])), sorted(set(both["version"]))
-    for row in both.to_dict("records"):
-        _draw_answer(ax, checks.index(row["check"]), versions.index(row["version"]), row)
-    ax.set_xlim(-0.5, len(checks) - 0.5)
-    ax.set_ylim(len(versions) - 0.5, -0.5)
-    ax.set_xticks(range(len(checks)), [textwrap.fill(check, 16) for check in checks])
-    ax.set_yticks(range(len(versions)), [f"user-service {version}" for version in versions])
-    ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
-    ax.grid(visible=False)
-    ax.spines[:].set_visible(False)
-    return figure
-
-
-def _draw_answer(ax: Axes, column: int, line: int, row: dict[Any, Any]) -> None:
-    agrees = row["observed"] == row["expected"]
-    colour = BLUE if agrees else VERMILLION
-    ax.add_patch(_tile(column, line, colour))
-    mark = "" if agrees else "✗ "
-    answer = row["observed"] or "no answer"
-    ax.text(column, line - 0.08, mark + answer, ha="center", va="center", size=14, color=INK)
-    ax.text(column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=8.5, color=SOFT)
-
-
-def _tile(column: int, line: int, colour: str) -> FancyBboxPatch:
-    return FancyBboxPatch(
-        (column - 0.42, line - 0.36),
-        0.84,
-        0.78,
-        boxstyle="round,pad=0,rounding_size=0.05",
-        facecolor=colour,
-        alpha=0.16,
-        edgecolor="none",
-    )
+    title = "Two versions, side by side"
+    return plot_exact(title, samples, prediction, KEYS, height=3.4, rows="user-service {}")

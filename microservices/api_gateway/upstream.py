@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from microservices.api_gateway.breaker import Breaker, CircuitOpen
+from microservices.api_gateway.budget import RetryBudget
 from microservices.api_gateway.connection import Answer, Unreachable, UpstreamError
 from microservices.api_gateway.pool import Pool
 from microservices.kit import correlation
@@ -32,7 +33,8 @@ class Question:
 class Upstream:
     """One service behind the gateway. ``tries`` counts the first one too.
 
-    ``seconds`` bounds all tries together, so that retries never make a client wait longer.
+    ``seconds`` bounds all tries together, so that retries never make a client wait longer; a budget
+    bounds the retries of all requests together.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Upstream:
     ) -> None:
         parts = urlsplit(url)
         self.name, self.seconds, self.tries, self.breaker = name, seconds, tries, breaker
+        self.budget = RetryBudget()
         self.pool = Pool(parts.hostname or "", parts.port or 80)
         self._host = parts.netloc.encode("ascii")
 
@@ -67,18 +70,22 @@ class Upstream:
 
     async def _tries(self, question: Question, deadline: float) -> Answer:
         message = self._encode(question)
+        self.budget.pay_in()
         for number in range(1, self.tries + 1):
             try:
                 answer = await self._try(message, question.repeatable, deadline)
-                if number == self.tries or not worth_retrying(answer.status, question):
+                if not (worth_retrying(answer.status, question) and self._may_retry(number)):
                     return answer
             except UpstreamError as error:
                 harmless = question.repeatable or isinstance(error, Unreachable)
-                if number == self.tries or not harmless:
+                if not (harmless and self._may_retry(number)):
                     raise
             async with asyncio.timeout_at(deadline):
                 await asyncio.sleep(backoff(number))
         raise AssertionError("tries is at least 1")
+
+    def _may_retry(self, number: int) -> bool:
+        return number < self.tries and self.budget.spend()
 
     async def _try(self, message: bytes, repeatable: bool, deadline: float) -> Answer:
         async def once() -> Answer:

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -74,7 +75,8 @@ def service(name: str = "web", **words: Any) -> Service:
 
 
 def reserved(runtime: DockerRuntime, replica: int = 1) -> str:
-    return f"http://{runtime.reserve(service(), replica)[8000].outside}"
+    names = ["web"] if replica == 1 else []
+    return f"http://{runtime.reserve(service(), replica, names=names)[8000].outside}"
 
 
 class Bench:
@@ -262,7 +264,7 @@ def test_addresses_survive_kill_and_stop_even_when_others_start_meanwhile(bench:
     assert all(IPv4Address(place(number)[0]) in IPv4Network(subnet) for number in (1, 2, 3))
 
 
-def test_replicas_know_each_other_by_id_and_the_first_by_its_service_too(bench: Bench) -> None:
+def test_replicas_know_each_other_by_id_and_by_the_names_they_were_given(bench: Bench) -> None:
     session, _ = bench.started(replicas=2)
     script = (
         "import socket\n"
@@ -676,16 +678,22 @@ def test_an_engine_that_stops_answering_is_an_error_and_no_hang(
     monkeypatch.setenv("DOCKER_HOST", relay.url)
     session, runtime = bench.started()
     relay.freeze()
-    for deed in (
+    deeds = (
         lambda: runtime.status("web-1"),
         lambda: runtime.stop("web-1", 30),
         lambda: runtime.start(Launch(service(), 1)),
-        runtime.destroy,
-    ):
+    )
+
+    def is_given_up(deed: Callable[[], object]) -> None:
         began = time.monotonic()
         with pytest.raises(RuntimeUnavailable, match=r"stopped answering.*Restart Docker"):
             deed()
         assert time.monotonic() - began < 10
+
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(is_given_up, deed) for deed in deeds]:
+            done.result()
+    is_given_up(runtime.destroy)
     relay.thaw()
     time.sleep(0.5)
     runtime.destroy()

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from labs.cli import main
 from tests.residue import nothing_left
 
 pytestmark = pytest.mark.timeout(120)
@@ -119,13 +120,6 @@ def test_logs_show_the_last_lines(up: dict[str, Any]) -> None:
         (["kill", "user-service", "--replica", "7"], "user-service-1"),
         (["scale", "user-service", "99"], "1 to 8"),
         (["set", "payment-service", "PAYMENT_SECONDS"], "NAME=VALUE"),
-        (["run", "phase99"], "phase0"),
-        (["run", "--runtime", "podman"], "docker, process"),
-        (["run", "-p", "RUNTIME=podman"], "docker, process"),
-        (["run", "--profile", "slow"], "quick, full"),
-        (["run", "--out", "/proc/here"], "--out"),
-        (["run", "--out", "/etc/passwd"], "--out"),
-        (["open", "phase99"], "phase0"),
         (["roll", "user-service", ""], "which version"),
     ],
 )
@@ -136,6 +130,32 @@ def test_a_wrong_word_gets_an_explanation_and_exit_code_2(
     assert answer.returncode == 2
     assert said in " ".join(answer.stderr.split())
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "phase99"], "phase0"),
+        (["run", "--runtime", "podman"], "docker, process"),
+        (["run", "-p", "RUNTIME=podman"], "docker, process"),
+        (["run", "--profile", "slow"], "quick, full"),
+        (["run", "--out", "/proc/here"], "--out"),
+        (["run", "--out", "/etc/passwd"], "--out"),
+        (["open", "phase99"], "phase0"),
+    ],
+)
+def test_a_wrong_word_about_a_lab_does_too(
+    words: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """In this process, which has papermill and Jupyter at hand already: they take seconds to import."""
+    monkeypatch.setattr(sys, "argv", ["lab", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_with_two_sessions_a_verb_asks_which(up: dict[str, Any]) -> None:

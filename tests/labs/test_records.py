@@ -15,12 +15,26 @@ from environment.waiting import wait_until
 from labs import experiments
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import frames
+from tests.labs import frames, front_frames, gateway_frames
 
 SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
     "startup": (frames.startup(together=1.5), frames.startup_prediction()),
     "versions": (frames.versions(), frames.versions_prediction()),
+    "hop": (front_frames.hop(), front_frames.hop_prediction()),
+    "aggregation": (front_frames.aggregation(), front_frames.aggregation_prediction()),
+    "partial_answers": (
+        front_frames.partial_answers(),
+        front_frames.partial_answers_prediction(),
+    ),
+    "auth": (front_frames.auth(), front_frames.auth_prediction()),
+    "rate_limit": (gateway_frames.rate_limit(), gateway_frames.rate_limit_prediction()),
+    "circuit_breaker": (
+        gateway_frames.circuit_breaker(),
+        gateway_frames.circuit_breaker_prediction(),
+    ),
+    "blocking": (gateway_frames.blocking(), gateway_frames.blocking_prediction()),
+    "retry_storm": (gateway_frames.retry_storm(), gateway_frames.retry_storm_prediction()),
 }
 
 

@@ -18,3 +18,10 @@ def test_a_function_is_shown_as_it_stands_with_its_decorator() -> None:
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:
     with pytest.raises(UnknownName, match=r"has no pays; it has: .*\bpay\b"):
         show("order_service/payment.py", "pays")
+
+
+def test_a_method_is_named_with_its_class_and_shown_flush_left() -> None:
+    shown = show("api_gateway/breaker.py", "Breaker.call", "Breaker.is_failure").data
+    assert "\nasync def call(self" in shown
+    assert "\ndef is_failure(self" in shown
+    assert "def observe" not in shown

@@ -1,7 +1,6 @@
 """Starting the real services as processes, and stopping them whatever happens."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,15 +8,19 @@ from pathlib import Path
 
 import httpx
 
+from environment.ports import PortBlock
+
 START_SECONDS = 30.0
 TOKEN = "the-session-token"
+PORTS = PortBlock()
+"""Of this test process alone: two that run side by side never meet."""
 
 
 def free_port() -> int:
-    """Return a port nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of ours that nobody listens on; the same comes again after all others."""
+    port = PORTS.take()
+    PORTS.give_back(port)
+    return port
 
 
 def clean_environment(**variables: object) -> dict[str, str]:

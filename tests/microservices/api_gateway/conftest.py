@@ -1,4 +1,9 @@
-"""Fixtures: scripted upstreams, gateways before them, a Valkey."""
+"""Fixtures: scripted upstreams, gateways before them, a Valkey.
+
+Upstreams and gateways outlive their test, since a gateway takes a second to start: the tests of a
+module find the same upstreams at the same addresses, with nothing left of the test before, and so
+a gateway with the same settings serves them all.
+"""
 
 import socket
 import subprocess
@@ -17,29 +22,66 @@ Script = Callable[[Behaviour | bytes], Scripted]
 Front = Callable[..., Running]
 
 
-@pytest.fixture
-def script() -> Iterator[Script]:
-    """Start scripted upstreams."""
-    started: list[Scripted] = []
-
-    def script(behave: Behaviour | bytes) -> Scripted:
-        started.append(Scripted(behave))
-        return started[-1]
-
-    yield script
-    for upstream in started:
+@pytest.fixture(scope="module")
+def stage() -> Iterator[list[Scripted]]:
+    """The upstreams of this module: the first one a test asks for is always the same, and so on."""
+    upstreams: list[Scripted] = []
+    yield upstreams
+    for upstream in upstreams:
         upstream.close()
 
 
 @pytest.fixture
-def front(start: Start) -> Front:
-    """Start a gateway whose upstreams are all the one at ``url``, unless told otherwise."""
+def script(stage: list[Scripted]) -> Iterator[Script]:
+    """Hand out scripted upstreams."""
+    used: list[Scripted] = []
 
-    def front(url: str = "http://127.0.0.1:9", **given: object) -> Running:
-        names = ("USER_SERVICE_URL", "ORDER_SERVICE_URL", "PAYMENT_SERVICE_URL")
-        return start("api-gateway", **(dict.fromkeys(names, url) | given))
+    def script(behave: Behaviour | bytes) -> Scripted:
+        if len(used) == len(stage):
+            stage.append(Scripted())
+        used.append(stage[len(used)])
+        used[-1].behave = behave
+        return used[-1]
 
-    return front
+    yield script
+    for upstream in used:
+        upstream.forget()
+
+
+NAMES = ("USER_SERVICE_URL", "ORDER_SERVICE_URL", "PAYMENT_SERVICE_URL")
+NOBODY = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Hand out a gateway whose upstreams are all the one at ``url``, unless told otherwise.
+
+    Other tests of the module have it too: breaker, limits and counts are as they left them.
+    """
+    running: dict[tuple[tuple[str, object], ...], Running] = {}
+    data = tmp_path_factory.mktemp("gateways")
+
+    def front(url: str = NOBODY, **given: object) -> Running:
+        settings = dict.fromkeys(NAMES, url) | given
+        key = tuple(sorted(settings.items()))
+        if key not in running:
+            running[key] = Running("api-gateway", data=data, **settings)  # type: ignore[arg-type]
+            running[key].wait_ready()
+        return running[key]
+
+    yield front
+    for gateway in running.values():
+        gateway.close()
+
+
+@pytest.fixture
+def own_front(start: Start) -> Front:
+    """Start a gateway as ``front`` does, for one test: where its state or its end is the point."""
+
+    def own_front(url: str = NOBODY, **given: object) -> Running:
+        return start("api-gateway", **(dict.fromkeys(NAMES, url) | given))
+
+    return own_front
 
 
 class Valkey:

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
+from environment.waiting import wait_until
+
 Behaviour = Callable[[bytes, socket.socket], None]
 
 
@@ -17,17 +19,27 @@ def answering(body: bytes = b"[]", status: int = 200, *headers: bytes) -> bytes:
 
 
 class Scripted:
-    """Listens on a loopback port; keeps every request it read, whole, in ``requests``."""
+    """Listens on a loopback port; keeps every request it read, whole, in ``requests``.
 
-    def __init__(self, behave: Behaviour | bytes) -> None:
+    ``connections`` counts those it has had, ``open`` holds those it has.
+    """
+
+    def __init__(self, behave: Behaviour | bytes = b"") -> None:
         self.behave = behave
         self.requests: list[bytes] = []
         self.connections = 0
+        self.open: set[socket.socket] = set()
         outer = self
 
         class Handler(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
+            def setup(self) -> None:
                 outer.connections += 1
+                outer.open.add(self.request)
+
+            def finish(self) -> None:
+                outer.open.discard(self.request)
+
+            def handle(self) -> None:
                 with suppress(OSError):
                     while request := read_request(self.request):
                         outer.requests.append(request)
@@ -45,6 +57,14 @@ class Scripted:
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def forget(self) -> None:
+        """End every connection and be as new, at the same address."""
+        for connection in list(self.open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        assert wait_until(lambda: not self.open, timeout=10), "a scripted answer never ended"
+        self.requests, self.connections = [], 0
 
     def close(self) -> None:
         """Stop listening."""

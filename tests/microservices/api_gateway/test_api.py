@@ -1,15 +1,17 @@
 import subprocess
 import sys
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
+from microservices.api_gateway.settings import GatewaySettings
+from microservices.kit.settings import BadSetting, read_settings
 from tests.microservices.api_gateway.conftest import Front, Script
 from tests.microservices.api_gateway.scripted import answering
 from tests.microservices.examples import AUTHORIZED
-from tests.microservices.kit.test_drain import wait_for_in_flight
+from tests.microservices.kit.test_drain import status_of_ready, wait_for_in_flight
 from tests.microservices.running import Running, clean_environment
 
 
@@ -52,16 +54,20 @@ def test_faults_hit_routed_paths_and_spare_probes(gateway: Running) -> None:
     assert gateway.http.get("/api/users").status_code == 200
 
 
-def test_sigterm_finishes_what_was_begun(front: Front, script: Script) -> None:
-    def slowly(_: bytes, connection: object) -> None:
-        time.sleep(1.5)
+def test_sigterm_finishes_what_was_begun(own_front: Front, script: Script) -> None:
+    told = threading.Event()
+
+    def after_the_signal(_: bytes, connection: object) -> None:
+        told.wait(10)
         connection.sendall(answering(b"{}"))  # type: ignore[attr-defined]
 
-    gateway = front(script(slowly).url)
+    gateway = own_front(script(after_the_signal).url)
     with ThreadPoolExecutor() as pool:
         paying = pool.submit(httpx.post, f"{gateway.url}/api/pay", json={}, timeout=15)
         wait_for_in_flight(gateway)
         gateway.terminate()
+        assert status_of_ready(gateway, unlike=200) == 503
+        told.set()
         answer = paying.result()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     assert gateway.process.wait(10) == 0
@@ -81,15 +87,25 @@ def test_sigterm_finishes_what_was_begun(front: Front, script: Script) -> None:
         ("TRUSTED_PROXY", "10.0.0.0/8"),
     ],
 )
-def test_a_setting_nobody_can_work_with_is_one_line(name: str, value: str) -> None:
+def test_a_setting_nobody_can_work_with_is_told_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setattr("os.environ", {name: value})
+    with pytest.raises(BadSetting) as caught:
+        read_settings(GatewaySettings, port=3000, instance="api-gateway-1")
+    assert name in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_gateway_that_was_set_wrongly_ends_with_that_line() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "microservices.api_gateway"],
-        env=clean_environment(**{name: value}),
+        env=clean_environment(LIMIT_STORE="valkey"),
         capture_output=True,
         text=True,
         timeout=30,
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("api-gateway: ")
-    assert name in ended.stderr
+    assert "LIMIT_STORE" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

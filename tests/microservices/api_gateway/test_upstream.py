@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from environment.waiting import wait_until
 from microservices.api_gateway.connection import MAX_ANSWER_BYTES
 from tests.microservices.api_gateway import scripted
 from tests.microservices.api_gateway.conftest import Front, Script
@@ -39,7 +40,7 @@ def test_a_bad_answer_is_a_problem_of_its_own_route_only(
     for _ in range(2):
         began = time.monotonic()
         answer = gateway.http.get("/api/users")
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 5  # without that limit: never, or half a minute
         assert (answer.status_code, answer.json()["status"]) == (status, status)
         assert says in answer.json()["detail"]
         assert answer.headers["content-type"] == "application/problem+json"
@@ -91,13 +92,14 @@ def test_bytes_that_come_while_nobody_asks_are_never_part_of_an_answer(
 ) -> None:
     def behave(_: bytes, connection: object) -> None:
         connection.sendall(answering(b"[1]"))  # type: ignore[attr-defined]
-        time.sleep(0.1)
+        time.sleep(0.1)  # the gateway has given the answer away: evidence there is none
         connection.sendall(HEAD + b"content-length: 9\r\n\r\n")  # type: ignore[attr-defined]
 
-    gateway = front(script(behave).url, UPSTREAM_TIMEOUT_SECONDS=2)
+    upstream = script(behave)
+    gateway = front(upstream.url)
     for _ in range(3):
         assert gateway.http.get("/api/users").content == b"[1]"
-        time.sleep(0.3)
+        assert wait_until(lambda: not upstream.open, timeout=5), "it went on with that connection"
 
 
 class Once:
@@ -182,24 +184,25 @@ def test_all_tries_together_have_one_timeout(front: Front, script: Script) -> No
     gateway = front(upstream.url, RETRY_TRIES=10, UPSTREAM_TIMEOUT_SECONDS=0.3)
     began = time.monotonic()
     assert gateway.http.get("/api/users").status_code == 504
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 2.5  # ten tries take longer
+    assert 1 < len(upstream.requests) < 10
 
 
 @pytest.mark.parametrize("tries", [1, 2, 3])
 def test_two_layers_that_try_r_times_call_r_squared_times(
-    start: Start, front: Front, script: Script, tries: int
+    start: Start, own_front: Front, script: Script, tries: int
 ) -> None:
     payment = script(answering(b"{}", 503))
     order = start("order-service", PAYMENT_SERVICE_URL=payment.url, RETRY_TRIES=tries)
-    gateway = front(ORDER_SERVICE_URL=order.url, RETRY_TRIES=tries)
+    gateway = own_front(ORDER_SERVICE_URL=order.url, RETRY_TRIES=tries)
     body = {"userId": "u", "items": [{"productId": "p", "quantity": 1, "price": 1}]}
     assert gateway.http.post("/api/orders", json=body).status_code == 503
     assert len(payment.requests) == tries**2
 
 
-def test_a_breaker_bounds_the_tries(front: Front, script: Script) -> None:
+def test_a_breaker_bounds_the_tries(own_front: Front, script: Script) -> None:
     payment = script(answering(b"{}", 503))
-    gateway = front(payment.url, RETRY_TRIES=10)
+    gateway = own_front(payment.url, RETRY_TRIES=10)
     refused = gateway.http.post("/api/pay", json={})
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert len(payment.requests) == 3

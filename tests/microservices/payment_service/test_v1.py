@@ -1,11 +1,23 @@
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
-import httpx
+import pytest
 
 from tests.microservices.conftest import Start
 from tests.microservices.running import Running
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A payment-service whose work takes half a second."""
+    data = tmp_path_factory.mktemp("slow")
+    running = Running("payment-service", data=data, PAYMENT_SECONDS=0.5)
+    try:
+        yield running.wait_ready()
+    finally:
+        running.close()
 
 
 def charges(payment: Running, order_id: str) -> list[float]:
@@ -30,12 +42,10 @@ def test_a_payment_is_in_the_ledger_and_the_balances_add_up(start: Start) -> Non
     }
 
 
-def test_a_payment_takes_its_seconds_and_others_do_not_wait_for_it(start: Start) -> None:
-    payment = start("payment-service", PAYMENT_SECONDS=0.5)
+def test_a_payment_takes_its_seconds_and_others_do_not_wait_for_it(slow: Running) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
-        url = f"{payment.url}/pay"
-        answers = list(pool.map(lambda _: httpx.post(url, json={"amount": 1}), range(8)))
+        answers = list(pool.map(lambda _: slow.http.post("/pay", json={"amount": 1}), range(8)))
     assert {answer.status_code for answer in answers} == {200}
     assert 0.5 <= time.monotonic() - began < 2  # one after the other: 4 seconds
 
@@ -48,14 +58,12 @@ def test_paying_twice_charges_once(payment: Running) -> None:
     assert charges(payment, order_id) == [5.0]
 
 
-def test_paying_twice_at_once_charges_once(start: Start) -> None:
-    payment = start("payment-service", PAYMENT_SECONDS=0.2)
+def test_paying_twice_at_once_charges_once(slow: Running) -> None:
     body = {"orderId": "order-1", "amount": 5}
     with ThreadPoolExecutor(8) as pool:
-        url = f"{payment.url}/pay"
-        answers = list(pool.map(lambda _: httpx.post(url, json=body).json(), range(8)))
+        answers = list(pool.map(lambda _: slow.http.post("/pay", json=body).json(), range(8)))
     assert len({answer["paymentId"] for answer in answers}) == 1
-    assert charges(payment, "order-1") == [5.0]
+    assert charges(slow, "order-1") == [5.0]
 
 
 def test_another_amount_for_the_same_order_is_refused(payment: Running) -> None:

@@ -10,11 +10,10 @@ def test_a_first_look_shows_somebody(start: Start) -> None:
     ]
 
 
-def test_a_created_user_is_listed_last(start: Start) -> None:
-    users = start("user-service")
-    answer = users.http.post("/users", json={"name": "Barbara Liskov"})
+def test_a_created_user_is_listed_last(user: Running) -> None:
+    answer = user.http.post("/users", json={"name": "Barbara Liskov"})
     assert answer.status_code == 201
-    assert users.http.get("/users").json()[-1] == answer.json()
+    assert user.http.get("/users").json()[-1] == answer.json()
     assert answer.json()["name"] == "Barbara Liskov"
 
 

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 from tests.microservices.conftest import Start
@@ -6,16 +8,23 @@ from tests.microservices.running import Running
 ADA = {"id": "user-1", "name": "Ada Lovelace", "email": "ada@example.com"}
 
 
-def test_an_email_is_kept_and_shown(start: Start) -> None:
-    users = start("user-service", version="2")
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    running = Running("user-service", data=tmp_path_factory.mktemp("users"), version="2")
+    try:
+        yield running.wait_ready()
+    finally:
+        running.close()
+
+
+def test_an_email_is_kept_and_shown(users: Running) -> None:
     new = {"name": "Barbara Liskov", "email": "barbara@example.com"}
     created = users.http.post("/users", json=new).json()
     assert users.http.get(f"/users/{created['id']}").json() == created
     assert created == new | {"id": created["id"]}
 
 
-def test_one_user_is_shown_or_a_404(start: Start) -> None:
-    users = start("user-service", version="2")
+def test_one_user_is_shown_or_a_404(users: Running) -> None:
     assert users.http.get("/users/user-1").json() == ADA
     assert users.http.get("/users/nobody").status_code == 404
 

@@ -1,0 +1,39 @@
+"""A budget of retries: asking again helps when few requests fail, and harms when all do.
+
+A request pays in a fifth of a retry, and time a few per second, so that a quiet gateway may retry
+too. So an upstream that is down gets little more than its usual load, and not a multiple of it.
+"""
+
+import time
+from collections.abc import Callable
+
+SHARE = 0.2
+"""Retries per request."""
+
+PER_SECOND = 10.0
+"""Retries per second besides."""
+
+MOST = 100.0
+"""Retries that can be saved up."""
+
+
+class RetryBudget:
+    """Says whether one more retry may be sent. ``clock`` is in seconds."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._balance, self._at = MOST, clock()
+
+    def pay_in(self) -> None:
+        """Note a request."""
+        self._balance = min(MOST, self._balance + SHARE)
+
+    def spend(self) -> bool:
+        """Take one retry out, if there is one."""
+        now = self._clock()
+        self._balance = min(MOST, self._balance + PER_SECOND * (now - self._at))
+        self._at = now
+        if self._balance < 1:
+            return False
+        self._balance -= 1
+        return True

@@ -1,0 +1,18 @@
+"""A mutant of auth: a gateway that looks for a bearer token, and not at it."""
+
+from starlette.requests import Request
+
+from microservices.api_gateway import api
+from tests.mutants.gateway import run_with
+
+check_bearer = api.check_bearer
+
+
+def check_any_bearer(request: Request, token: str, name: str) -> None:
+    scheme, _, found = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not found:
+        check_bearer(request, token, name)
+
+
+if __name__ == "__main__":
+    run_with(api, "check_bearer", check_any_bearer)

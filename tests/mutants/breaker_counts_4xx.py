@@ -1,0 +1,13 @@
+"""A mutant of the circuit breaker: it takes a refusal for a failure."""
+
+from microservices.api_gateway.breaker import Breaker
+from microservices.api_gateway.connection import Answer
+from tests.mutants.gateway import run_with
+
+
+def is_failure(self: Breaker, *, result: object, exception: Exception | None) -> bool:
+    return exception is not None or (isinstance(result, Answer) and result.status >= 400)
+
+
+if __name__ == "__main__":
+    run_with(Breaker, "is_failure", is_failure)

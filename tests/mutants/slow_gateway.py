@@ -1,0 +1,20 @@
+"""A mutant of hop: a gateway that takes another 50 ms over every answer it passes back."""
+
+import asyncio
+
+from starlette.types import Send
+
+from microservices.api_gateway import forward
+from microservices.api_gateway.connection import Answer
+from tests.mutants.gateway import run_with
+
+respond = forward.respond
+
+
+async def slow_respond(send: Send, answer: Answer) -> None:
+    await asyncio.sleep(0.05)
+    await respond(send, answer)
+
+
+if __name__ == "__main__":
+    run_with(forward, "respond", slow_respond)

@@ -1,0 +1,132 @@
+"""Phase 1's verdicts on limiter, breaker, retries and waits against wrong gateways, live."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from environment import Environment
+from environment.compose import COMPOSE_FILE
+from labs.experiments.blocking import (
+    LONG,
+    NON_BLOCKING,
+    judge_blocking,
+    measure_blocking,
+    predict_blocking,
+)
+from labs.experiments.circuit_breaker import (
+    REFUSALS,
+    WAITING,
+    WRONG,
+    judge_circuit_breaker,
+    measure_circuit_breaker,
+    predict_circuit_breaker,
+)
+from labs.experiments.rate_limit import (
+    judge_rate_limit,
+    measure_rate_limit,
+    predict_rate_limit,
+)
+from labs.experiments.retry_storm import (
+    judge_retry_storm,
+    measure_retry_storm,
+    predict_retry_storm,
+)
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(120)
+
+SETTINGS = {"payment-service": {"PAYMENT_SECONDS": 0}}
+
+
+@contextmanager
+def gateway(folder: Path, mutant: str | None = None, *needs: str) -> Iterator[Environment]:
+    """Phase 1, or a part of it, with the real gateway or the mutant."""
+    command = ["python", "-m", f"tests.mutants.{mutant}"]
+    path = mutated(folder, {"api-gateway": {"command": command}}) if mutant else COMPOSE_FILE
+    only = ("api-gateway", *needs) if mutant else ()
+    settings = SETTINGS if not only or "payment-service" in only else {}
+    with Environment(
+        "phase1", runtime="process", only=only, settings=settings, description=path
+    ) as env:
+        yield env
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    with gateway(tmp_path_factory.mktemp("real")) as env:
+        yield env
+
+
+def rate_limit(env: Environment) -> Verdict:
+    prediction = predict_rate_limit(seconds=1)
+    samples = until_conclusive(
+        measure_rate_limit, env, judge=judge_rate_limit, against=prediction, seconds=1
+    )
+    return judge_rate_limit(samples, prediction)
+
+
+def circuit_breaker(env: Environment) -> Verdict:
+    prediction = predict_circuit_breaker(refusals=20)
+    samples = until_conclusive(
+        measure_circuit_breaker,
+        env,
+        judge=judge_circuit_breaker,
+        against=prediction,
+        open_seconds=1,
+        refusals=20,
+    )
+    return judge_circuit_breaker(samples, prediction)
+
+
+def retry_storm(env: Environment) -> Verdict:
+    prediction = predict_retry_storm(tries=[3])
+    samples = until_conclusive(
+        measure_retry_storm, env, judge=judge_retry_storm, against=prediction, tries=[3]
+    )
+    return judge_retry_storm(samples, prediction)
+
+
+def blocking(env: Environment) -> Verdict:
+    prediction = predict_blocking(calls=3, seconds=0.4)
+    samples = until_conclusive(
+        measure_blocking, env, judge=judge_blocking, against=prediction, calls=3, seconds=0.4
+    )
+    return judge_blocking(samples, prediction)
+
+
+@pytest.mark.parametrize("judged", [rate_limit, circuit_breaker, retry_storm, blocking])
+def test_the_real_system_passes(
+    judged: Callable[[Environment], Verdict], real: Environment
+) -> None:
+    verdict = judged(real)
+    assert verdict.outcome is Outcome.PASS, verdict
+
+
+def test_a_gateway_that_admits_everybody_has_no_rate_limit(tmp_path: Path) -> None:
+    with gateway(tmp_path, "limiter_off") as env:
+        verdict = rate_limit(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (
+        "the moving window admitted more than predicted",
+        "the fixed window admitted more than predicted",
+    )
+
+
+@pytest.mark.parametrize(
+    ("mutant", "part"), [("breaker_counts_4xx", REFUSALS), ("breaker_admits_all", WAITING)]
+)
+def test_a_wrong_breaker_is_seen_at_the_upstream(mutant: str, part: str, tmp_path: Path) -> None:
+    with gateway(tmp_path, mutant, "payment-service") as env:
+        verdict = circuit_breaker(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert WRONG[part] in verdict.reasons
+
+
+def test_a_wait_that_blocks_is_found_whatever_its_name(tmp_path: Path) -> None:
+    with gateway(tmp_path, "non_blocking_blocks", "user-service") as env:
+        verdict = blocking(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (f"{NON_BLOCKING}: {LONG}",)

@@ -1,0 +1,52 @@
+"""Reference answers to the exercises of phase 1: each is as short as its hint says, and right."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from environment import Environment
+from labs.experiments.rate_limit import (
+    judge_rate_limit,
+    measure_rate_limit,
+    predict_rate_limit,
+)
+
+pytestmark = pytest.mark.slow
+
+ORDER = {"userId": "user-2", "items": [{"productId": "prod-1", "quantity": 1, "price": 19.99}]}
+
+
+@pytest.fixture(
+    scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)]
+)
+def env(request: pytest.FixtureRequest) -> Iterator[Environment]:
+    with Environment("phase1", runtime=request.param) as env:
+        yield env
+
+
+def test_three_per_second_are_five_in_the_worst_second(env: Environment) -> None:
+    prediction = predict_rate_limit(limit=3, seconds=1)
+    samples = measure_rate_limit(env, limit=3, seconds=1)
+    verdict = judge_rate_limit(samples, prediction)
+    assert prediction["most"].tolist() == [3, 5]
+    assert verdict.outcome != "fail"  # a busy machine may keep the client from filling a window
+
+
+def test_a_paused_service_costs_the_dashboard_the_gateways_patience(env: Environment) -> None:
+    env.configure("api-gateway", UPSTREAM_TIMEOUT_SECONDS=1)
+    with env["order-service"].paused():
+        answer = httpx.get(f"{env['api-gateway'].url}/api/dashboard", timeout=10)
+    assert answer.json()["unavailable"] == ["order-service"]
+    assert answer.elapsed.total_seconds() >= 0.9
+
+
+def test_an_order_sent_again_with_its_key_is_one_order_and_one_charge(env: Environment) -> None:
+    orders, key = f"{env['api-gateway'].url}/api/orders", {"Idempotency-Key": "order-1"}
+    env.configure("api-gateway", UPSTREAM_TIMEOUT_SECONDS=1)
+    assert httpx.post(orders, json=ORDER, headers=key, timeout=10).status_code == 504
+    env.configure("api-gateway", UPSTREAM_TIMEOUT_SECONDS=30)
+    again = httpx.post(orders, json=ORDER, headers=key, timeout=10)
+    charges = httpx.get(f"{env['payment-service'].url}/ledger").json()["charges"]
+    made = [order["id"] for order in httpx.get(orders).json()]
+    assert made == [again.json()["id"]] == [charge["orderId"] for charge in charges]
