@@ -32,7 +32,7 @@ MEASURED = {
     "ExternalName": "the proxy whose X-Real-IP the limiter believes",
     "Ingress": "nginx as the front door",
     "HorizontalPodAutoscaler": "autoscaling: the same formula, the same flapping without a window",
-    "PodDisruptionBudget": "rolling replacement: how many may be away at a time",
+    "PodDisruptionBudget": "a rolling replacement's rule, for whoever empties a node",
     "NetworkPolicy": "a session's own network, with who may talk to whom",
 }
 """What the reader has just measured, by the kind of object (or type of Service) that does it."""
