@@ -34,6 +34,7 @@ EXPERIMENTS = (
     "circuit_breaker",
     "retry_storm",
     "blocking",
+    "distribution",
     "kubernetes_objects",
 )
 

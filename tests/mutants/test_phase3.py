@@ -1,0 +1,64 @@
+"""Phase 3's verdicts against wrong balancers, live."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from labs.experiments.distribution import (
+    judge_distribution,
+    measure_distribution,
+    predict_distribution,
+)
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.labs.balancing_frames import CLIENTS, WEIGHTS
+from tests.mutants.balancer import Forgetful
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Forgetful]:
+    replicas = {"api-gateway": 3}
+    with Forgetful("phase3", runtime="process", replicas=replicas) as environment:
+        yield environment
+
+
+def judged_distribution(env: Forgetful) -> Verdict:
+    prediction = predict_distribution(WEIGHTS, CLIENTS, requests=60)
+    settings: dict[str, Any] = {"weights": WEIGHTS, "clients": CLIENTS, "requests": 60}
+    samples = until_conclusive(
+        measure_distribution, env, judge=judge_distribution, against=prediction, **settings
+    )
+    return judge_distribution(samples, prediction)
+
+
+MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] = {
+    "a balancer without weights": (
+        judged_distribution,
+        {"weights": ()},
+        "weights: not as predicted",
+    ),
+    "a balancer to which all clients are one": (
+        judged_distribution,
+        {"forwarded": False},
+        "ip_hash: not as predicted",
+    ),
+}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_wrong_balancer_is_seen_to_fail(mutant: str, env: Forgetful) -> None:
+    judged, env.instead, because = MUTANTS[mutant]
+    verdict = judged(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert because in verdict.reasons
+
+
+@pytest.mark.parametrize("judged", dict.fromkeys(judged for judged, _, _ in MUTANTS.values()))
+def test_the_real_balancer_passes_the_same_judgement(
+    judged: Callable[[Forgetful], Verdict], env: Forgetful
+) -> None:
+    env.instead = {}
+    verdict = judged(env)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
