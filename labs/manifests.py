@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from matplotlib.patches import FancyBboxPatch, Rectangle
 
-from environment.kubernetes import Cluster, Manifest, title
+from environment.kubernetes import Cluster, Manifest, explained, title
 from labs.figures import BLUE, GREEN, INK, ORANGE, SOFT
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ DOORS = ("NodePort", "LoadBalancer")
 """The types of Service that let somebody in from outside."""
 
 
+@explained()
 def list_objects(manifests: Sequence[Manifest]) -> pd.DataFrame:
     """The objects as a table: `kind`, `name`, what each `says` in a few words, how many `pods` it
     runs, and what the reader has `measured` that it does on a cluster."""
@@ -56,6 +57,7 @@ def list_objects(manifests: Sequence[Manifest]) -> pd.DataFrame:
     )
 
 
+@explained()
 def list_arrows(manifests: Sequence[Manifest]) -> pd.DataFrame:
     """Who leads where, from a client to the Pods, and on to those that they may talk to.
 
@@ -125,7 +127,7 @@ def _arrows(cluster: Cluster) -> Iterator[tuple[str, str, str, str]]:
             yield "selects", title(item), titles.get(target, target), ports
     for caller in titles:
         for called in titles:
-            port = next(iter(cluster.pod(called).ports.values()))
+            port = next(iter(cluster.pod(called).ports.values()), 0)
             if caller != called and cluster.may_talk(caller, called, port):
                 yield "may talk", titles[caller], titles[called], ""
 
@@ -170,11 +172,13 @@ def _column(node: str) -> str:
 
 
 def _places(objects: list[str], arrows: pd.DataFrame) -> Places:
-    """Services below one another, those that clients enter first; all else beside its neighbours."""
+    """Services below one another, by the Pods they lead to; all else beside its neighbours."""
     entered = set(arrows[arrows["kind"] == "enters"]["to"])
     drawn = {*arrows["name"], *arrows["to"]}
     services = [node for node in objects if node in drawn and _column(node) == "Service"]
-    services.sort(key=lambda node: node not in entered)
+    leads = arrows[arrows["kind"] == "selects"].set_index("name")["to"].to_dict()
+    order = [*leads.values(), None]
+    services.sort(key=lambda node: (order.index(leads.get(node)), node not in entered))
     step = 0.84 / max(1, len(services) - 1)
     height = {node: 0.91 - step * place for place, node in enumerate(services)}
     for node in drawn - set(services):

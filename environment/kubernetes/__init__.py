@@ -6,7 +6,15 @@ here needs a cluster: manifests are read, validated against Kubernetes' schemas,
 
 from environment.kubernetes.agreement import disagreements
 from environment.kubernetes.cluster import Cluster, Pod
-from environment.kubernetes.manifests import BASE, KAFKA, LAPTOP, Manifest, read_manifests, title
+from environment.kubernetes.manifests import (
+    BASE,
+    KAFKA,
+    LAPTOP,
+    Manifest,
+    explained,
+    read_manifests,
+    title,
+)
 from environment.kubernetes.schemas import VERSIONS, schema_problem
 
 __all__ = [
@@ -18,6 +26,7 @@ __all__ = [
     "Manifest",
     "Pod",
     "disagreements",
+    "explained",
     "read_manifests",
     "schema_problem",
     "title",

@@ -10,7 +10,7 @@ from typing import Any
 
 from environment.compose import Description, Service
 from environment.kubernetes.cluster import Cluster, Pod
-from environment.kubernetes.manifests import Manifest, title
+from environment.kubernetes.manifests import Manifest, explained, title
 from environment.nginx import PROXY
 
 SECRETS = ("AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL")
@@ -23,6 +23,7 @@ CONTROLLERS = {"microservices-lab/door": "ingress"}
 _ADDRESS = re.compile(r"\w+://([a-z][a-z0-9-]*):(\d+)")
 
 
+@explained()
 def disagreements(manifests: Sequence[Manifest], description: Description) -> list[str]:
     """What the manifests say otherwise than the description, a sentence each; empty when they agree."""
     cluster = Cluster(manifests)

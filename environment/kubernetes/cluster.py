@@ -47,8 +47,11 @@ class Pod:
 
     @property
     def ports(self) -> dict[str, int]:
-        """The container's ports by name."""
-        return {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        """The container's ports by name, or by number where they have none."""
+        said = self.container.get("ports", ())
+        return {
+            port.get("name", str(port["containerPort"])): port["containerPort"] for port in said
+        }
 
     @property
     def security(self) -> dict[str, Any]:

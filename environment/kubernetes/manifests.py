@@ -4,6 +4,8 @@ What a kustomization may say here is closed (`resources`, `namespace`, JSON patc
 key passed over in silence would make the cluster another than the one that was checked.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -67,6 +69,18 @@ def read_manifests(folder: Path = BASE) -> list[Manifest]:
         if wanted.namespace and manifest["kind"] not in CLUSTER_SCOPED:
             manifest["metadata"]["namespace"] = wanted.namespace
     return manifests
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What is missing in a manifest is said as such, wherever the lack of it shows."""
+    try:
+        yield
+    except (LookupError, TypeError) as error:
+        raise DescriptionError(
+            f"A manifest lacks something that the others, or docker-compose.yml, need: {error}. "
+            "Hold each object against its schema (schema_problem) to see which."
+        ) from error
 
 
 def title(manifest: Manifest) -> str:

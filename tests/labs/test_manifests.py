@@ -1,7 +1,13 @@
 """The manifests as a table and a picture: what they show comes from the manifests."""
 
-from environment.kubernetes import BASE, LAPTOP, read_manifests, title
-from labs.manifests import list_arrows, list_objects
+import copy
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import pytest
+
+from environment.kubernetes import BASE, LAPTOP, Manifest, read_manifests, title
+from labs.manifests import draw_ways, list_arrows, list_objects
 
 
 def test_the_table_has_every_object_and_ties_each_to_what_was_measured() -> None:
@@ -51,3 +57,29 @@ def test_arrows_between_pods_are_those_the_policies_allow() -> None:
         (gateway, "StatefulSet/valkey"),
         (orders, payments),
     }
+
+
+def drawn(manifests: list[Manifest]) -> dict[str, tuple[float, float]]:
+    """The places of the texts in the picture."""
+    axes = plt.figure().subplots()
+    draw_ways(axes, list_objects(manifests), list_arrows(manifests))
+    return {text.get_text(): text.get_position() for text in axes.texts}
+
+
+@pytest.mark.parametrize("folder", [BASE, LAPTOP], ids=["base", "laptop"])
+def test_no_two_services_and_no_two_workloads_stand_in_one_place(folder: Path) -> None:
+    axes = plt.figure().subplots()
+    manifests = read_manifests(folder)
+    draw_ways(axes, list_objects(manifests), list_arrows(manifests))
+    names = set(list_objects(manifests)["name"])
+    places = [text.get_position() for text in axes.texts if text.get_text() in names]
+    for x, y in places:
+        near = [other for other in places if other[0] == x and abs(other[1] - y) < 0.1]
+        assert near == [(x, y)]
+
+
+def test_a_service_that_selects_nobody_is_drawn_as_such() -> None:
+    manifests = copy.deepcopy(read_manifests(BASE))
+    service = next(item for item in manifests if title(item) == "Service/user-service")
+    service["spec"]["selector"] = {"app.kubernetes.io/name": "users"}
+    assert "nobody" in drawn(manifests)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from environment.compose import Description, Service, read_description
+from environment.errors import DescriptionError
 from environment.kubernetes import BASE, KAFKA, LAPTOP, Manifest, disagreements, read_manifests
 from environment.kubernetes.agreement import SECRETS
 from environment.phases import phase_names, read_phase
@@ -152,3 +153,23 @@ def test_a_slip_is_noticed_and_named(
 ) -> None:
     found = disagreements(changed((place(*item), *path), value), DESCRIPTION)
     assert any(said in sentence for sentence in found), found
+
+
+@pytest.mark.parametrize(
+    ("item", "path"),
+    [
+        (USERS, (*CONTAINER, "image")),
+        (USERS, (*POD, "volumes", 0, "name")),
+        (("Service", "user-service"), ("spec", "ports", 0, "port")),
+        (("Ingress", "nginx"), ("spec", "rules", 0, "http", "paths", 0, "backend")),
+        (("NetworkPolicy", "valkey"), ("spec", "policyTypes")),
+    ],
+)
+def test_something_missing_is_said_as_such(item: tuple[str, str], path: Path) -> None:
+    manifests = copy.deepcopy(MANIFESTS)
+    node: Any = manifests[place(*item)]
+    for key in path[:-1]:
+        node = node[key]
+    del node[path[-1]]
+    with pytest.raises(DescriptionError, match=f"lacks something.*{path[-1]}"):
+        disagreements(manifests, DESCRIPTION)
