@@ -35,6 +35,7 @@ EXPERIMENTS = (
     "retry_storm",
     "blocking",
     "distribution",
+    "long_request",
     "kubernetes_objects",
 )
 

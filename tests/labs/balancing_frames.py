@@ -3,6 +3,8 @@
 import pandas as pd
 
 from labs.experiments.distribution import predict_distribution
+from labs.experiments.long_request import RATE as BYSTANDERS
+from labs.experiments.long_request import predict_long_request
 
 WEIGHTS = (3, 2, 1)
 CLIENTS = ("10.0.1.1", "10.0.1.99", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.5.1")
@@ -17,3 +19,41 @@ def distribution() -> pd.DataFrame:
     predicted = distribution_prediction()
     rows = predicted.loc[predicted.index.repeat(predicted["requests"])].drop(columns="requests")
     return rows.reset_index(drop=True).assign(runtime="process", attempt=1)
+
+
+BEGAN = 1.7e9
+
+
+def long_request_prediction() -> pd.DataFrame:
+    return predict_long_request(("round_robin", "least_conn"), replicas=3)
+
+
+def long_request() -> pd.DataFrame:
+    """One computation of a second for each algorithm: round robin sends every third there."""
+    return pd.concat(
+        [_bystanders("round_robin", every=3), _bystanders("least_conn", every=1000)],
+        ignore_index=True,
+    )
+
+
+def _bystanders(algorithm: str, *, every: int) -> pd.DataFrame:
+    """A bystander per 1 / RATE seconds, from 0.3 s before; each `every`-th meets the computation."""
+    rows = []
+    for number in range(int(1.6 * BYSTANDERS)):
+        since = number / BYSTANDERS - 0.3
+        waits = 0 < since < 1 and number % every == every - 1
+        rows.append(
+            {
+                "intended": BEGAN + since,
+                "lag": 0.0005,
+                "latency": 1.003 - since if waits else 0.003,
+                "status": 200,
+                "ok": True,
+                "round": int(since > 0),
+                "began": BEGAN if since > 0 else None,
+                "ended": BEGAN + 1 if since > 0 else None,
+                "computed": 200 if since > 0 else None,
+            }
+        )
+    samples = pd.DataFrame(rows)
+    return samples.assign(algorithm=algorithm, runtime="process", attempt=1)

@@ -10,6 +10,11 @@ from labs.experiments.distribution import (
     measure_distribution,
     predict_distribution,
 )
+from labs.experiments.long_request import (
+    judge_long_request,
+    measure_long_request,
+    predict_long_request,
+)
 from labs.verdicts import Outcome, Verdict, until_conclusive
 from tests.labs.balancing_frames import CLIENTS, WEIGHTS
 from tests.mutants.balancer import Forgetful
@@ -33,6 +38,14 @@ def judged_distribution(env: Forgetful) -> Verdict:
     return judge_distribution(samples, prediction)
 
 
+def judged_long_request(env: Forgetful) -> Verdict:
+    prediction = predict_long_request(("round_robin", "least_conn"), replicas=3)
+    samples = until_conclusive(
+        measure_long_request, env, judge=judge_long_request, against=prediction
+    )
+    return judge_long_request(samples, prediction)
+
+
 MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] = {
     "a balancer without weights": (
         judged_distribution,
@@ -43,6 +56,11 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
         judged_distribution,
         {"forwarded": False},
         "ip_hash: not as predicted",
+    ),
+    "a balancer that takes turns whatever it is told": (
+        judged_long_request,
+        {"algorithm": "round_robin"},
+        "least_conn: bystanders waited for the computation",
     ),
 }
 
