@@ -35,6 +35,7 @@ EXPERIMENTS = (
     "retry_storm",
     "blocking",
     "distribution",
+    "health_check",
     "long_request",
     "kubernetes_objects",
 )

@@ -3,6 +3,8 @@
 import pandas as pd
 
 from labs.experiments.distribution import predict_distribution
+from labs.experiments.health_check import DEAD, HANGING, predict_health_check
+from labs.experiments.health_check import RATE as CHECKED
 from labs.experiments.long_request import RATE as BYSTANDERS
 from labs.experiments.long_request import predict_long_request
 
@@ -57,3 +59,42 @@ def _bystanders(algorithm: str, *, every: int) -> pd.DataFrame:
         )
     samples = pd.DataFrame(rows)
     return samples.assign(algorithm=algorithm, runtime="process", attempt=1)
+
+
+def health_check_prediction() -> pd.DataFrame:
+    return predict_health_check(replicas=3, max_fails=1, fail_timeout=1)
+
+
+def health_check(*, failed: int = 3, back: float = 1.0) -> pd.DataFrame:
+    """Two faults of two seconds: `failed` attempts at the dead one, which is back after `back` s."""
+    return pd.concat([_checked(DEAD, failed, back), _checked(HANGING, 0, 0)], ignore_index=True)
+
+
+def _checked(fault: str, failed: int, back: float) -> pd.DataFrame:
+    rows = []
+    for number in range(6 * CHECKED):
+        since = number / CHECKED - 0.5
+        turn = number % 3 == 2
+        tried = fault == DEAD and turn and since >= 0 and failed > 0
+        failed -= tried
+        away = fault == DEAD and 0 <= since < 2 + back
+        waits = fault == HANGING and turn and 0 <= since < 2
+        rows.append(
+            {
+                "sent": BEGAN + since,
+                "latency": 2.003 - since if waits else 0.003,
+                "failed": int(tried),
+                "replica": "api-gateway-3" if turn and not away else "api-gateway-1",
+                "intended": BEGAN + since,
+            }
+        )
+    return pd.DataFrame(rows).assign(
+        fault=fault,
+        faulty="api-gateway-3",
+        began=BEGAN,
+        ended=BEGAN + 2,
+        lag=0.0005,
+        lost=0,
+        runtime="process",
+        attempt=1,
+    )

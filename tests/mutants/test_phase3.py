@@ -10,6 +10,11 @@ from labs.experiments.distribution import (
     measure_distribution,
     predict_distribution,
 )
+from labs.experiments.health_check import (
+    judge_health_check,
+    measure_health_check,
+    predict_health_check,
+)
 from labs.experiments.long_request import (
     judge_long_request,
     measure_long_request,
@@ -46,6 +51,14 @@ def judged_long_request(env: Forgetful) -> Verdict:
     return judge_long_request(samples, prediction)
 
 
+def judged_health_check(env: Forgetful) -> Verdict:
+    prediction = predict_health_check(replicas=3, max_fails=1, fail_timeout=1)
+    samples = until_conclusive(
+        measure_health_check, env, judge=judge_health_check, against=prediction
+    )
+    return judge_health_check(samples, prediction)
+
+
 MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] = {
     "a balancer without weights": (
         judged_distribution,
@@ -61,6 +74,11 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
         judged_long_request,
         {"algorithm": "round_robin"},
         "least_conn: bystanders waited for the computation",
+    ),
+    "a balancer that gives no replica up": (
+        judged_health_check,
+        {"max_fails": 0},
+        "dead: more attempts failed than allowed",
     ),
 }
 
