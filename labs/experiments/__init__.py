@@ -37,6 +37,7 @@ EXPERIMENTS = (
     "distribution",
     "health_check",
     "long_request",
+    "slow_replica",
     "kubernetes_objects",
 )
 

@@ -119,14 +119,11 @@ def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd
         with target.killed() if fault == DEAD else target.paused() as hit:
             load.until(time.time() - load.begun + seconds)
         load.end_in(after)
-    log = env.access_log().iloc[known:]
-    log = log[(log["service"] == GATEWAY) & (log["path"] == PATH)]
-    sent = (log["time"] - log["seconds"]).sort_values(kind="stable")
-    log = log.loc[sent.index].reset_index(drop=True)
+    log = logged(env, known)
     return pd.DataFrame(
         {
             "fault": fault,
-            "sent": sent.to_numpy(),
+            "sent": log["sent"],
             "latency": log["seconds"],
             "failed": [asked[:-1].count(target.id) for asked in log["attempts"]],
             "replica": log["replica"],
@@ -138,6 +135,14 @@ def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd
             "lost": int((~load.samples["ok"]).sum()),
         }
     )
+
+
+def logged(env: Environment, known: int) -> pd.DataFrame:
+    """The access log's requests for `PATH` after its first `known` lines, by when they were `sent`."""
+    log = env.access_log().iloc[known:]
+    log = log[(log["service"] == GATEWAY) & (log["path"] == PATH)]
+    log = log.assign(sent=log["time"] - log["seconds"])
+    return log.sort_values("sent", kind="stable", ignore_index=True)
 
 
 def judge_health_check(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

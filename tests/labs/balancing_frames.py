@@ -7,6 +7,7 @@ from labs.experiments.health_check import DEAD, HANGING, predict_health_check
 from labs.experiments.health_check import RATE as CHECKED
 from labs.experiments.long_request import RATE as BYSTANDERS
 from labs.experiments.long_request import predict_long_request
+from labs.experiments.slow_replica import predict_slow_replica
 
 WEIGHTS = (3, 2, 1)
 CLIENTS = ("10.0.1.1", "10.0.1.99", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.5.1")
@@ -98,3 +99,16 @@ def _checked(fault: str, failed: int, back: float) -> pd.DataFrame:
         runtime="process",
         attempt=1,
     )
+
+
+def slow_replica() -> pd.DataFrame:
+    """400 requests for each case and algorithm, of which the slow replica gets what is predicted."""
+    parts = []
+    for row in predict_slow_replica().to_dict("records"):
+        slow = pd.Series(range(400)) < round(400 * row["share"])
+        part = pd.DataFrame({"slow": slow, "latency": 0.003 + row["delay"] * slow})
+        case = {"algorithm": row["algorithm"], "rate": row["rate"], "delay": row["delay"]}
+        intended = BEGAN + pd.Series(range(400)) / row["rate"]
+        parts.append(part.assign(intended=intended, **case))
+    samples = pd.concat(parts, ignore_index=True)
+    return samples.assign(lag=0.0005, ok=True, runtime="process", attempt=1)

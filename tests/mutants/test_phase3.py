@@ -20,6 +20,11 @@ from labs.experiments.long_request import (
     measure_long_request,
     predict_long_request,
 )
+from labs.experiments.slow_replica import (
+    judge_slow_replica,
+    measure_slow_replica,
+    predict_slow_replica,
+)
 from labs.verdicts import Outcome, Verdict, until_conclusive
 from tests.labs.balancing_frames import CLIENTS, WEIGHTS
 from tests.mutants.balancer import Forgetful
@@ -59,6 +64,14 @@ def judged_health_check(env: Forgetful) -> Verdict:
     return judge_health_check(samples, prediction)
 
 
+def judged_slow_replica(env: Forgetful) -> Verdict:
+    prediction = predict_slow_replica()
+    samples = until_conclusive(
+        measure_slow_replica, env, judge=judge_slow_replica, against=prediction
+    )
+    return judge_slow_replica(samples, prediction)
+
+
 MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] = {
     "a balancer without weights": (
         judged_distribution,
@@ -74,6 +87,11 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
         judged_long_request,
         {"algorithm": "round_robin"},
         "least_conn: bystanders waited for the computation",
+    ),
+    "a balancer that takes turns with the slow, too": (
+        judged_slow_replica,
+        {"algorithm": "round_robin"},
+        "least_conn at lambda D = 40: another share went to the slow replica than predicted",
     ),
     "a balancer that gives no replica up": (
         judged_health_check,
