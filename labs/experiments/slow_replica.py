@@ -166,7 +166,7 @@ def plot_slow_replica(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
         for row in expected.to_dict("records"):
             mine = samples.loc[_of(samples, row)]
             shares.append(
-                f"{row['algorithm']} {mine['slow'].mean():.1%} ({row['share']:.1%} predicted)"
+                f"{mine['slow'].mean():.0%} by {row['algorithm']} ({row['share']:.0%} predicted)"
             )
             for name, level in QUANTILES.items():
                 at, first = len(ticks), not ticks
@@ -180,6 +180,6 @@ def plot_slow_replica(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure
         ax.set_xticks(range(len(ticks)), ticks)
         ax.grid(axis="x", visible=False)
         ax.set_ylabel("latency (ms)")
-        ax.set_title(f"λD = {arrivals:g}; the slow one gets, by {', by '.join(shares)}", size=9.5)
+        ax.set_title(f"λD = {arrivals:g}; the slow one gets {', '.join(shares)}", size=9.5)
     legend(figure, axes[0])
     return figure
