@@ -286,13 +286,17 @@ class Environment:
         weights: Iterable[int] = (),
         max_fails: int = 1,
         fail_timeout: int = 1,
+        forwarded: bool = False,
     ) -> Self:
         """How nginx chooses among the replicas of `service`, or of every service.
 
         `weights` are the replicas' shares in their order, 1 where nothing is said. A replica that failed `max_fails`
         times within `fail_timeout` (whole) seconds gets nothing for as long.
+
+        With `forwarded`, `ip_hash` goes by the address that X-Forwarded-For names last, so that one machine can ask as
+        many clients. The access log's `client` is that address; a service is told who really is connected.
         """
-        limits = {"max_fails": max_fails, "fail_timeout": fail_timeout}
+        limits = {"max_fails": max_fails, "fail_timeout": fail_timeout, "forwarded": forwarded}
         self._call("balance", service=service, algorithm=algorithm, weights=list(weights), **limits)
         return self
 

@@ -20,6 +20,8 @@ one is that of the service it stands for."""
 
 FOLDER = Path(__file__).parent
 COMPOSE_CONF = FOLDER / "compose.conf"
+EXAMPLES = FOLDER / "examples"
+"""One rendered configuration per algorithm, to be read."""
 
 Algorithm = Literal["round_robin", "least_conn", "ip_hash", "random_two", "hash_uri"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -45,13 +47,15 @@ class Balance:
     """How an upstream chooses its next server.
 
     `weights` are the shares of the replicas in their order, 1 where nothing is said. A server that fails `max_fails`
-    times within `fail_timeout` seconds is passed over for as long.
+    times within `fail_timeout` seconds is passed over for as long. Where `forwarded`, the client to choose by is
+    the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service is still told the true one.
     """
 
     algorithm: Algorithm = "round_robin"
     weights: tuple[int, ...] = ()
     max_fails: int = 1
     fail_timeout: int = 1
+    forwarded: bool = False
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -101,6 +105,14 @@ def render(
     return _TEMPLATES.get_template("nginx.conf.j2").render(
         upstreams=upstreams, source=source, user=user, resolver=resolver
     )
+
+
+def render_example(algorithm: Algorithm) -> str:
+    """examples/<algorithm>.conf: user-service on three replicas, the first of double weight where weights count."""
+    weights = (2,) if algorithm in ("round_robin", "least_conn") else ()
+    balance = Balance(algorithm, weights, forwarded=algorithm == "ip_hash")
+    servers = [balance.server(n, f"127.0.0.1:{3100 + n}") for n in (1, 2, 3)]
+    return render([Upstream("user-service", "127.0.0.1:3001", servers, balance)])
 
 
 def render_compose(ports: dict[str, tuple[int, int]]) -> str:

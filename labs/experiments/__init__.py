@@ -44,6 +44,11 @@ EXPERIMENTS = (
     "limits",
     "throughput",
     "workers",
+    "distribution",
+    "health_check",
+    "long_request",
+    "slow_replica",
+    "kubernetes_objects",
 )
 
 

@@ -11,11 +11,13 @@ from environment.errors import LabError
 from environment.nginx import (
     ALGORITHMS,
     COMPOSE_CONF,
+    EXAMPLES,
     Algorithm,
     Balance,
     Upstream,
     render,
     render_compose,
+    render_example,
 )
 from environment.nginx.access_log import read_access_log
 from environment.phases import read_phase
@@ -49,10 +51,23 @@ def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_file_of_each_algorithm_is_what_is_rendered_and_nginx_takes_it(
+    tmp_path: Path, algorithm: Algorithm
+) -> None:
+    text = (EXAMPLES / f"{algorithm}.conf").read_text()
+    assert text == render_example(algorithm)
+    assert "test is successful" in checked_by_nginx(tmp_path, text)
+
+
+def test_every_file_among_the_examples_is_an_algorithm() -> None:
+    assert {path.stem for path in EXAMPLES.iterdir()} == set(ALGORITHMS)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_nginx_takes_every_algorithm_with_every_option(
     tmp_path: Path, algorithm: Algorithm
 ) -> None:
-    balance = Balance(algorithm, weights=(3, 1), max_fails=0, fail_timeout=5)
+    balance = Balance(algorithm, weights=(3, 1), max_fails=0, fail_timeout=5, forwarded=True)
     text = render([upstream(balance)], source="127.0.0.2", user="root")
     assert "test is successful" in checked_by_nginx(tmp_path, text)
     assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text

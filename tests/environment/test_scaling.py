@@ -234,7 +234,9 @@ def shared(env: Environment) -> None:
 
 @pytest.mark.usefixtures("shared")
 class TestSharedState:
-    def test_sixty_requests_over_three_replicas_share_one_limit(self, env: Environment) -> None:
+    def test_requests_over_three_replicas_share_one_limit_whomever_they_name(
+        self, env: Environment
+    ) -> None:
         def ask(number: int) -> httpx.Response:
             forged = {"X-Forwarded-For": f"9.9.9.{number}", "X-Real-IP": f"8.8.8.{number}"}
             return get(door(env, "/api/limited"), **forged)
@@ -243,7 +245,12 @@ class TestSharedState:
             answers = list(pool.map(ask, range(30)))
             with env["api-gateway"].replicas[0].killed():
                 answers += list(pool.map(ask, range(30, 60)))
-        assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 55}
+        env.balance("ip_hash", "api-gateway", forwarded=True)
+        answers += [ask(number) for number in range(60, 72)]
+        believed = set(env.access_log().tail(12)["client"])
+        env.balance("round_robin", "api-gateway")
+        assert believed == {f"9.9.9.{number}" for number in range(60, 72)}
+        assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 67}
         refused = [answer for answer in answers if answer.status_code == 429]
         assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
         assert all(answer.headers["ratelimit-limit"] == "5" for answer in refused)

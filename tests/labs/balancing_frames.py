@@ -1,0 +1,114 @@
+"""Synthetic samples of phase 3's experiments: what a judge sees, without a system."""
+
+import pandas as pd
+
+from labs.experiments.distribution import predict_distribution
+from labs.experiments.health_check import DEAD, HANGING, predict_health_check
+from labs.experiments.health_check import RATE as CHECKED
+from labs.experiments.long_request import RATE as BYSTANDERS
+from labs.experiments.long_request import predict_long_request
+from labs.experiments.slow_replica import predict_slow_replica
+
+WEIGHTS = (3, 2, 1)
+CLIENTS = ("10.0.1.1", "10.0.1.99", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.5.1")
+
+
+def distribution_prediction() -> pd.DataFrame:
+    return predict_distribution(WEIGHTS, CLIENTS, requests=60)
+
+
+def distribution() -> pd.DataFrame:
+    """Every replica gets what was predicted."""
+    predicted = distribution_prediction()
+    rows = predicted.loc[predicted.index.repeat(predicted["requests"])].drop(columns="requests")
+    return rows.reset_index(drop=True).assign(runtime="process", attempt=1)
+
+
+BEGAN = 1.7e9
+
+
+def long_request_prediction() -> pd.DataFrame:
+    return predict_long_request(("round_robin", "least_conn"), replicas=3)
+
+
+def long_request() -> pd.DataFrame:
+    """One computation of a second for each algorithm: round robin sends every third there."""
+    return pd.concat(
+        [_bystanders("round_robin", every=3), _bystanders("least_conn", every=1000)],
+        ignore_index=True,
+    )
+
+
+def _bystanders(algorithm: str, *, every: int) -> pd.DataFrame:
+    """A bystander per 1 / RATE seconds, from 0.3 s before; each `every`-th meets the computation."""
+    rows = []
+    for number in range(int(1.6 * BYSTANDERS)):
+        since = number / BYSTANDERS - 0.3
+        waits = 0 < since < 1 and number % every == every - 1
+        rows.append(
+            {
+                "intended": BEGAN + since,
+                "lag": 0.0005,
+                "latency": 1.003 - since if waits else 0.003,
+                "status": 200,
+                "ok": True,
+                "round": int(since > 0),
+                "began": BEGAN if since > 0 else None,
+                "ended": BEGAN + 1 if since > 0 else None,
+                "computed": 200 if since > 0 else None,
+            }
+        )
+    samples = pd.DataFrame(rows)
+    return samples.assign(algorithm=algorithm, runtime="process", attempt=1)
+
+
+def health_check_prediction() -> pd.DataFrame:
+    return predict_health_check(replicas=3, max_fails=1, fail_timeout=1)
+
+
+def health_check(*, failed: int = 3, back: float = 1.0) -> pd.DataFrame:
+    """Two faults of two seconds: `failed` attempts at the dead one, which is back after `back` s."""
+    return pd.concat([_checked(DEAD, failed, back), _checked(HANGING, 0, 0)], ignore_index=True)
+
+
+def _checked(fault: str, failed: int, back: float) -> pd.DataFrame:
+    rows = []
+    for number in range(6 * CHECKED):
+        since = number / CHECKED - 0.5
+        turn = number % 3 == 2
+        tried = fault == DEAD and turn and since >= 0 and failed > 0
+        failed -= tried
+        away = fault == DEAD and 0 <= since < 2 + back
+        waits = fault == HANGING and turn and 0 <= since < 2
+        rows.append(
+            {
+                "sent": BEGAN + since,
+                "latency": 2.003 - since if waits else 0.003,
+                "failed": int(tried),
+                "replica": "api-gateway-3" if turn and not away else "api-gateway-1",
+                "intended": BEGAN + since,
+            }
+        )
+    return pd.DataFrame(rows).assign(
+        fault=fault,
+        faulty="api-gateway-3",
+        began=BEGAN,
+        ended=BEGAN + 2,
+        lag=0.0005,
+        lost=0,
+        runtime="process",
+        attempt=1,
+    )
+
+
+def slow_replica() -> pd.DataFrame:
+    """400 requests for each case and algorithm, of which the slow replica gets what is predicted."""
+    parts = []
+    for row in predict_slow_replica().to_dict("records"):
+        slow = pd.Series(range(400)) < round(400 * row["share"])
+        part = pd.DataFrame({"slow": slow, "latency": 0.003 + row["delay"] * slow})
+        case = {"algorithm": row["algorithm"], "rate": row["rate"], "delay": row["delay"]}
+        intended = BEGAN + pd.Series(range(400)) / row["rate"]
+        parts.append(part.assign(intended=intended, **case))
+    samples = pd.concat(parts, ignore_index=True)
+    return samples.assign(lag=0.0005, ok=True, runtime="process", attempt=1)

@@ -1,0 +1,85 @@
+"""Passive health check: what a dead replica may cost, and what a hanging one must."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.health_check import (
+    DEAD,
+    HANGING,
+    judge_health_check,
+    plot_health_check,
+    predict_health_check,
+)
+from labs.verdicts import Outcome, Verdict
+from tests.labs import balancing_frames
+
+PREDICTION = balancing_frames.health_check_prediction()
+FRAME = balancing_frames.health_check
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return judge_health_check(samples, PREDICTION)
+
+
+def test_the_bound_is_max_fails_and_those_under_way_and_one_per_fail_timeout() -> None:
+    dead, hanging = predict_health_check(replicas=4, max_fails=3, fail_timeout=2, rate=40).to_dict(
+        "records"
+    )
+    assert (dead["failed"], dead["every"], dead["waits"]) == (3 + 3, 2, 0)
+    assert (hanging["failed"], hanging["waits"]) == (0, pytest.approx(0.25))
+
+
+def test_the_predicted_behaviour_passes() -> None:
+    verdict = judge(FRAME())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    dead, hanging = verdict.details["faults"]
+    assert dead["failed"] == 3
+    assert dead["back"] == pytest.approx(1, abs=0.1)
+    assert hanging["waits"] == pytest.approx(1 / 3, abs=0.03)
+
+
+def test_attempts_beyond_the_bound_fail() -> None:
+    assert judge(FRAME(failed=9)).outcome is Outcome.PASS
+    verdict = judge(FRAME(failed=10))
+    assert verdict.reasons == ("dead: more attempts failed than allowed",)
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_a_replica_that_comes_back_late_or_never_fails() -> None:
+    for back in (3.2, 100):
+        assert judge(FRAME(back=back)).outcome is Outcome.FAIL
+
+
+def test_a_client_without_an_answer_fails() -> None:
+    assert judge(FRAME().assign(lost=1)).outcome is Outcome.FAIL
+
+
+def test_a_failed_attempt_at_the_hanging_one_and_a_hang_that_nobody_feels_fail() -> None:
+    failed = FRAME()
+    failed.loc[failed[failed["fault"] == HANGING].index[50], "failed"] = 1
+    assert judge(failed).outcome is Outcome.FAIL
+    unfelt = FRAME()
+    unfelt.loc[unfelt["fault"] == HANGING, "latency"] = 0.003
+    assert judge(unfelt).outcome is Outcome.FAIL
+
+
+def test_a_fault_that_never_hit_or_was_too_short_is_inconclusive() -> None:
+    assert judge(FRAME(failed=0)).outcome is Outcome.INCONCLUSIVE
+    short = FRAME()
+    short.loc[short["fault"] == DEAD, "ended"] -= 1.7
+    short.loc[short["fault"] == DEAD, "replica"] = "api-gateway-3"
+    assert judge(short).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_attempt_whose_generator_lagged_is_set_aside() -> None:
+    lagged = FRAME(failed=10).assign(lag=0.3)
+    assert judge(lagged).outcome is Outcome.INCONCLUSIVE
+    both = pd.concat([lagged, FRAME().assign(attempt=2)], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = plot_health_check(FRAME(), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert [ax.get_ylabel()[-1] for ax in figure.axes] == [")", ")"]
+    assert any("predicted" in label for label in figure.axes[1].get_legend_handles_labels()[1])
