@@ -13,9 +13,18 @@ import pytest
 
 from environment.waiting import wait_until
 from labs import experiments
+from labs.experiments.slow_replica import predict_slow_replica
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import blocking_frames, frames, front_frames, gateway_frames, scaling_frames
+from tests.labs import (
+    balancing_frames,
+    blocking_frames,
+    frames,
+    front_frames,
+    gateway_frames,
+    kubernetes_frames,
+    scaling_frames,
+)
 
 SAMPLES = {
     "independence": (frames.independence(), frames.independence_prediction()),
@@ -45,6 +54,11 @@ SAMPLES = {
     "workers": (scaling_frames.workers(), scaling_frames.workers_prediction()),
     "throughput": (scaling_frames.throughput(), scaling_frames.throughput_prediction()),
     "limits": (scaling_frames.limits(), scaling_frames.limits_prediction()),
+    "distribution": (balancing_frames.distribution(), balancing_frames.distribution_prediction()),
+    "health_check": (balancing_frames.health_check(), balancing_frames.health_check_prediction()),
+    "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
+    "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
+    "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
 }
 
 
