@@ -93,9 +93,9 @@ class Healthcheck(_Closed):
 
 
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready, `http PATH` or `tcp`."""
+    """`x-lab`: the evidence that a replica is ready, `http PATH`, `tcp`, or `valkey` (it answers a PING)."""
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp)$")]
+    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|valkey)$")]
 
 
 class Service(_Closed):

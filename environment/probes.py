@@ -33,17 +33,25 @@ def http_request(
 
 
 def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Whether a replica is ready by its `x-lab` evidence (`http PATH` or `tcp`), and what was found."""
+    """Whether a replica is ready by its `x-lab` evidence (`http PATH`, `tcp` or `valkey`), and what was found."""
     kind, _, path = evidence.partition(" ")
+    address = urlsplit(url)
     try:
-        if kind == "tcp":
-            address = urlsplit(url)
-            socket.create_connection((address.hostname, address.port), CONNECT_SECONDS).close()
-            return True, "connected"
+        if kind != "http":
+            with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
+                return (True, "connected") if kind == "tcp" else _ping(it)
         status, text = http_request(url, "GET", path)
         return status == 200, f"status {status} {text[:200]}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
+
+
+def _ping(connection: socket.socket) -> tuple[bool, str]:
+    """Valkey accepts connections while it still reads its file, and answers PING only afterwards."""
+    connection.settimeout(ANSWER_SECONDS)
+    connection.sendall(b"PING\r\n")
+    said = connection.recv(100).decode(errors="replace").strip()
+    return said == "+PONG", said
 
 
 def put_fault(url: str, fault: dict[str, Any], token: str) -> None:
