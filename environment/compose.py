@@ -93,9 +93,9 @@ class Healthcheck(_Closed):
 
 
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready, `http PATH`, `tcp` or `kafka`."""
+    """`x-lab`: the evidence that a replica is ready, `http PATH`, `tcp`, `valkey` (it answers a PING) or `kafka`."""
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|kafka)$")]
+    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|valkey|kafka)$")]
 
 
 class Service(_Closed):

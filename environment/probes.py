@@ -35,19 +35,27 @@ def http_request(
 
 
 def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Whether a replica is ready by its `x-lab` evidence (`http PATH`, `tcp` or `kafka`), and what was found."""
+    """Whether a replica is ready by its evidence (`http PATH`, `tcp`, `valkey` or `kafka`), and what was found."""
     kind, _, path = evidence.partition(" ")
+    address = urlsplit(url)
     try:
-        if kind == "tcp":
-            address = urlsplit(url)
-            socket.create_connection((address.hostname, address.port), CONNECT_SECONDS).close()
-            return True, "connected"
         if kind == "kafka":
-            return _broker_knows(urlsplit(url).netloc)
+            return _broker_knows(address.netloc)
+        if kind != "http":
+            with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
+                return (True, "connected") if kind == "tcp" else _ping(it)
         status, text = http_request(url, "GET", path)
         return status == 200, f"status {status} {text[:200]}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
+
+
+def _ping(connection: socket.socket) -> tuple[bool, str]:
+    """Valkey accepts connections while it still reads its file, and answers PING only afterwards."""
+    connection.settimeout(ANSWER_SECONDS)
+    connection.sendall(b"PING\r\n")
+    said = connection.recv(100).decode(errors="replace").strip()
+    return said == "+PONG", said
 
 
 def _broker_knows(address: str) -> tuple[bool, str]:

@@ -107,8 +107,9 @@ class Session:
                 self._await_ready(replica)
                 if self._plan.service(replica.service).speaks_http:
                     put_fault(replica.url, {}, self._token)
-                elif replica.service == PROXY:
-                    self._balancer.follow()  # it may have slept through a change
+            if down or PROXY in [replica.service for replica in self._plan.targets(targets)]:
+                # nginx forgets whom it had given up; and it may itself have slept through a change.
+                self._balancer.follow()
 
     def stop(self, targets: Iterable[str], say: Say) -> None:
         """Drains the targets: SIGTERM, and SIGKILL after the service's grace period."""

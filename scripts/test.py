@@ -1,4 +1,4 @@
-"""Runs the tests: `python3 scripts/test.py [pytest arguments]`."""
+"""Runs the tests: `python3 scripts/test.py [pytest arguments]`; without arguments all of them, on two cores."""
 
 import os
 import sys
@@ -7,4 +7,5 @@ from _venv import ROOT, ready_python
 
 python, arguments = ready_python(sys.argv[1:])
 os.chdir(ROOT)
-os.execv(python, [str(python), "-m", "pytest", *arguments])
+everything = ["-n", "2", "--dist", "loadfile"]  # tests/conftest.py says which run beside which
+os.execv(python, [str(python), "-m", "pytest", *(arguments or everything)])

@@ -1,4 +1,8 @@
-"""What all tests share: sessions in a state folder of their own, and Docker tests that run where an engine answers."""
+"""What all tests share: sessions in a state folder of their own, and Docker tests that run where an engine answers.
+
+With two workers (`-n 2 --dist loadfile`) one has all tests that drive Docker, watch the whole machine or measure; the
+other has the rest, which it has done long before the first one comes to what measures.
+"""
 
 import os
 import shutil
@@ -7,9 +11,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from environment.errors import LabError
 from environment.folders import live_sessions
+
+ONE_AFTER_THE_OTHER = ("tests/environment/", "tests/mutants/", "tests/notebooks/")
+"""Tests of one worker, in this order."""
+
+
+class TwoWorkers(LoadFileScheduling):
+    """One piece of work is a file, except that all of `ONE_AFTER_THE_OTHER` is one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "system" if nodeid.startswith(ONE_AFTER_THE_OTHER) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return TwoWorkers(config, log)
 
 
 def pytest_configure(config: pytest.Config) -> None:

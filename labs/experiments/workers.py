@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.calls import ask
-from labs.experiments.throughput import TOLERANCE, compare, idle_cores, rate, settle
+from labs.experiments.throughput import TOLERANCE, best_rate, compare, idle_cores, rate, settle
 from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
 from labs.machine import busy_seconds
 from labs.replicas import fresh
@@ -46,12 +46,13 @@ def predict_workers(*, seconds: float, cores: int, workers: int = 3) -> pd.DataF
     """Where they live makes no difference to what w processes carry, min(w, C) / s requests per
     second. But a kill takes a whole replica, and with it all the workers inside.
 
-    Columns: `shape`, `workers` (processes), `achieved` (requests per second), `survivors` (after
-    one kill), `seconds` (of CPU time per request).
+    Columns: `shape`, `workers` (processes), `achieved` and `carried` (requests per second, which
+    is the same here), `survivors` (after one kill), `seconds` (of CPU time per request).
     """
     rows = [[VERTICAL, 0], [HORIZONTAL, workers - 1]]
     table = pd.DataFrame(rows, columns=["shape", "survivors"])
-    return table.assign(workers=workers, achieved=min(workers, cores) / seconds, seconds=seconds)
+    carried = min(workers, cores) / seconds
+    return table.assign(workers=workers, achieved=carried, carried=carried, seconds=seconds)
 
 
 def measure_workers(
@@ -112,26 +113,22 @@ def _rate(
     mine: Mapping[str, float], expected: Mapping[Any, Any], pair: Sequence[Mapping[str, float]]
 ) -> tuple[str, str]:
     """What one shape's rate says, beside those of both shapes in the same attempt."""
-    said = compare(
-        mine["rate"],
-        expected["achieved"],
-        capacity=expected["achieved"],
-        seconds=expected["seconds"],
-        idle=mine["idle"],
-    )
-    least, most = sorted(each["rate"] for each in pair)
+    said = compare(mine, expected)
+    least, most = sorted(each["achieved"] for each in pair)
     as_much = least >= (1 - TOLERANCE) * most > 0
     return ("settled", "") if said[0] == "doubt" and as_much else said
 
 
 def summarise(part: pd.DataFrame) -> dict[str, float]:
-    """Of one shape in one attempt: `workers` met before the kill, `rate` (requests per second)
-    while every caller had a request under way, `survivors`, and `idle` (cores)."""
+    """Of one shape in one attempt: `workers` met before the kill, `achieved` and `best` (requests
+    per second) while every caller had a request under way, `survivors`, and `idle` (cores)."""
     before, during = part[part["when"] == BEFORE], part[part["when"] == DURING]
+    window = before["ended"].min(), before["sent"].max()
     return {
         "workers": before[before["status"] == 200]["worker"].nunique(),
         "unanswered": int((before["status"] != 200).sum()),
-        "rate": rate(before["ended"], before["ended"].min(), before["sent"].max()),
+        "achieved": rate(before["ended"], *window),
+        "best": best_rate(before["ended"], *window),
         "survivors": during[during["status"] == 200]["worker"].nunique(),
         "idle": float(part["idle"].iloc[0]),
     }

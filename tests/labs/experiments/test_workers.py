@@ -40,7 +40,7 @@ def test_the_system_as_predicted_passes() -> None:
 def test_what_is_counted_of_a_shape() -> None:
     samples = frames.workers()
     found = summarise(samples[samples["shape"] == HORIZONTAL])
-    assert found["rate"] == pytest.approx(40)
+    assert found["achieved"] == pytest.approx(40)
     assert (found["workers"], found["survivors"]) == (3, 2)
 
 
