@@ -6,6 +6,7 @@ pass over in silence cannot stand in the file.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -176,6 +177,12 @@ def _interpolated(node: Any, variables: Mapping[str, str]) -> Any:
     return node
 
 
+@lru_cache(maxsize=2)
+def _parsed(text: str) -> Any:
+    """Kept, because each replica that starts reads the description again. Not to be changed."""
+    return yaml.safe_load(text)
+
+
 def read_description(
     path: Path = COMPOSE_FILE, *, variables: Mapping[str, str] | None = None
 ) -> Description:
@@ -186,7 +193,7 @@ def read_description(
     """
     variables = variables or {}
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = _parsed(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DescriptionError(f"{path} cannot be read as YAML: {error}") from error
     if not isinstance(raw, dict) or not isinstance(raw.get("services"), dict):

@@ -4,15 +4,18 @@
 replicas and Docker's own name server says where they are; the image holds it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Literal, get_args
-
-from jinja2 import Environment as Templates
-from jinja2 import FileSystemLoader, StrictUndefined
+from typing import TYPE_CHECKING, Literal, get_args
 
 from environment.errors import LabError
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 PROXY = "nginx"
 """The service that stands in front of the others where a phase has it. Its first port is the front door; each further
@@ -32,14 +35,6 @@ _DIRECTIVES = {
     "random_two": "random two least_conn",
     "hash_uri": "hash $request_uri consistent",
 }
-
-_TEMPLATES = Templates(
-    loader=FileSystemLoader(FOLDER),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
 
 
 @dataclass(frozen=True)
@@ -102,9 +97,21 @@ def render(
     `source` is the address to connect from, `user` whom the workers belong to, `resolver` the name server to ask for
     names among the servers.
     """
-    return _TEMPLATES.get_template("nginx.conf.j2").render(
-        upstreams=upstreams, source=source, user=user, resolver=resolver
-    )
+    return _template().render(upstreams=upstreams, source=source, user=user, resolver=resolver)
+
+
+@cache
+def _template() -> Template:
+    # Imported here: it is dear, and phases 0 and 1 render nothing.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    ).get_template("nginx.conf.j2")
 
 
 def render_example(algorithm: Algorithm) -> str:

@@ -584,10 +584,17 @@ def test_what_appears_after_a_supervisor_died_is_waited_for(bench: Bench) -> Non
     assert bench.left(session) == []
 
 
-def test_a_sweep_takes_what_dead_supervisors_left_and_nothing_else(bench: Bench) -> None:
-    with subprocess.Popen(["sleep", "60"]) as supervisor:
-        dead = Identity.of(supervisor.pid)
+@pytest.fixture
+def dead() -> Iterator[Identity]:
+    """Of a supervisor these tests call dead; it lives, so that no other sweep on this machine comes first."""
+    with subprocess.Popen(["sleep", "300"]) as supervisor:
+        yield Identity.of(supervisor.pid)
         supervisor.kill()
+
+
+def test_a_sweep_takes_what_dead_supervisors_left_and_nothing_else(
+    bench: Bench, dead: Identity
+) -> None:
     gone = lambda label: Identity.parse(label) == dead  # noqa: E731
     left, _ = bench.started(supervisor=dead)
     kept, _ = bench.started()
@@ -602,10 +609,7 @@ def test_a_sweep_takes_what_dead_supervisors_left_and_nothing_else(bench: Bench)
     assert sweep_docker(bench.client, gone) == []
 
 
-def test_two_sweeps_at_the_same_time_are_harmless(bench: Bench) -> None:
-    with subprocess.Popen(["sleep", "60"]) as supervisor:
-        dead = Identity.of(supervisor.pid)
-        supervisor.kill()
+def test_two_sweeps_at_the_same_time_are_harmless(bench: Bench, dead: Identity) -> None:
     sessions = [bench.started(supervisor=dead)[0] for _ in range(2)]
     problems: list[BaseException] = []
 
