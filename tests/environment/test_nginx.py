@@ -77,11 +77,18 @@ def test_a_replica_that_is_down_keeps_its_place_and_gets_nothing() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
 
+def test_a_replica_of_weight_0_stands_by_and_gets_nothing(tmp_path: Path) -> None:
+    balance = Balance(weights=(1, 0))
+    first, second = upstream(balance).servers
+    assert (first.endswith(" down"), second.endswith(" down")) == (False, True)
+    assert "test is successful" in checked_by_nginx(tmp_path, render([upstream(balance)]))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ({"algorithm": "rond_robin"}, "There are: round_robin, least_conn"),
-        ({"weights": (0, 1)}, "1 or more"),
+        ({"weights": (-1, 1)}, "0 or more"),
         ({"max_fails": -1}, "0 or more"),
         ({"fail_timeout": 0.5}, "whole number of seconds"),
     ],
