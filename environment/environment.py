@@ -310,7 +310,8 @@ class Environment:
         """What nginx has answered so far, one row per request, in the order it finished them.
 
         Columns: time (Unix seconds, at its end), service, client, method, path, status, seconds, attempts (the
-        replicas that were asked, in turn), replica (the last of them; None when none could be).
+        replicas that were asked, in turn), correlation_id (X-Correlation-Id as the client sent it, else empty), replica
+        (the last of the attempts; None when none could be).
         """
         from environment.nginx.access_log import read_access_log
 

@@ -120,7 +120,7 @@ def test_fixed_ports_are_those_of_the_fronts() -> None:
 
 LINE = (
     '{{"time":1.5,"service":"user-service","client":"127.0.0.1","method":"GET","path":"/users",'
-    '"status":"{status}","seconds":0.25,"attempts":"{attempts}"}}\n'
+    '"status":"{status}","seconds":0.25,"attempts":"{attempts}","correlation_id":"click-7"}}\n'
 )
 
 
@@ -132,6 +132,7 @@ def test_the_access_log_names_the_replicas_that_were_asked() -> None:
     assert frame["attempts"].tolist() == [["user-service-1", "user-service-2"], []]
     assert frame["replica"].tolist() == ["user-service-2", None]
     assert frame["status"].tolist() == [200, 502]
+    assert frame["correlation_id"].tolist() == ["click-7", "click-7"]
 
 
 def test_an_empty_access_log_is_an_empty_table() -> None:
