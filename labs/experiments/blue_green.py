@@ -39,10 +39,11 @@ def predict_blue_green() -> pd.DataFrame:
     them. New requests go to one of them alone, and those under way end where they began: no POST is
     lost, and the way back is as short.
 
-    Columns: `step`, `share` (of version 2), `failed` (POSTs).
+    Columns: `step`, `share` (of version 2), `changing` (while nginx reloads), `failed` (POSTs).
     """
     rows = [(BLUE, 0), (SWITCH, 0), (SWITCH, 1), (GREEN, 1), (BACK, 1), (BACK, 0), (AGAIN, 0)]
-    return pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float}).assign(failed=0)
+    table = pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float})
+    return table.assign(changing=table["step"].isin([SWITCH, BACK]), failed=0)
 
 
 def measure_blue_green(

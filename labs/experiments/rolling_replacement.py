@@ -38,12 +38,13 @@ def predict_rolling_replacement(*, replicas: int) -> pd.DataFrame:
     """Each replica in turn gets no more requests, finishes those it has, and is replaced: no POST
     is lost. While the k-th is away, k - 1 of the n - 1 others are new and take that share.
 
-    Columns: `step`, `share` (of version 2; one row per replaced replica while rolling), `failed`
-    (POSTs).
+    Columns: `step`, `share` (of version 2; one row per replaced replica while rolling), `changing`
+    (rolling or not), `failed` (POSTs).
     """
     rolling = [(DURING, done / (replicas - 1)) for done in range(replicas)]
     rows = [(BEFORE, 0.0), *rolling, (AFTER, 1.0)]
-    return pd.DataFrame(rows, columns=["step", "share"]).assign(failed=0)
+    table = pd.DataFrame(rows, columns=["step", "share"])
+    return table.assign(changing=table["step"] == DURING, failed=0)
 
 
 def measure_rolling_replacement(
