@@ -48,6 +48,9 @@ EXPERIMENTS = (
     "health_check",
     "long_request",
     "slow_replica",
+    "rolling_replacement",
+    "blue_green",
+    "canary",
     "kubernetes_objects",
 )
 
