@@ -292,18 +292,21 @@ class Environment:
         weights: Iterable[int] = (),
         max_fails: int = 1,
         fail_timeout: int = 1,
+        backup: Iterable[int] = (),
         forwarded: bool = False,
     ) -> Self:
         """How nginx chooses among the replicas of `service`, or of every service.
 
         `weights` are the replicas' shares in their order, 1 where nothing is said; one of weight 0 stands by and gets
         nothing. A replica that failed `max_fails` times within `fail_timeout` (whole) seconds gets nothing for as long.
+        `backup` are the numbers, from 1, of the replicas that are asked only when none of the others can be.
 
         With `forwarded`, `ip_hash` goes by the address that X-Forwarded-For names last, so that one machine can ask as
         many clients. The access log's `client` is that address; a service is told who really is connected.
         """
+        shares = {"weights": list(weights), "backup": list(backup)}
         limits = {"max_fails": max_fails, "fail_timeout": fail_timeout, "forwarded": forwarded}
-        self._call("balance", service=service, algorithm=algorithm, weights=list(weights), **limits)
+        self._call("balance", service=service, algorithm=algorithm, **shares, **limits)
         return self
 
     def access_log(self) -> "pd.DataFrame":

@@ -141,7 +141,12 @@ class Session:
             self._each(chosen, lambda replica: put_fault(replica.url, fault, self._token))
 
     def balance(
-        self, service: str | None, algorithm: Any, weights: Iterable[int], **limits: Any
+        self,
+        service: str | None,
+        algorithm: Any,
+        weights: Iterable[int] = (),
+        backup: Iterable[int] = (),
+        **limits: Any,
     ) -> None:
         """How nginx chooses among the replicas of one service, or of all."""
         with self._changing:
@@ -153,7 +158,8 @@ class Session:
                 raise LabError(
                     "There is no nginx in front, so nothing is balanced. Phase 2 has one."
                 )
-            self._balancer.balance(chosen, Balance(algorithm, tuple(weights), **limits))
+            how = Balance(algorithm, tuple(weights), backup=tuple(backup), **limits)
+            self._balancer.balance(chosen, how)
 
     # -- looking --
 

@@ -199,10 +199,27 @@ def scale_command(
 def balance_command(
     algorithm: Annotated[str, typer.Argument(help=f"{', '.join(ALGORITHMS)}.")],
     service: Annotated[str | None, typer.Argument(help="A service; else all.")] = None,
+    weight: Annotated[
+        list[int] | None, typer.Option(help="The first replica's share, then the second's, ...")
+    ] = None,
+    backup: Annotated[
+        list[int] | None, typer.Option(help="A replica to ask only when no other can be.")
+    ] = None,
+    max_fails: Annotated[int, typer.Option(help="Failures until a replica is passed over.")] = 1,
+    fail_timeout: Annotated[int, typer.Option(help="Seconds for which it is passed over.")] = 1,
     session: SessionOption = None,
 ) -> None:
     """How nginx chooses among the replicas of a service."""
-    Client.find(session).call("balance", say=say, service=service, algorithm=algorithm, weights=[])
+    Client.find(session).call(
+        "balance",
+        say=say,
+        service=service,
+        algorithm=algorithm,
+        weights=weight or [],
+        backup=backup or [],
+        max_fails=max_fails,
+        fail_timeout=fail_timeout,
+    )
 
 
 @app.command("set")

@@ -35,6 +35,7 @@ _DIRECTIVES = {
     "random_two": "random two least_conn",
     "hash_uri": "hash $request_uri consistent",
 }
+_WITH_BACKUP = ("round_robin", "least_conn")
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,17 @@ class Balance:
     """How an upstream chooses its next server.
 
     `weights` are the shares of the replicas in their order, 1 where nothing is said; one of weight 0 stands by and
-    gets nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. Where
-    `forwarded`, the client to choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a
-    service is still told the true one.
+    gets nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. The
+    replicas whose numbers `backup` has are asked only when none of the others can be. Where `forwarded`, the client to
+    choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service is still told the
+    true one.
     """
 
     algorithm: Algorithm = "round_robin"
     weights: tuple[int, ...] = ()
     max_fails: int = 1
     fail_timeout: int = 1
+    backup: tuple[int, ...] = ()
     forwarded: bool = False
 
     def __post_init__(self) -> None:
@@ -63,6 +66,9 @@ class Balance:
             raise LabError(
                 "fail_timeout is a whole number of seconds, 1 or more: nginx counts no finer."
             )
+        if self.backup and self.algorithm not in _WITH_BACKUP:
+            able = " and ".join(_WITH_BACKUP)
+            raise LabError(f"nginx knows a backup with {able} only, not with {self.algorithm}.")
 
     @property
     def directive(self) -> str:
@@ -74,7 +80,8 @@ class Balance:
         weight = self.weights[number - 1] if number <= len(self.weights) else 1
         words = [address, f"max_fails={self.max_fails}", f"fail_timeout={self.fail_timeout}s"]
         idle = down or weight == 0  # nginx itself takes no weight below 1
-        return " ".join(words + [f"weight={weight}"] * (weight > 1) + ["down"] * idle)
+        words += [f"weight={weight}"] * (weight > 1) + ["backup"] * (number in self.backup)
+        return " ".join(words + ["down"] * idle)
 
 
 @dataclass(frozen=True)

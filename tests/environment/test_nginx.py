@@ -84,9 +84,17 @@ def test_a_replica_of_weight_0_stands_by_and_gets_nothing(tmp_path: Path) -> Non
     assert "test is successful" in checked_by_nginx(tmp_path, render([upstream(balance)]))
 
 
+@pytest.mark.parametrize("algorithm", ["round_robin", "least_conn"])
+def test_nginx_takes_a_backup(tmp_path: Path, algorithm: Algorithm) -> None:
+    text = render([upstream(Balance(algorithm, backup=(2,)))])
+    assert text.count(" backup;") == 1
+    assert "test is successful" in checked_by_nginx(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ({"algorithm": "ip_hash", "backup": (2,)}, "with round_robin and least_conn only"),
         ({"algorithm": "rond_robin"}, "There are: round_robin, least_conn"),
         ({"weights": (-1, 1)}, "0 or more"),
         ({"max_fails": -1}, "0 or more"),

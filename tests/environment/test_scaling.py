@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
@@ -169,6 +169,20 @@ def test_a_dead_replica_costs_no_get(env: Environment) -> None:
     assert statuses == {200}
     attempts = log[log["service"] == "api-gateway"].tail(9)["attempts"]
     assert any(len(asked) > 1 for asked in attempts), "one had to be asked elsewhere"
+
+
+def test_a_backup_is_asked_only_when_no_other_can_be(env: Environment) -> None:
+    def asked() -> set[str]:
+        return {get(door(env, "/health")).json()["instance"] for _ in range(6)}
+
+    first, *others = env.balance("round_robin", "api-gateway", backup=[1])["api-gateway"].replicas
+    usual = asked()
+    with ExitStack() as faults:
+        for other in others:
+            faults.enter_context(other.killed())
+        left = asked()
+    env.balance("round_robin", "api-gateway")
+    assert (usual, left) == ({other.id for other in others}, {first.id})
 
 
 def test_when_no_replica_answers_nginx_says_so_as_a_problem(env: Environment) -> None:
