@@ -58,6 +58,7 @@ SAMPLES = {
     "health_check": (balancing_frames.health_check(), balancing_frames.health_check_prediction()),
     "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
+    "autoscaling": (balancing_frames.autoscaling(), balancing_frames.autoscaling_prediction()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
 }
 
