@@ -82,7 +82,8 @@ class _Target:
 class Replica(_Target):
     """One running copy of a service, as it was when you asked.
 
-    `memory` in bytes; `ready_seconds` from its start until it was ready, `cpu_seconds` the CPU time that took.
+    `memory` in bytes; `began` (Unix seconds) when its present life did, `ready_seconds` from then until it was ready,
+    `cpu_seconds` the CPU time that took.
     """
 
     def __init__(self, environment: "Environment", row: Mapping[str, Any]) -> None:
@@ -94,6 +95,7 @@ class Replica(_Target):
         self.ready: bool = row["ready"]
         self.version: str = row["version"]
         self.memory: int = row["memory"]
+        self.began: float | None = row["began"]
         self.ready_seconds: float | None = row["readySeconds"]
         self.cpu_seconds: float | None = row["cpuSeconds"]
 
@@ -110,6 +112,7 @@ class Service(_Target):
 
     @property
     def version(self) -> str:
+        """Its replicas' version; all of them, such as `"1, 2"`, while only some are replaced."""
         return str(self._row()["version"])
 
     @property
@@ -273,9 +276,12 @@ class Environment:
         self._call("configure", service=service, settings=_settings(settings))
         return self[service]
 
-    def roll(self, service: str, version: int | str) -> Service:
-        """Replaces the replicas one after the other by another version, at the same addresses."""
-        self._call("roll", service=service, version=str(version))
+    def roll(self, service: str, version: int | str, *, replicas: Iterable[int] = ()) -> Service:
+        """Replaces the replicas one after the other by another version, at the same addresses.
+
+        `replicas` are the numbers, from 1, of those to replace; else all of them.
+        """
+        self._call("roll", service=service, version=str(version), replicas=list(replicas))
         return self[service]
 
     def balance(
@@ -290,8 +296,8 @@ class Environment:
     ) -> Self:
         """How nginx chooses among the replicas of `service`, or of every service.
 
-        `weights` are the replicas' shares in their order, 1 where nothing is said. A replica that failed `max_fails`
-        times within `fail_timeout` (whole) seconds gets nothing for as long.
+        `weights` are the replicas' shares in their order, 1 where nothing is said; one of weight 0 stands by and gets
+        nothing. A replica that failed `max_fails` times within `fail_timeout` (whole) seconds gets nothing for as long.
 
         With `forwarded`, `ip_hash` goes by the address that X-Forwarded-For names last, so that one machine can ask as
         many clients. The access log's `client` is that address; a service is told who really is connected.
@@ -304,7 +310,8 @@ class Environment:
         """What nginx has answered so far, one row per request, in the order it finished them.
 
         Columns: time (Unix seconds, at its end), service, client, method, path, status, seconds, attempts (the
-        replicas that were asked, in turn), replica (the last of them; None when none could be).
+        replicas that were asked, in turn), correlation_id (X-Correlation-Id as the client sent it, else empty), replica
+        (the last of the attempts; None when none could be).
         """
         from environment.nginx.access_log import read_access_log
 

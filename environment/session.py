@@ -15,7 +15,7 @@ from environment.errors import LabError, NotReady
 from environment.nginx import PROXY, Balance
 from environment.plan import Plan, Replica
 from environment.probes import probe, put_fault
-from environment.runtimes import Launch, Runtime, Say
+from environment.runtimes import Launch, Runtime, Say, replica_id
 from environment.specification import Specification
 from environment.waiting import wait_until
 
@@ -73,15 +73,21 @@ class Session:
         """Replaces replicas in place, one after the other, with other settings; when one fails, the old come back."""
         self._plan.check_settings(service, settings)
         with self._changing:
-            self._replace(service, lambda replica: replica.settings.update(settings), say)
+            chosen = self._plan.of(service)
+            self._replace(chosen, lambda replica: replica.settings.update(settings), say)
 
-    def roll(self, service: str, version: str, say: Say) -> None:
-        """Replaces replicas in place, one after the other, by another version; when one fails, the old come back."""
+    def roll(self, service: str, version: str, replicas: Iterable[int], say: Say) -> None:
+        """Replaces replicas in place, one after the other, by another version; when one fails, the old come back.
+
+        `replicas` are the numbers of those to replace; none means all.
+        """
         if not version:
             raise LabError(f"Say which version of {service}, such as 2.")
         self._plan.only_ours(service, "have versions")
         with self._changing:
-            self._replace(service, lambda replica: setattr(replica, "version", version), say)
+            names = [replica_id(service, number) for number in replicas] or [service]
+            chosen = self._plan.targets(names)
+            self._replace(chosen, lambda replica: setattr(replica, "version", version), say)
 
     def restart(self, targets: Iterable[str], say: Say) -> list[dict[str, Any]]:
         """Stops the targets (services or replicas) and starts them, all at the same time; their start-up times."""
@@ -160,7 +166,7 @@ class Session:
             rows = dict(zip((r.id for r in everyone), pool.map(self._row, everyone), strict=True))
         return {
             name: {
-                "version": found[0].version,
+                "version": ", ".join(sorted({replica.version for replica in found})),
                 "url": self._balancer.url(name) or found[0].url,
                 "replicas": [rows[replica.id] for replica in found],
             }
@@ -253,15 +259,17 @@ class Session:
 
         self._each(replicas, drain)
 
-    def _replace(self, service: str, change: Callable[[Replica], None], say: Say) -> None:
+    def _replace(
+        self, replicas: list[Replica], change: Callable[[Replica], None], say: Say
+    ) -> None:
         changed: list[tuple[Replica, str, dict[str, str]]] = []
         try:
-            for replica in self._plan.of(service):
+            for replica in replicas:
                 changed.append((replica, replica.version, dict(replica.settings)))
                 change(replica)
                 self._renew(replica, say)
         except BaseException:
-            say(f"{service}: the change failed, going back")
+            say(f"{changed[-1][0].id}: the change failed, going back")
             for replica, version, settings in changed:
                 replica.version, replica.settings = version, settings
                 self._renew(replica, say)
@@ -322,6 +330,7 @@ class Session:
             "condition": status.condition,
             "version": replica.version,
             "memory": usage.memory,
+            "began": replica.began,
             "readySeconds": seconds,
             "cpuSeconds": replica.cpu_seconds,
         }

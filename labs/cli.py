@@ -218,9 +218,15 @@ def set_command(
 
 
 @app.command()
-def roll(service: ServiceArgument, version: str, session: SessionOption = None) -> None:
+def roll(
+    service: ServiceArgument,
+    version: str,
+    replica: ReplicaOption = None,
+    session: SessionOption = None,
+) -> None:
     """Replaces the replicas of a service one after the other by another version."""
-    Client.find(session).call("roll", say=say, service=service, version=version)
+    chosen = [replica] if replica else []
+    Client.find(session).call("roll", say=say, service=service, version=version, replicas=chosen)
 
 
 @app.command()

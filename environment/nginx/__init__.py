@@ -46,9 +46,10 @@ _TEMPLATES = Templates(
 class Balance:
     """How an upstream chooses its next server.
 
-    `weights` are the shares of the replicas in their order, 1 where nothing is said. A server that fails `max_fails`
-    times within `fail_timeout` seconds is passed over for as long. Where `forwarded`, the client to choose by is
-    the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service is still told the true one.
+    `weights` are the shares of the replicas in their order, 1 where nothing is said; one of weight 0 stands by and
+    gets nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. Where
+    `forwarded`, the client to choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a
+    service is still told the true one.
     """
 
     algorithm: Algorithm = "round_robin"
@@ -61,8 +62,8 @@ class Balance:
         if self.algorithm not in ALGORITHMS:
             known = ", ".join(ALGORITHMS)
             raise LabError(f"There is no algorithm {self.algorithm!r}. There are: {known}.")
-        if any(weight < 1 for weight in self.weights) or self.max_fails < 0:
-            raise LabError("Weights are 1 or more, and max_fails is 0 or more.")
+        if any(weight < 0 for weight in self.weights) or self.max_fails < 0:
+            raise LabError("Weights are 0 or more, and max_fails is 0 or more.")
         if self.fail_timeout < 1 or self.fail_timeout != int(self.fail_timeout):
             raise LabError(
                 "fail_timeout is a whole number of seconds, 1 or more: nginx counts no finer."
@@ -77,7 +78,8 @@ class Balance:
         """nginx's line for replica `number`, counted from 1. `down` keeps its place and gives it nothing."""
         weight = self.weights[number - 1] if number <= len(self.weights) else 1
         words = [address, f"max_fails={self.max_fails}", f"fail_timeout={self.fail_timeout}s"]
-        return " ".join(words + [f"weight={weight}"] * (weight > 1) + ["down"] * down)
+        idle = down or weight == 0  # nginx itself takes no weight below 1
+        return " ".join(words + [f"weight={weight}"] * (weight > 1) + ["down"] * idle)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ COLUMNS = [
     "status",
     "seconds",
     "attempts",
+    "correlation_id",
     "replica",
 ]
 

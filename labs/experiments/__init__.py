@@ -49,6 +49,9 @@ EXPERIMENTS = (
     "long_request",
     "slow_replica",
     "autoscaling",
+    "rolling_replacement",
+    "blue_green",
+    "canary",
     "kubernetes_objects",
 )
 

@@ -1,5 +1,6 @@
 """What both versions do with a request: they differ only in the columns they know."""
 
+import asyncio
 from typing import Any
 
 from fastapi import Request, Response
@@ -22,8 +23,9 @@ async def answer_users(request: Request, *columns: Column[Any]) -> Response:
 
 
 async def answer_created(request: Request, table: Table, new: NewUser) -> Response:
-    """Store a new user and answer with it."""
+    """Store a new user after USER_SECONDS of work, and answer with it."""
     database: Database = request.app.state.database
+    await asyncio.sleep(request.app.state.settings.user_seconds)
     user = {"id": model.new_id()} | new.model_dump()
     await database.write(store.add_user, table, user)
     return json_response(encode(user), 201)

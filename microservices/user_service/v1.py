@@ -5,10 +5,10 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from microservices.kit.app import create_app
 from microservices.kit.database import open_database
 from microservices.kit.problem import documented
-from microservices.kit.settings import Settings
 from microservices.kit.wire import StrictRoute
 from microservices.user_service import api, store
 from microservices.user_service.model import NewUser, User
+from microservices.user_service.settings import UserSettings
 from microservices.user_service.store import users
 
 router = APIRouter(tags=["users"], route_class=StrictRoute)
@@ -26,7 +26,7 @@ async def create_user(request: Request, new: NewUser) -> Response:
     return await api.answer_created(request, users, new)
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: UserSettings) -> FastAPI:
     """Compose user-service 1."""
     return create_app(
         service="user-service",

@@ -13,9 +13,9 @@ from sqlalchemy import Column, Connection, MetaData, String, inspect, select, te
 from microservices.kit.app import create_app
 from microservices.kit.database import Database, open_database
 from microservices.kit.problem import Problem, documented
-from microservices.kit.settings import Settings
 from microservices.kit.wire import Id, StrictRoute, encode, json_response
 from microservices.user_service import api, model, store
+from microservices.user_service.settings import UserSettings
 
 Email = Annotated[
     str, StringConstraints(max_length=254, pattern=r"^[^@\x00-\x20\x7f]+@[^@\x00-\x20\x7f]+$")
@@ -77,7 +77,7 @@ def create_tables(connection: Connection) -> None:
         connection.execute(users.update().where(example).values(email=email))
 
 
-def build(settings: Settings) -> FastAPI:
+def build(settings: UserSettings) -> FastAPI:
     """Compose user-service 2."""
     return create_app(
         service="user-service",

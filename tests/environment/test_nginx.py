@@ -77,11 +77,18 @@ def test_a_replica_that_is_down_keeps_its_place_and_gets_nothing() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
 
+def test_a_replica_of_weight_0_stands_by_and_gets_nothing(tmp_path: Path) -> None:
+    balance = Balance(weights=(1, 0))
+    first, second = upstream(balance).servers
+    assert (first.endswith(" down"), second.endswith(" down")) == (False, True)
+    assert "test is successful" in checked_by_nginx(tmp_path, render([upstream(balance)]))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ({"algorithm": "rond_robin"}, "There are: round_robin, least_conn"),
-        ({"weights": (0, 1)}, "1 or more"),
+        ({"weights": (-1, 1)}, "0 or more"),
         ({"max_fails": -1}, "0 or more"),
         ({"fail_timeout": 0.5}, "whole number of seconds"),
     ],
@@ -113,7 +120,7 @@ def test_fixed_ports_are_those_of_the_fronts() -> None:
 
 LINE = (
     '{{"time":1.5,"service":"user-service","client":"127.0.0.1","method":"GET","path":"/users",'
-    '"status":"{status}","seconds":0.25,"attempts":"{attempts}"}}\n'
+    '"status":"{status}","seconds":0.25,"attempts":"{attempts}","correlation_id":"click-7"}}\n'
 )
 
 
@@ -125,6 +132,7 @@ def test_the_access_log_names_the_replicas_that_were_asked() -> None:
     assert frame["attempts"].tolist() == [["user-service-1", "user-service-2"], []]
     assert frame["replica"].tolist() == ["user-service-2", None]
     assert frame["status"].tolist() == [200, 502]
+    assert frame["correlation_id"].tolist() == ["click-7", "click-7"]
 
 
 def test_an_empty_access_log_is_an_empty_table() -> None:

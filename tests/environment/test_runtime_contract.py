@@ -122,6 +122,23 @@ def test_roll_keeps_address_and_data(env: Environment) -> None:
     env.roll("user-service", 1)
 
 
+def test_a_roll_of_one_replica_leaves_the_others_as_they_are(env: Environment) -> None:
+    env.scale("user-service", 2)
+    before = env["user-service"].replicas
+    env.roll("user-service", 2, replicas=[2])
+    after = env["user-service"].replicas
+    assert [replica.version for replica in after] == ["1", "2"]
+    assert env["user-service"].version == "1, 2"
+    assert (after[0].pid, after[0].began) == (before[0].pid, before[0].began)
+    assert before[1].began
+    assert after[1].began
+    assert before[1].began < after[1].began
+    with pytest.raises(UnknownName, match="user-service-5"):
+        env.roll("user-service", 2, replicas=[5])
+    env.roll("user-service", 1, replicas=[2])
+    assert env.scale("user-service", 1).version == "1"
+
+
 def test_a_roll_to_a_version_that_is_not_there_is_taken_back(env: Environment) -> None:
     with pytest.raises(NotReady, match="9"):
         env.roll("user-service", 9)

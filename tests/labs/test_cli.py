@@ -121,6 +121,7 @@ def test_logs_show_the_last_lines(up: dict[str, Any]) -> None:
         (["scale", "user-service", "99"], "1 to 8"),
         (["set", "payment-service", "PAYMENT_SECONDS"], "NAME=VALUE"),
         (["roll", "user-service", ""], "which version"),
+        (["roll", "user-service", "2", "--replica", "7"], "user-service-1"),
     ],
 )
 def test_a_wrong_word_gets_an_explanation_and_exit_code_2(

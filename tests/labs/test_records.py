@@ -23,6 +23,7 @@ from tests.labs import (
     front_frames,
     gateway_frames,
     kubernetes_frames,
+    release_frames,
     scaling_frames,
 )
 
@@ -59,6 +60,12 @@ SAMPLES = {
     "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
     "autoscaling": (balancing_frames.autoscaling(), balancing_frames.autoscaling_prediction()),
+    "rolling_replacement": (
+        release_frames.rolling_replacement(),
+        release_frames.rolling_replacement_prediction(),
+    ),
+    "blue_green": (release_frames.blue_green(), release_frames.blue_green_prediction()),
+    "canary": (release_frames.canary_release(), release_frames.canary_prediction()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
 }
 

@@ -15,9 +15,10 @@ from microservices.kit.main import build
 from microservices.kit.settings import Settings, read_settings
 from microservices.order_service.settings import OrderSettings
 from microservices.payment_service.settings import PaymentSettings
+from microservices.user_service.settings import UserSettings
 
 SERVICES: dict[str, type[Settings]] = {
-    "user_service": Settings,
+    "user_service": UserSettings,
     "order_service": OrderSettings,
     "payment_service": PaymentSettings,
 }

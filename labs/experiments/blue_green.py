@@ -1,0 +1,101 @@
+"""Blue-green: what does it cost to switch all clients to another version at once, and back?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from labs.figures import canvas, legend, styled
+from labs.releases import (
+    RATE,
+    SERVICE,
+    Posts,
+    doubtful,
+    draw_share,
+    draw_takers,
+    first_version,
+    lost,
+    strayed,
+    tally,
+)
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+BLUE, SWITCH, GREEN, BACK, AGAIN = "blue", "switch", "green", "back", "blue again"
+
+JUDGED = (
+    "no POST is lost by the switch nor by the way back, each user is there once, and the colour "
+    "that stands by answers nobody"
+)
+
+
+def predict_blue_green() -> pd.DataFrame:
+    """Blue is version 1 and serves, green is version 2 and stands by; one reload of nginx exchanges
+    them. New requests go to one of them alone, and those under way end where they began: no POST is
+    lost, and the way back is as short.
+
+    Columns: `step`, `share` (of version 2), `failed` (POSTs).
+    """
+    rows = [(BLUE, 0), (SWITCH, 0), (SWITCH, 1), (GREEN, 1), (BACK, 1), (BACK, 0), (AGAIN, 0)]
+    return pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float}).assign(failed=0)
+
+
+def measure_blue_green(
+    env: Environment, *, replicas: int = 2, rate: float = RATE, seconds: float = 0.5
+) -> pd.DataFrame:
+    """As many green replicas of version 2 beside `replicas` blue ones; `seconds` for each colour.
+
+    `user-service` must take its time over each user: configure USER_SECONDS. Leaves the blue ones.
+    Columns: those of `Posts.samples`, `runtime`, `attempt`.
+    """
+    first_version(env, 2 * replicas)
+    blue, green = (1,) * replicas + (0,) * replicas, (0,) * replicas + (1,) * replicas
+    env.balance("round_robin", SERVICE, weights=blue)
+    env.roll(SERVICE, 2, replicas=range(replicas + 1, 2 * replicas + 1))
+    with Posts(env, rate=rate) as posts:
+        posts.step(BLUE, seconds=seconds)
+        posts.step(SWITCH)
+        env.balance("round_robin", SERVICE, weights=green)
+        posts.step(GREEN, seconds=seconds)
+        posts.step(BACK)
+        env.balance("round_robin", SERVICE, weights=blue)
+        posts.step(AGAIN, seconds=seconds)
+    env.scale(SERVICE, replicas)
+    env.balance("round_robin", SERVICE)
+    return posts.samples.assign(runtime=env.runtime, attempt=1)
+
+
+def judge_blue_green(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """Every POST is answered, its user is there once, and each colour answers in its time alone."""
+    steps = tally(samples, prediction)
+    return Verdict.of(
+        "blue_green",
+        JUDGED,
+        failures=[*lost(steps), *strayed(steps)],
+        doubts=doubtful(samples, steps),
+        details={"steps": steps},
+    )
+
+
+@styled
+def plot_blue_green(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Who took each request over time (s), and version 2's share (%) with the predicted one."""
+    last = samples[samples["attempt"] == samples["attempt"].max()]
+    figure, axes = canvas(
+        f"{SERVICE} is switched to version 2, and back",
+        runtime=last["runtime"].iloc[0],
+        note=f"{(~last['ok']).sum()} of {len(last)} POSTs failed; {prediction['failed'].sum()} predicted",
+        rows=2,
+        height=4.6,
+        ratios=[1.5, 1],
+    )
+    draw_takers(axes[0], last)
+    draw_share(axes[1], last, prediction)
+    axes[1].set_xlabel("time since the switch began (s)")
+    legend(figure, axes[0])
+    return figure
