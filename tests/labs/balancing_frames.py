@@ -3,10 +3,10 @@
 import pandas as pd
 
 from labs.experiments.autoscaling import TARGET, WITH, WORK, predict_autoscaling
+from labs.experiments.bystanders import RATE as BYSTANDERS
 from labs.experiments.distribution import predict_distribution
 from labs.experiments.health_check import DEAD, HANGING, predict_health_check
 from labs.experiments.health_check import RATE as CHECKED
-from labs.experiments.long_request import RATE as BYSTANDERS
 from labs.experiments.long_request import predict_long_request
 from labs.experiments.slow_replica import predict_slow_replica
 
