@@ -109,9 +109,12 @@ def _described(service: Service) -> dict[str, str]:
 
 
 def _probes(service: Service, pod: Pod) -> Iterator[Difference]:
-    """Readiness is what `lab` waits for, asked as often as Compose asks; a start may take as many tries as there."""
+    """Readiness is what `lab` waits for, asked as often as Compose asks; a start may take as many tries as there.
+
+    Alive is less than ready: who waits for a database, or a Valkey that still reads its file, must not be killed.
+    """
     ready = service.x_lab.ready.removeprefix("http ")
-    alive = "/health" if service.speaks_http else ready
+    alive = "/health" if service.speaks_http else "tcp"
     yield "readiness", pod.probe("readinessProbe"), (ready, service.port)
     yield "liveness", pod.probe("livenessProbe"), (alive, service.port)
     yield "startup", pod.probe("startupProbe"), (alive, service.port)

@@ -18,6 +18,13 @@ NOBODY = "nobody"
 _NAME_SERVERS = {"kubernetes.io/metadata.name": "kube-system"}
 _QUANTITIES = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
+PING = (
+    "bash",
+    "-c",
+    "exec 3<>/dev/tcp/127.0.0.1/$PORT && echo PING >&3 && read -r -t 2 said <&3 && [[ $said == +PONG* ]]",
+)
+"""How a probe asks Valkey, which speaks nothing that Kubernetes speaks; run in the container, whose `$PORT` it is."""
+
 Labels = Mapping[str, str]
 
 
@@ -54,6 +61,12 @@ class Pod:
         }
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The environment that is written with the container itself, as far as it is written and not referred to."""
+        said = self.container.get("env", ())
+        return {item["name"]: item["value"] for item in said if "value" in item}
+
+    @property
     def security(self) -> dict[str, Any]:
         """How the container is confined; nothing said is nothing confined."""
         found: dict[str, Any] = self.container.get("securityContext", {})
@@ -81,8 +94,11 @@ class Pod:
         return int(self.spec.get("terminationGracePeriodSeconds", 30) - pause.get("seconds", 0))
 
     def probe(self, name: str) -> tuple[str, int | None]:
-        """What a probe asks: an HTTP path or `tcp`, and the port's number; `("nothing", None)` where there is none."""
+        """What a probe asks: an HTTP path, `tcp` or `valkey`, and the port's number; `("nothing", None)` where there
+        is none."""
         said = self.container.get(name, {})
+        if tuple(said.get("exec", {}).get("command", ())) == PING:
+            return "valkey", self.port(int(self.variables["PORT"]))
         way = said.get("httpGet") or said.get("tcpSocket")
         if not way:
             return "nothing", None

@@ -48,6 +48,7 @@ EXPERIMENTS = (
     "health_check",
     "long_request",
     "slow_replica",
+    "autoscaling",
     "rolling_replacement",
     "blue_green",
     "canary",

@@ -33,6 +33,9 @@ not run yet, and near its end waiting for it cannot be told from being slow."""
 WAITED = 0.5
 """Of the rest of the computation: a bystander that took more than this share of it was waiting."""
 
+AT_ONCE = 0.01
+"""Seconds: who was answered as soon did not wait, however near the end was."""
+
 BOUND = 0.1
 """By which the share may differ from 1 / n."""
 
@@ -71,23 +74,26 @@ def measure_bystanders(
     """A steady stream of GET /api/users, and meanwhile one computation of `seconds` CPU time at a
     time, `rounds` times, on each number of replicas. Leaves the last number of replicas.
 
-    One row per bystander. Columns: those of `Load.samples`, `round` (of the computation last begun,
-    0 before the first), `began` and `ended` (unix seconds, of that computation), `computed` (its
-    status), `others` (cores that everything besides it used meanwhile), all four empty in
-    round 0, `replicas`, `runtime`, `attempt`.
+    One row per bystander. Columns: those of `stream`, `replicas`, `runtime`, `attempt`.
     """
     parts = []
     for n in replicas:
         env.scale(GATEWAY, n)
         warm_up(env)
-        parts.append(_stream(env, seconds=seconds, rounds=rounds).assign(replicas=n))
+        parts.append(stream(env, USERS, seconds=seconds, rounds=rounds).assign(replicas=n))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
-def _stream(env: Environment, *, seconds: float, rounds: int) -> pd.DataFrame:
-    """The stream on the replicas there are, each request with the computation it came after."""
+def stream(env: Environment, path: str, *, seconds: float, rounds: int) -> pd.DataFrame:
+    """A steady stream of GET `path` on the gateways there are, and `rounds` computations of `seconds`
+    CPU time meanwhile, one at a time.
+
+    One row per bystander. Columns: those of `Load.samples`, `round` (of the computation last begun,
+    0 before the first), `began` and `ended` (unix seconds, of that computation), `computed` (its
+    status), `others` (cores that everything besides it used meanwhile), all four empty in round 0.
+    """
     url = env[GATEWAY].url
-    bystanders = Stream("bystander", url + USERS, rate=RATE, timeout=COMPUTED_WITHIN)
+    bystanders = Stream("bystander", url + path, rate=RATE, timeout=COMPUTED_WITHIN)
     computations = []
     with Load(bystanders, seconds=rounds * COMPUTED_WITHIN, seed=env.seed) as load:
         for _ in range(rounds):
@@ -116,8 +122,27 @@ def classify(samples: pd.DataFrame) -> pd.DataFrame:
     intended, rest = samples["intended"], samples["ended"] - samples["intended"]
     return samples.assign(
         counts=(intended >= samples["began"] + EDGES) & (rest >= EDGES),
-        waited=(rest > 0) & (samples["latency"] > WAITED * rest),
+        waited=(rest > 0) & (samples["latency"] > (WAITED * rest).clip(lower=AT_ONCE)),
     )
+
+
+def gather(samples: pd.DataFrame, name: str) -> dict[str, Any]:
+    """One case's bystanders: the `kept` attempts, whose load did not lag, those of them that were
+    `counted`, `load` in words, and a `failure` or a `doubt` that is no matter of who waited.
+    """
+    attempts = [part for _, part in samples.groupby("attempt")]
+    kept = [part for part in attempts if not honesty(part, lag_limit=LAG_LIMIT).lagged]
+    requests = classify(pd.concat(kept) if kept else samples.iloc[:0])
+    counted = requests[requests["counts"]]
+    failure = doubt = ""
+    if not (samples["ok"].all() and samples["computed"].dropna().eq(200).all()):
+        failure = f"{name}: not every request was answered"
+    elif attempts and not kept:
+        doubt = f"{name}: the load generator could not keep its schedule"
+    elif len(counted) < max(1, len(kept)) * ENOUGH:
+        doubt = f"{name}: too few bystanders during a computation"
+    load = [str(honesty(part, lag_limit=LAG_LIMIT)) for part in attempts]
+    return {"kept": kept, "counted": counted, "load": load, "failure": failure, "doubt": doubt}
 
 
 def judge_bystanders(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
@@ -142,19 +167,12 @@ def judge_bystanders(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict
 def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
     """One number of replicas: its numbers, and a `failure` or a `doubt` in words (else empty)."""
     name = f"{expected['replicas']} replica{'s' * (expected['replicas'] != 1)}"
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if not honesty(part, lag_limit=LAG_LIMIT).lagged]
-    requests = classify(pd.concat(kept)) if kept else classify(samples.iloc[:0])
-    counted = requests[requests["counts"]]
+    found = gather(samples, name)
+    counted, failure, doubt = found["counted"], found["failure"], found["doubt"]
     share = float(counted["waited"].mean()) if len(counted) else None
     busy = bool((counted["others"] >= BUSY).any())
-    failure = doubt = ""
-    if not (samples["ok"].all() and samples["computed"].dropna().eq(200).all()):
-        failure = f"{name}: not every request was answered"
-    elif attempts and not kept:
-        doubt = f"{name}: the load generator could not keep its schedule"
-    elif share is None or len(counted) < ENOUGH * len(kept):
-        doubt = f"{name}: too few bystanders during a computation"
+    if failure or doubt or share is None:
+        pass
     elif share < expected["share"] - BOUND:
         failure = f"{name}: fewer bystanders waited than predicted"
     elif share > expected["share"] + BOUND and busy:
@@ -162,8 +180,7 @@ def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
     elif share > expected["share"] + BOUND:
         failure = f"{name}: more bystanders waited than predicted"
     measured = {"counted": len(counted), "waited": int(counted["waited"].sum()), "measured": share}
-    load = [str(honesty(part, lag_limit=LAG_LIMIT)) for part in attempts]
-    return {**expected, **measured, "load": load, "failure": failure, "doubt": doubt}
+    return {**expected, **measured, "load": found["load"], "failure": failure, "doubt": doubt}
 
 
 @styled
@@ -180,7 +197,9 @@ def plot_bystanders(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         mine = samples[samples["replicas"] == expected["replicas"]]
         measured = _case(mine, expected)["measured"]
         last = mine[mine["attempt"] == mine["attempt"].max()]
-        _draw_computation(ax, classify(last[last["round"] == last["round"].max()]))
+        draw_computation(
+            ax, classify(last[last["round"] == last["round"].max()]), expected["share"]
+        )
         found = "nothing counted" if measured is None else f"{measured:.0%} measured"
         n = expected["replicas"]
         ax.set_title(
@@ -193,13 +212,16 @@ def plot_bystanders(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_computation(ax: Axes, requests: pd.DataFrame) -> None:
-    """The bystanders around one computation; who waits, waits for the rest of it."""
-    began, ended = requests["began"].iloc[0], requests["ended"].iloc[0]
-    since = requests["intended"] - began
-    ax.axvspan(0, ended - began, **FAULT)
-    ax.plot([0, ended - began], [ended - began, 0], label="predicted, if it waits", **PREDICTION)
+def draw_computation(ax: Axes, requests: pd.DataFrame, share: float) -> None:
+    """The bystanders around one computation; who waits, waits for the rest of it. Nobody is predicted
+    to where the `share` is 0."""
+    length = requests["ended"].iloc[0] - requests["began"].iloc[0]
+    since = requests["intended"] - requests["began"]
+    ax.axvspan(0, length, **FAULT)
+    longest = length if share else 0.0
+    ax.plot([0, length], [longest, 0], label="predicted, at the longest", **PREDICTION)
     for waited, colour, label in ((True, ORANGE, "waited"), (False, BLUE, "did not")):
         mine = requests["waited"] == waited
         style: dict[str, Any] = {"ms": 4.5, "color": colour, "label": label, "zorder": 3}
         ax.plot(since[mine], requests["latency"][mine], "o", **style)
+    ax.set_ylim(-0.06 * length, 1.15 * length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -39,7 +40,7 @@ TICK = 1.0
 """Seconds: nginx counts fail_timeout by a clock of whole ones."""
 
 ALLOWANCE = 0.5
-"""Seconds of a busy machine, in a time to return."""
+"""Seconds of a busy machine, in a time that is judged."""
 
 BOUND = 0.12
 """By which the share that waits for a hanging replica may differ from 1 / n."""
@@ -58,7 +59,7 @@ LONGEST = 60.0
 
 JUDGED = (
     "a dead replica costs no client its answer, and no more failed attempts than the health check "
-    "allows, and gets requests again in time; a hanging one keeps its turn, and 1 / n of all waiting"
+    "allows, and is asked again in time; a hanging one keeps its turn, and 1 / n of all waiting"
 )
 
 
@@ -67,11 +68,12 @@ def predict_health_check(
 ) -> pd.DataFrame:
     """A dead replica costs at most max_fails failed attempts, those under way when nginx learns of
     it, and one for each fail_timeout of its death; each is repeated elsewhere, so that no client
-    notices. A hanging one accepts its share 1 / n, fails nothing, and is never passed over.
+    notices. By these further attempts nginx would find it again; when our own healing ends a fault,
+    nginx is told. A hanging one accepts its share 1 / n, fails nothing, and is never passed over.
 
     `rate` is in requests per second. Columns: `fault`, `failed` (attempts at once, at most), `every`
-    (seconds for each further one), `eject` (s until the first is known, at most), `back` (s until
-    it gets requests after its return, at most), `waits` (share that waits for the fault's end).
+    (seconds for each further one), `eject` (s until the first is known, at most), `again` (s from
+    one attempt to the next, at most), `waits` (share that waits for the fault's end).
     """
     turn = replicas / rate
     under_way = math.ceil(rate / replicas * NOTICE)
@@ -80,7 +82,7 @@ def predict_health_check(
         (HANGING, 0, math.inf, math.inf, 1 / replicas),
     ]
     table = pd.DataFrame(rows, columns=["fault", "failed", "every", "eject", "waits"])
-    return table.assign(back=[NOTICE + fail_timeout + TICK + turn, math.inf])
+    return table.assign(again=[NOTICE + fail_timeout + TICK + turn, math.inf])
 
 
 def measure_health_check(
@@ -89,7 +91,7 @@ def measure_health_check(
     replicas: int = 3,
     max_fails: int = 1,
     fail_timeout: int = 1,
-    seconds: float = 2,
+    seconds: float = 3,
 ) -> pd.DataFrame:
     """A steady stream through nginx while its last replica is dead, and again while it hangs, each
     for `seconds` and its healing. Leaves round robin with the usual limits.
@@ -102,14 +104,14 @@ def measure_health_check(
     """
     env.scale(GATEWAY, replicas)
     parts = []
-    for fault, quiet in ((DEAD, fail_timeout + TICK + 2 * ALLOWANCE), (HANGING, QUIET)):
+    for fault in (DEAD, HANGING):
         env.balance("round_robin", GATEWAY, max_fails=max_fails, fail_timeout=fail_timeout)
-        parts.append(_stream(env, fault, seconds=seconds, after=quiet))
+        parts.append(_stream(env, fault, seconds=seconds))
     env.balance("round_robin", GATEWAY)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
-def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd.DataFrame:
+def _stream(env: Environment, fault: str, *, seconds: float) -> pd.DataFrame:
     gateway = env[GATEWAY]
     target = gateway.replicas[-1]
     known = len(env.access_log())
@@ -118,7 +120,7 @@ def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd
         load.until(QUIET)
         with target.killed() if fault == DEAD else target.paused() as hit:
             load.until(time.time() - load.begun + seconds)
-        load.end_in(after)
+        load.end_in(2 * ALLOWANCE)
     log = logged(env, known)
     return pd.DataFrame(
         {
@@ -146,7 +148,8 @@ def logged(env: Environment, known: int) -> pd.DataFrame:
 
 
 def judge_health_check(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Counts of attempts against their bound, the way back against its time, the hanging share.
+    """Counts of attempts against their bound, the pauses between them against theirs, the return
+    after the healing, the hanging share.
 
     Attempts (of the measurement) whose load lagged are set aside. The time to eject is shown, and
     not judged: on a busy machine it is that of the machine.
@@ -182,6 +185,7 @@ def _count(requests: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any
     began, ended = requests["began"].iloc[0], requests["ended"].iloc[0]
     sent, end = requests["sent"], requests["sent"] + requests["latency"]
     hit = requests["failed"] > 0
+    asked = [*sent[hit & (sent < ended)], ended]
     back = sent[(requests["replica"] == requests["faulty"]) & (sent > ended)]
     during = requests[sent.between(began + EDGE, ended - EDGE)]
     waited = during["latency"] > (ended - during["sent"]) / 2
@@ -192,8 +196,9 @@ def _count(requests: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any
         "failed": int(requests["failed"].sum()),
         "allowed": int(expected["failed"] + (ended - began) // expected["every"]),
         "eject": float(end[hit].min() - began) if hit.any() else None,
+        "again": max((b - a for a, b in pairwise(asked)), default=0.0),
+        "again_allowed": expected["again"] + ALLOWANCE,
         "back": float(back.min() - ended) if len(back) else math.inf,
-        "back_allowed": expected["back"] + ALLOWANCE,
         "waits": float(waited.mean()) if len(during) else 0.0,
         "waits_expected": expected["waits"],
     }
@@ -203,8 +208,10 @@ def _failures(row: Mapping[str, Any]) -> list[str]:
     fault = row["fault"]
     found = [f"{fault}: a client got no answer"] * bool(row["lost"])
     found += [f"{fault}: more attempts failed than allowed"] * (row["failed"] > row["allowed"])
-    if row["back"] > row["back_allowed"]:
-        found.append(f"{fault}: the replica did not get requests again in time")
+    if row["again"] > row["again_allowed"]:
+        found.append(f"{fault}: the replica was not asked again in time")
+    if row["back"] > ALLOWANCE:
+        found.append(f"{fault}: the replica got no requests after its healing")
     if row["during"] >= ENOUGH and abs(row["waits"] - row["waits_expected"]) > BOUND:
         found.append(f"{fault}: another share of the requests waited than predicted")
     return found

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from labs.experiments.autoscaling import TARGET, WITH, WORK, predict_autoscaling
+from labs.experiments.bystanders import RATE as BYSTANDERS
 from labs.experiments.distribution import predict_distribution
 from labs.experiments.health_check import DEAD, HANGING, predict_health_check
 from labs.experiments.health_check import RATE as CHECKED
-from labs.experiments.long_request import RATE as BYSTANDERS
 from labs.experiments.long_request import predict_long_request
 from labs.experiments.slow_replica import predict_slow_replica
 
@@ -66,24 +67,30 @@ def health_check_prediction() -> pd.DataFrame:
     return predict_health_check(replicas=3, max_fails=1, fail_timeout=1)
 
 
-def health_check(*, failed: int = 3, back: float = 1.0) -> pd.DataFrame:
-    """Two faults of two seconds: `failed` attempts at the dead one, which is back after `back` s."""
-    return pd.concat([_checked(DEAD, failed, back), _checked(HANGING, 0, 0)], ignore_index=True)
+def health_check(*, failed: int = 2, every: float = 1.0, back: float = 0.0) -> pd.DataFrame:
+    """Two faults of three seconds: `failed` attempts in a row at the dead one, and one for each
+    `every` seconds; it is back `back` s after its healing."""
+    return pd.concat(
+        [_checked(DEAD, failed, every, back), _checked(HANGING, 0, 1, 0)], ignore_index=True
+    )
 
 
-def _checked(fault: str, failed: int, back: float) -> pd.DataFrame:
+def _checked(fault: str, failed: int, every: float, back: float) -> pd.DataFrame:
     rows = []
-    for number in range(6 * CHECKED):
+    last = -1.0
+    for number in range(int(4.5 * CHECKED)):
         since = number / CHECKED - 0.5
         turn = number % 3 == 2
-        tried = fault == DEAD and turn and since >= 0 and failed > 0
-        failed -= tried
-        away = fault == DEAD and 0 <= since < 2 + back
-        waits = fault == HANGING and turn and 0 <= since < 2
+        dead = fault == DEAD and turn and 0 <= since < 3
+        tried = dead and (failed > 0 or (last >= 0 and since - last >= every))
+        if tried:
+            failed, last = failed - 1, since
+        away = fault == DEAD and 0 <= since < 3 + back
+        waits = fault == HANGING and turn and 0 <= since < 3
         rows.append(
             {
                 "sent": BEGAN + since,
-                "latency": 2.003 - since if waits else 0.003,
+                "latency": 3.003 - since if waits else 0.003,
                 "failed": int(tried),
                 "replica": "api-gateway-3" if turn and not away else "api-gateway-1",
                 "intended": BEGAN + since,
@@ -93,7 +100,7 @@ def _checked(fault: str, failed: int, back: float) -> pd.DataFrame:
         fault=fault,
         faulty="api-gateway-3",
         began=BEGAN,
-        ended=BEGAN + 2,
+        ended=BEGAN + 3,
         lag=0.0005,
         lost=0,
         runtime="process",
@@ -112,3 +119,37 @@ def slow_replica() -> pd.DataFrame:
         parts.append(part.assign(intended=intended, **case))
     samples = pd.concat(parts, ignore_index=True)
     return samples.assign(lag=0.0005, ok=True, runtime="process", attempt=1)
+
+
+def autoscaling_prediction() -> pd.DataFrame:
+    return predict_autoscaling(swings=1, window=2)
+
+
+def autoscaling() -> pd.DataFrame:
+    """Both loops, in intervals of two seconds, as predicted."""
+    table = autoscaling_prediction()
+    rate = table["load"] * TARGET / WORK
+    times = [
+        [2 * row + n / r for n in range(int(2 * r))]
+        for row, r in zip(table["interval"], rate, strict=True)
+    ]
+    requests = table.assign(since=times, answering=table["replicas"]).explode(
+        "since", ignore_index=True
+    )
+    since = requests["since"].astype(float)
+    return requests.drop(columns="load").assign(
+        stream=requests["interval"].astype(str),
+        since=since,
+        intended=BEGAN + since,
+        lag=0.0005,
+        latency=0.053,
+        status=200,
+        error="",
+        ok=True,
+        watched=0.7,
+        late=0.01,
+        length=2.0,
+        window=requests["loop"].map(lambda loop: 2 if loop == WITH else 1),
+        runtime="process",
+        attempt=1,
+    )

@@ -59,6 +59,7 @@ SAMPLES = {
     "health_check": (balancing_frames.health_check(), balancing_frames.health_check_prediction()),
     "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
+    "autoscaling": (balancing_frames.autoscaling(), balancing_frames.autoscaling_prediction()),
     "rolling_replacement": (
         release_frames.rolling_replacement(),
         release_frames.rolling_replacement_prediction(),

@@ -33,21 +33,27 @@ def test_the_predicted_behaviour_passes() -> None:
     verdict = judge(FRAME())
     assert verdict.outcome is Outcome.PASS, verdict.reasons
     dead, hanging = verdict.details["faults"]
-    assert dead["failed"] == 3
-    assert dead["back"] == pytest.approx(1, abs=0.1)
+    assert dead["failed"] == 2 + 2
+    assert dead["again"] == pytest.approx(1, abs=0.1)
+    assert dead["back"] == pytest.approx(0, abs=0.1)
     assert hanging["waits"] == pytest.approx(1 / 3, abs=0.03)
 
 
 def test_attempts_beyond_the_bound_fail() -> None:
-    assert judge(FRAME(failed=9)).outcome is Outcome.PASS
-    verdict = judge(FRAME(failed=10))
+    assert judge(FRAME(failed=8)).outcome is Outcome.PASS
+    verdict = judge(FRAME(failed=9))
     assert verdict.reasons == ("dead: more attempts failed than allowed",)
     assert verdict.outcome is Outcome.FAIL
 
 
-def test_a_replica_that_comes_back_late_or_never_fails() -> None:
-    for back in (3.2, 100):
-        assert judge(FRAME(back=back)).outcome is Outcome.FAIL
+def test_a_dead_replica_that_is_never_asked_again_fails() -> None:
+    verdict = judge(FRAME(every=100))
+    assert verdict.reasons == ("dead: the replica was not asked again in time",)
+
+
+def test_a_replica_that_gets_nothing_after_its_healing_fails() -> None:
+    verdict = judge(FRAME(back=100))
+    assert verdict.reasons == ("dead: the replica got no requests after its healing",)
 
 
 def test_a_client_without_an_answer_fails() -> None:
@@ -64,15 +70,15 @@ def test_a_failed_attempt_at_the_hanging_one_and_a_hang_that_nobody_feels_fail()
 
 
 def test_a_fault_that_never_hit_or_was_too_short_is_inconclusive() -> None:
-    assert judge(FRAME(failed=0)).outcome is Outcome.INCONCLUSIVE
+    assert judge(FRAME(failed=0, back=0)).outcome is Outcome.INCONCLUSIVE
     short = FRAME()
-    short.loc[short["fault"] == DEAD, "ended"] -= 1.7
+    short.loc[short["fault"] == DEAD, "ended"] -= 2.7
     short.loc[short["fault"] == DEAD, "replica"] = "api-gateway-3"
     assert judge(short).outcome is Outcome.INCONCLUSIVE
 
 
 def test_an_attempt_whose_generator_lagged_is_set_aside() -> None:
-    lagged = FRAME(failed=10).assign(lag=0.3)
+    lagged = FRAME(failed=20).assign(lag=0.3)
     assert judge(lagged).outcome is Outcome.INCONCLUSIVE
     both = pd.concat([lagged, FRAME().assign(attempt=2)], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS

@@ -1,0 +1,45 @@
+"""Autoscaling's verdict against a loop that is not the HorizontalPodAutoscaler's, live."""
+
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from environment import Environment
+from labs.experiments import autoscaling
+from labs.verdicts import Outcome, until_conclusive
+
+pytestmark = pytest.mark.timeout(180)
+
+PREDICTION = autoscaling.predict_autoscaling(swings=1, window=2)
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Environment]:
+    with Environment("phase3", runtime="process") as environment:
+        yield environment
+
+
+def without_memory(wishes: Sequence[int], window: int) -> int:
+    return wishes[-1]
+
+
+def test_a_loop_that_forgets_its_window_is_seen_to_fail(
+    env: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(autoscaling, "stabilised", without_memory)
+        samples = autoscaling.measure_autoscaling(env)
+    verdict = autoscaling.judge_autoscaling(samples, PREDICTION)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (f"{autoscaling.WITH}: a step was not the formula's",)
+
+
+def test_the_real_loop_passes_the_same_judgement(env: Environment) -> None:
+    samples = until_conclusive(
+        autoscaling.measure_autoscaling,
+        env,
+        judge=autoscaling.judge_autoscaling,
+        against=PREDICTION,
+    )
+    verdict = autoscaling.judge_autoscaling(samples, PREDICTION)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
