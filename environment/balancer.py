@@ -1,8 +1,8 @@
 """nginx in front of the services: tells it who serves, and reads what it has logged."""
 
 import os
-import re
 import threading
+from collections import Counter
 from typing import Any
 
 from environment.errors import LabError
@@ -13,7 +13,10 @@ from environment.waiting import wait_until
 
 FOLDER = "/etc/nginx"
 RELOAD_SECONDS = 10.0
-_EVERYTHING, _LATELY = 1_000_000, 2_000
+FAREWELL, ALARM = "gracefully shutting down", "[emerg]"
+"""nginx's words: an old worker's when it has stopped listening, and the master's when it keeps to the old."""
+
+_EVERYTHING = 1_000_000
 """Lines of nginx's error log."""
 
 
@@ -71,17 +74,11 @@ class Balancer:
         if not self._addresses or self._runtime.status(self._id).condition != "running":
             return
         with self._reloading:
-            started = re.findall(r"start worker process (\d+)", self._logged(_EVERYTHING))
-            farewell = "{0}#{0}: gracefully shutting down".format(started[-1] if started else 0)
-            before = self._count(farewell), self._count("[emerg]")
+            before = self._said()
             self._runtime.reload(self._id, self.files())
-
-            def settled() -> bool:
-                # The old worker says farewell when it has stopped listening.
-                return (self._count(farewell), self._count("[emerg]")) != before
-
-            in_time = wait_until(settled, timeout=RELOAD_SECONDS, give_up=self._down)
-            if not in_time or self._count("[emerg]") != before[1]:
+            # There is one worker, and it says farewell once.
+            wait_until(lambda: self._said() != before, timeout=RELOAD_SECONDS, give_up=self._down)
+            if self._said()[FAREWELL] == before[FAREWELL]:
                 last = self._logged(5)
                 raise LabError(f"nginx did not take its new configuration. Its last lines:\n{last}")
 
@@ -95,9 +92,10 @@ class Balancer:
     def _logged(self, lines: int) -> str:
         return self._runtime.logs(self._id, lines)
 
-    def _count(self, words: str) -> int:
-        """How often nginx said so lately; pids return in a container's next life, so seeing it once proves nothing."""
-        return self._logged(_LATELY).count(words)
+    def _said(self) -> Counter[str]:
+        """How often nginx has said its words, in all its lives."""
+        log = self._logged(_EVERYTHING)
+        return Counter({words: log.count(words) for words in (FAREWELL, ALARM)})
 
     def _down(self) -> bool:
         return self._runtime.status(self._id).condition != "running"

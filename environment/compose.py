@@ -94,9 +94,9 @@ class Healthcheck(_Closed):
 
 
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready, `http PATH`, `tcp`, `valkey` (it answers a PING) or `kafka`."""
+    """`x-lab`: the evidence that a replica is ready: `http PATH`, `tcp`, or an answer as `nginx`, `valkey`, `kafka`."""
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|valkey|kafka)$")]
+    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|kafka)$")]
 
 
 class Service(_Closed):

@@ -14,6 +14,9 @@ from environment.errors import LabError
 CONNECT_SECONDS = 0.3
 ANSWER_SECONDS = 2.0
 
+NGINX_READY = "/nginx-ready"
+"""A worker of nginx answers this itself. The master listens earlier, and a signal would then end it."""
+
 
 def http_request(
     url: str, method: str, path: str, *, body: Any = None, token: str = ""
@@ -35,16 +38,16 @@ def http_request(
 
 
 def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Whether a replica is ready by its evidence (`http PATH`, `tcp`, `valkey` or `kafka`), and what was found."""
+    """Whether a replica is ready by its `x-lab` evidence, and what was found."""
     kind, _, path = evidence.partition(" ")
     address = urlsplit(url)
     try:
         if kind == "kafka":
             return _broker_knows(address.netloc)
-        if kind != "http":
+        if kind in ("tcp", "valkey"):
             with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
                 return (True, "connected") if kind == "tcp" else _ping(it)
-        status, text = http_request(url, "GET", path)
+        status, text = http_request(url, "GET", NGINX_READY if kind == "nginx" else path)
         return status == 200, f"status {status} {text[:200]}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
