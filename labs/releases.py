@@ -50,6 +50,9 @@ WORK = 0.2
 
 WATCH_SECONDS = 60.0
 
+EDGE = 0.05
+"""Seconds by which nginx may be done with an answer before the client is."""
+
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99: requests are counted here, and no latency is judged."""
 
@@ -214,21 +217,23 @@ def tally(samples: pd.DataFrame, prediction: pd.DataFrame) -> list[dict[str, Any
 
 
 def _spare(samples: pd.DataFrame, step: object) -> int:
-    """Connections to nginx that were idle while it was told of the change before this step.
+    """Connections to nginx that were idle when it was told of the change before this step.
 
-    The worker that knew nothing of it goes on serving those until they have carried one request
-    more. Of the connections, as many are idle as there were requests at once at the most, less
-    those that there are now.
+    Its old worker, which knows nothing of the change, keeps them until each has carried one more
+    request (keepalive_min_timeout: closing them would lose requests). There are as many as there
+    were requests at once before, less those that were under way then.
     """
     here = samples["step"] == step
     if here.iloc[0] or not here.any():
         return 0
     began = np.sort(samples["sent"])
     ended = np.sort(samples["intended"] + samples["latency"])
-    at_once = np.arange(1, len(began) + 1) - np.searchsorted(ended, began)
+    so_far = np.arange(1, len(began) + 1)
+    at_once = so_far - np.searchsorted(ended, began)
+    under_way = so_far - np.searchsorted(ended - EDGE, began)
     first = int(here.to_numpy().argmax())
-    before = samples["step"].to_numpy() == samples["step"].iloc[first - 1]
-    return int(at_once[:first].max() - at_once[before].min())
+    change = samples["step"].to_numpy() == samples["step"].iloc[first - 1]
+    return int(at_once[:first].max() - under_way[change].min())
 
 
 def lost(steps: list[dict[str, Any]]) -> list[str]:

@@ -90,7 +90,7 @@ def test_a_canary_that_meets_half_of_the_clients_fails() -> None:
 
 def test_a_version_that_still_answers_after_it_was_rolled_back_fails() -> None:
     samples = FRAME()
-    last = samples[samples["case"] == "bad"].index[-1]
+    last = samples[samples["case"] == "bad"].index[-30:]
     samples.loc[last, "version"] = "2"
     assert "bad: after: the other version answered, too" in judge(samples).reasons
 

@@ -47,12 +47,10 @@ def test_an_answered_post_whose_user_is_missing_or_there_twice_fails(created: in
     assert judge(samples).reasons == ("rolling: a user is not there once",)
 
 
-@pytest.mark.parametrize(("at", "version"), [(3, "2"), (-3, "1"), (-3, "")])
-def test_an_answer_of_the_other_version_before_or_after_the_roll_fails(
-    at: int, version: str
-) -> None:
+@pytest.mark.parametrize(("at", "version"), [(3, "2"), (-9, "1"), (-9, "")])
+def test_answers_of_the_other_version_before_or_after_the_roll_fail(at: int, version: str) -> None:
     samples = FRAME()
-    samples.loc[samples.index[at], "version"] = version
+    samples.loc[samples.index[at : at + 6], "version"] = version
     assert judge(samples).outcome is Outcome.FAIL
 
 
