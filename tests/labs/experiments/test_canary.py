@@ -116,3 +116,13 @@ def test_the_figure_tells_both_stories_and_carries_units() -> None:
     assert figure.axes[-1].get_xlabel().endswith("(s)")
     titles = [figure.axes[at].get_title(loc="left") for at in (0, 2)]
     assert [title.split()[-1] for title in titles] == ["back", "promoted"]
+
+
+def test_an_attempt_on_a_busy_machine_is_set_aside() -> None:
+    slow = FRAME(every=1)
+    slow.loc[slow.index % 5 == 0, "latency"] = 1.4
+    verdict = judge(slow)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "too busy" in verdict.reasons[0]
+    both = pd.concat([slow, FRAME().assign(attempt=2)], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
