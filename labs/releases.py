@@ -50,8 +50,14 @@ WORK = 0.2
 
 WATCH_SECONDS = 60.0
 
+EDGE = 0.05
+"""Seconds by which nginx may be done with an answer before the client is."""
+
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99: requests are counted here, and no latency is judged."""
+
+BUSY = 1.5
+"""As many times its work is more than a POST takes, one in ten excepted, on a machine with time."""
 
 ENOUGH = 20
 """Requests in each step whose answers are judged."""
@@ -214,21 +220,23 @@ def tally(samples: pd.DataFrame, prediction: pd.DataFrame) -> list[dict[str, Any
 
 
 def _spare(samples: pd.DataFrame, step: object) -> int:
-    """Connections to nginx that were idle while it was told of the change before this step.
+    """Connections to nginx that were idle when it was told of the change before this step.
 
-    The worker that knew nothing of it goes on serving those until they have carried one request
-    more. Of the connections, as many are idle as there were requests at once at the most, less
-    those that there are now.
+    Its old worker, which knows nothing of the change, keeps them until each has carried one more
+    request (keepalive_min_timeout: closing them would lose requests). There are as many as there
+    were requests at once before, less those that were under way then.
     """
     here = samples["step"] == step
     if here.iloc[0] or not here.any():
         return 0
     began = np.sort(samples["sent"])
     ended = np.sort(samples["intended"] + samples["latency"])
-    at_once = np.arange(1, len(began) + 1) - np.searchsorted(ended, began)
+    so_far = np.arange(1, len(began) + 1)
+    at_once = so_far - np.searchsorted(ended, began)
+    under_way = so_far - np.searchsorted(ended - EDGE, began)
     first = int(here.to_numpy().argmax())
-    before = samples["step"].to_numpy() == samples["step"].iloc[first - 1]
-    return int(at_once[:first].max() - at_once[before].min())
+    change = samples["step"].to_numpy() == samples["step"].iloc[first - 1]
+    return int(at_once[:first].max() - under_way[change].min())
 
 
 def lost(steps: list[dict[str, Any]]) -> list[str]:
@@ -246,11 +254,28 @@ def strayed(steps: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def undisturbed(samples: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The samples of the attempts in which the machine had time for the system; why there are none.
+
+    What waits for a busy machine instead of its work fails by time limits, whoever drains.
+    """
+    attempts = [part for _, part in samples.groupby("attempt")]
+    kept = [part for part in attempts if not honesty(part, lag_limit=LAG_LIMIT).lagged]
+    if not kept:
+        return samples, ["the load generator could not keep its schedule"]
+    served = [part for part in kept if not _starved(part.loc[part["ok"], "latency"])]
+    if not served:
+        return samples, ["the machine was too busy: the POSTs took far longer than their work"]
+    return pd.concat(served), []
+
+
+def _starved(latency: pd.Series[float]) -> bool:
+    return bool(latency.quantile(0.9) > BUSY * latency.quantile(0.05))
+
+
 def doubtful(samples: pd.DataFrame, steps: list[dict[str, Any]]) -> list[str]:
     """Why these samples may prove nothing."""
-    attempts = [part for _, part in samples.groupby("attempt")]
-    lagged = all(honesty(part, lag_limit=LAG_LIMIT).lagged for part in attempts)
-    found = ["the load generator could not keep its schedule"] * lagged
+    found = []
     if samples.loc[samples["ok"], "latency"].median() < WORK:
         found.append("the POSTs were too short to be lost: user-service needs USER_SECONDS")
     few = [row["step"] for row in steps if row["expected"] is not None and row["requests"] < ENOUGH]

@@ -18,6 +18,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -73,12 +74,15 @@ def measure_blue_green(
 
 def judge_blue_green(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, its user is there once, and each colour answers in its time alone."""
-    steps = tally(samples, prediction)
+    kept, disturbed = undisturbed(samples)
+    steps = tally(kept, prediction)
+    if disturbed:
+        return Verdict.of("blue_green", JUDGED, doubts=disturbed, details={"steps": steps})
     return Verdict.of(
         "blue_green",
         JUDGED,
         failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(samples, steps),
+        doubts=doubtful(kept, steps),
         details={"steps": steps},
     )
 

@@ -20,6 +20,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -169,8 +170,11 @@ def judge_canary(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Each decision is the predicted one; the good version loses no POST, and the bad one no more
     than its share, and none elsewhere.
     """
-    failures, doubts, details = [], [], []
-    for (attempt, name), mine in samples.groupby(["attempt", "case"], sort=False):
+    failures: list[str] = []
+    details: list[dict[str, Any]] = []
+    kept, doubts = undisturbed(samples)
+    disturbed = bool(doubts)
+    for (attempt, name), mine in kept.groupby(["attempt", "case"], sort=False):
         expected = prediction[prediction["case"] == name]
         row = _count(mine, expected)
         details.append({"attempt": attempt, "case": name, **row})
@@ -179,7 +183,7 @@ def judge_canary(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     return Verdict.of(
         "canary",
         JUDGED,
-        failures=dict.fromkeys(failures),
+        failures=[] if disturbed else dict.fromkeys(failures),
         doubts=dict.fromkeys(doubts),
         details={"cases": details},
     )

@@ -18,6 +18,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -66,12 +67,15 @@ def measure_rolling_replacement(
 
 def judge_rolling_replacement(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, and its user is there once; no version answers out of its time."""
-    steps = tally(samples, prediction)
+    kept, disturbed = undisturbed(samples)
+    steps = tally(kept, prediction)
+    if disturbed:
+        return Verdict.of("rolling_replacement", JUDGED, doubts=disturbed, details={"steps": steps})
     return Verdict.of(
         "rolling_replacement",
         JUDGED,
         failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(samples, steps),
+        doubts=doubtful(kept, steps),
         details={"steps": steps},
     )
 

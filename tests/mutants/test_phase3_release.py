@@ -1,6 +1,6 @@
 """Phase 3's verdicts against releases that lose requests, or decide wrongly, live."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from labs.verdicts import Outcome, Verdict, until_conclusive
 from tests.mutants.balancer import Forgetful
 from tests.mutants.descriptions import mutated
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 SYSTEM: dict[str, Any] = {
     "runtime": "process",
@@ -60,10 +60,11 @@ def judged_blue_green(env: Environment) -> Verdict:
     return judge_blue_green(samples, prediction)
 
 
-def judged_canary(env: Environment) -> Verdict:
-    prediction = predict_canary(weights=(4, 1))
+def judged_canary(env: Environment, rates: Mapping[str, float] = canary.RATES) -> Verdict:
+    releases: dict[str, Any] = {"rates": rates, "weights": (4, 1)}
+    prediction = predict_canary(**releases)
     samples = until_conclusive(
-        measure_canary, env, judge=judge_canary, against=prediction, weights=(4, 1)
+        measure_canary, env, judge=judge_canary, against=prediction, **releases
     )
     return judge_canary(samples, prediction)
 
@@ -88,7 +89,7 @@ def test_a_lab_that_promotes_whatever_it_sees_is_seen_to_fail(
     env: Forgetful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(canary, "decide", lambda *_: canary.PROMOTED)
-    verdict = judged_canary(env)
+    verdict = judged_canary(env, {"bad": 0.5})
     assert verdict.outcome is Outcome.FAIL
     assert "bad: promoted, against the plan" in verdict.reasons
 

@@ -23,10 +23,26 @@ def test_a_switch_and_the_way_back_that_lose_nothing_pass() -> None:
 @pytest.mark.parametrize(("step", "version"), [("blue", "2"), ("green", "1"), ("blue again", "2")])
 def test_a_colour_that_answers_out_of_its_time_fails(step: str, version: str) -> None:
     samples = FRAME()
-    samples.loc[samples[samples["step"] == step].index[7], "version"] = version
+    samples.loc[samples[samples["step"] == step].index[5:10], "version"] = version
     verdict = judge(samples)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (f"{step}: the other version answered, too",)
+
+
+def test_a_connection_that_was_idle_at_the_switch_may_carry_one_request_the_old_way() -> None:
+    samples = FRAME()
+    green = samples[samples["step"] == "green"].index
+    samples.loc[green[:4], "version"] = "1"
+    assert judge(samples).outcome is Outcome.FAIL
+    answered = samples["step"].isin(["blue", "switch"]) & (samples.index < green[0] - 4)
+    samples.loc[samples[answered].index[-2:], "latency"] = 0.001  # two connections less were busy
+    assert judge(samples).outcome is Outcome.PASS
+
+
+def test_nobody_strays_before_the_first_change() -> None:
+    samples = FRAME()
+    samples.loc[3, "version"] = "2"
+    assert judge(samples).outcome is Outcome.FAIL
 
 
 @pytest.mark.parametrize("step", ["blue", "switch", "back"])
