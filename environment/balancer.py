@@ -67,9 +67,10 @@ class Balancer:
             raise
 
     def follow(self) -> None:
-        """Makes a running nginx serve by the plan as it is now; afterwards no new request goes by the old one.
+        """Makes a running nginx serve by the plan as it is now; afterwards no new connection goes by the old one.
 
-        Requests under way end as they began. A proxy that is down reads the plan when it starts.
+        Requests under way end as they began, and a client's idle connection carries one more by the old plan. A proxy
+        that is down reads the plan when it starts.
         """
         if not self._addresses or self._runtime.status(self._id).condition != "running":
             return
