@@ -18,6 +18,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -39,10 +40,11 @@ def predict_blue_green() -> pd.DataFrame:
     them. New requests go to one of them alone, and those under way end where they began: no POST is
     lost, and the way back is as short.
 
-    Columns: `step`, `share` (of version 2), `failed` (POSTs).
+    Columns: `step`, `share` (of version 2), `changing` (while nginx reloads), `failed` (POSTs).
     """
     rows = [(BLUE, 0), (SWITCH, 0), (SWITCH, 1), (GREEN, 1), (BACK, 1), (BACK, 0), (AGAIN, 0)]
-    return pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float}).assign(failed=0)
+    table = pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float})
+    return table.assign(changing=table["step"].isin([SWITCH, BACK]), failed=0)
 
 
 def measure_blue_green(
@@ -72,12 +74,15 @@ def measure_blue_green(
 
 def judge_blue_green(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, its user is there once, and each colour answers in its time alone."""
-    steps = tally(samples, prediction)
+    kept, disturbed = undisturbed(samples)
+    steps = tally(kept, prediction)
+    if disturbed:
+        return Verdict.of("blue_green", JUDGED, doubts=disturbed, details={"steps": steps})
     return Verdict.of(
         "blue_green",
         JUDGED,
         failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(samples, steps),
+        doubts=doubtful(kept, steps),
         details={"steps": steps},
     )
 

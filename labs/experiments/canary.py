@@ -20,6 +20,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -38,11 +39,11 @@ WEIGHTS = (2, 2, 1)
 RATES = {"bad": 0.5, "good": 0.0}
 """Share of errors (status 500) among the answers of each version 2. The bad one leaves version 1."""
 
-ANSWERS, ALLOWED = 20, 2
+ANSWERS, ALLOWED = 20, 1
 """Of so many answers of the canary, so many may be errors."""
 
-CHANCE = 0.001
-"""A number of errors that is as improbable is more than its share."""
+CHANCE = 1e-4
+"""What is as improbable does not happen by chance."""
 
 JUDGED = (
     "the good version is promoted and loses no POST; the bad one is rolled back, after no more "
@@ -63,8 +64,9 @@ def predict_canary(
 
     The sum is a sampling plan's operating characteristic (Dodge and Romig, 1929). `rates` are the
     p, `answers` m, `allowed` c, and the last of `weights` is the canary's. Columns: `case`, `step`,
-    `share` (of version 2; one row per stage of a step), `failed` (share of the step's requests),
-    `answers`, `chance` (of being promoted, 0 to 1), `decision` (the likelier one).
+    `share` (of version 2), `changing` (what was decided is being done, in stages of a row each),
+    `failed` (share of the step's requests), `answers`, `chance` (of being promoted, 0 to 1),
+    `decision` (the likelier one).
     """
     met = weights[-1] / sum(weights)
     parts = []
@@ -81,7 +83,7 @@ def predict_canary(
             "chance": chance,
             "decision": decision,
         }
-        parts.append(part.assign(failed=failed, **known))
+        parts.append(part.assign(changing=part["step"] == DECIDED, failed=failed, **known))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -168,8 +170,11 @@ def judge_canary(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Each decision is the predicted one; the good version loses no POST, and the bad one no more
     than its share, and none elsewhere.
     """
-    failures, doubts, details = [], [], []
-    for (attempt, name), mine in samples.groupby(["attempt", "case"], sort=False):
+    failures: list[str] = []
+    details: list[dict[str, Any]] = []
+    kept, doubts = undisturbed(samples)
+    disturbed = bool(doubts)
+    for (attempt, name), mine in kept.groupby(["attempt", "case"], sort=False):
         expected = prediction[prediction["case"] == name]
         row = _count(mine, expected)
         details.append({"attempt": attempt, "case": name, **row})
@@ -178,7 +183,7 @@ def judge_canary(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     return Verdict.of(
         "canary",
         JUDGED,
-        failures=dict.fromkeys(failures),
+        failures=[] if disturbed else dict.fromkeys(failures),
         doubts=dict.fromkeys(doubts),
         details={"cases": details},
     )
@@ -207,6 +212,8 @@ def _count(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
 
 
 def _failures(row: Mapping[str, Any]) -> list[str]:
+    if _vague(row):
+        return []
     steps = row["steps"]
     found = strayed(steps)
     if not row["failed_predicted"]:
@@ -222,16 +229,20 @@ def _failures(row: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def _vague(row: Mapping[str, Any]) -> bool:
+    return bool(CHANCE < row["chance"] < 1 - CHANCE)
+
+
 def _improbable(row: Mapping[str, Any]) -> bool:
     fewer = at_most(row["failed"] - 1, of=row["exposed"], p=row["failed_predicted"])
-    return row["decision"] == WITHDRAWN and 1 - fewer < CHANCE
+    return bool(row["decision"] == WITHDRAWN and 1 - fewer < CHANCE)
 
 
 def _doubts(row: Mapping[str, Any]) -> list[str]:
     late = row["answers"] < row["answers_planned"]
     found = ["the canary's answers did not come in time"] * late
     found += ["the fault never hit"] * bool(row["failed_predicted"] and not row["errors"])
-    return found + ["chance decides"] * (CHANCE < row["chance"] < 1 - CHANCE)
+    return found + ["the plan leaves the decision to chance"] * _vague(row)
 
 
 @styled

@@ -18,6 +18,7 @@ from labs.releases import (
     lost,
     strayed,
     tally,
+    undisturbed,
 )
 from labs.verdicts import Verdict
 
@@ -38,12 +39,13 @@ def predict_rolling_replacement(*, replicas: int) -> pd.DataFrame:
     """Each replica in turn gets no more requests, finishes those it has, and is replaced: no POST
     is lost. While the k-th is away, k - 1 of the n - 1 others are new and take that share.
 
-    Columns: `step`, `share` (of version 2; one row per replaced replica while rolling), `failed`
-    (POSTs).
+    Columns: `step`, `share` (of version 2; one row per replaced replica while rolling), `changing`
+    (rolling or not), `failed` (POSTs).
     """
     rolling = [(DURING, done / (replicas - 1)) for done in range(replicas)]
     rows = [(BEFORE, 0.0), *rolling, (AFTER, 1.0)]
-    return pd.DataFrame(rows, columns=["step", "share"]).assign(failed=0)
+    table = pd.DataFrame(rows, columns=["step", "share"])
+    return table.assign(changing=table["step"] == DURING, failed=0)
 
 
 def measure_rolling_replacement(
@@ -65,12 +67,15 @@ def measure_rolling_replacement(
 
 def judge_rolling_replacement(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, and its user is there once; no version answers out of its time."""
-    steps = tally(samples, prediction)
+    kept, disturbed = undisturbed(samples)
+    steps = tally(kept, prediction)
+    if disturbed:
+        return Verdict.of("rolling_replacement", JUDGED, doubts=disturbed, details={"steps": steps})
     return Verdict.of(
         "rolling_replacement",
         JUDGED,
         failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(samples, steps),
+        doubts=doubtful(kept, steps),
         details={"steps": steps},
     )
 

@@ -62,7 +62,7 @@ def canary_release(*, every: int = 2) -> pd.DataFrame:
         others = "11-" if case == "bad" else "222"
         samples = _released(
             (canary.BEFORE, 40, _replicas("11-")),
-            (canary.CANARY, 150, _replicas("11112", (1, 2, 1, 2, 3))),
+            (canary.CANARY, 300, _replicas("11112", (1, 2, 1, 2, 3))),
             (canary.DECIDED, 60, _replicas("11-" if case == "bad" else "-12")),
             (canary.AFTER, 40, _replicas(others)),
         )

@@ -1,0 +1,100 @@
+"""Phase 3's verdicts against releases that lose requests, or decide wrongly, live."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from environment import Environment
+from labs.experiments import canary
+from labs.experiments.blue_green import judge_blue_green, measure_blue_green, predict_blue_green
+from labs.experiments.canary import judge_canary, measure_canary, predict_canary
+from labs.experiments.rolling_replacement import (
+    judge_rolling_replacement,
+    measure_rolling_replacement,
+    predict_rolling_replacement,
+)
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.mutants.balancer import Forgetful
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(300)
+
+SYSTEM: dict[str, Any] = {
+    "runtime": "process",
+    "only": ["user-service", "api-gateway", "nginx"],
+    "settings": {"user-service": {"USER_SECONDS": 0.5}},
+    "replicas": {"user-service": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Forgetful]:
+    with Forgetful("phase3", **SYSTEM) as environment:
+        yield environment
+
+
+@pytest.fixture(autouse=True)
+def _remembers_all(env: Forgetful) -> None:
+    env.instead = {}
+
+
+def judged_rolling(env: Environment) -> Verdict:
+    prediction = predict_rolling_replacement(replicas=2)
+    samples = until_conclusive(
+        measure_rolling_replacement,
+        env,
+        judge=judge_rolling_replacement,
+        against=prediction,
+        replicas=2,
+    )
+    return judge_rolling_replacement(samples, prediction)
+
+
+def judged_blue_green(env: Environment) -> Verdict:
+    prediction = predict_blue_green()
+    samples = until_conclusive(
+        measure_blue_green, env, judge=judge_blue_green, against=prediction, replicas=1
+    )
+    return judge_blue_green(samples, prediction)
+
+
+def judged_canary(env: Environment, rates: Mapping[str, float] = canary.RATES) -> Verdict:
+    releases: dict[str, Any] = {"rates": rates, "weights": (4, 1)}
+    prediction = predict_canary(**releases)
+    samples = until_conclusive(
+        measure_canary, env, judge=judge_canary, against=prediction, **releases
+    )
+    return judge_canary(samples, prediction)
+
+
+def test_a_service_that_ends_without_draining_is_seen_to_fail(tmp_path: Path) -> None:
+    command = ["python", "-m", "tests.mutants.no_drain", "${USER_SERVICE_VERSION:-1}"]
+    description = mutated(tmp_path, {"user-service": {"command": command}})
+    with Environment("phase3", description=description, **SYSTEM) as wrong:
+        verdict = judged_rolling(wrong)
+    assert verdict.outcome is Outcome.FAIL
+    assert "rolling: a POST failed" in verdict.reasons
+
+
+def test_a_balancer_that_lets_nobody_stand_by_is_seen_to_fail(env: Forgetful) -> None:
+    env.instead = {"weights": ()}
+    verdict = judged_blue_green(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert "blue: the other version answered, too" in verdict.reasons
+
+
+def test_a_lab_that_promotes_whatever_it_sees_is_seen_to_fail(
+    env: Forgetful, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canary, "decide", lambda *_: canary.PROMOTED)
+    verdict = judged_canary(env, {"bad": 0.5})
+    assert verdict.outcome is Outcome.FAIL
+    assert "bad: promoted, against the plan" in verdict.reasons
+
+
+@pytest.mark.parametrize("judged", [judged_rolling, judged_blue_green, judged_canary])
+def test_the_real_system_passes_the_same_judgement(judged: Any, env: Forgetful) -> None:
+    verdict = judged(env)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
