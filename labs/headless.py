@@ -35,7 +35,7 @@ from labs.verdicts import Outcome
 PROFILES = ("quick", "full")
 RUNTIMES = get_args(RuntimeName)
 
-CELL_SECONDS = {"quick": 120.0, "full": 900.0}
+CELL_SECONDS = {"quick": 180.0, "full": 900.0}
 """Limit of one cell."""
 
 STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}

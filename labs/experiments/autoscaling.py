@@ -46,6 +46,9 @@ SETTLE = 0.15
 PACE = 1.3
 """An interval has room for this many times what a first try at scaling took."""
 
+TRIES = 2
+"""Attempts at most: each takes half a minute, and longer the less time the machine has for it."""
+
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99: requests are counted, over several times as long."""
 
@@ -208,6 +211,7 @@ def judge_autoscaling(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdic
         failures=failures,
         doubts=doubts,
         details={"loops": loops},
+        extend=int(samples["attempt"].max()) < TRIES,
     )
 
 

@@ -171,16 +171,21 @@ def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
     counted, failure, doubt = found["counted"], found["failure"], found["doubt"]
     share = float(counted["waited"].mean()) if len(counted) else None
     busy = bool((counted["others"] >= BUSY).any())
-    if failure or doubt or share is None:
-        pass
-    elif share < expected["share"] - BOUND:
-        failure = f"{name}: fewer bystanders waited than predicted"
-    elif share > expected["share"] + BOUND and busy:
-        doubt = f"{name}: other programs kept the cores busy"
-    elif share > expected["share"] + BOUND:
-        failure = f"{name}: more bystanders waited than predicted"
+    if share is not None and not failure and not doubt:
+        failure, doubt = _who_waited(name, share, expected["share"], busy=busy)
     measured = {"counted": len(counted), "waited": int(counted["waited"].sum()), "measured": share}
     return {**expected, **measured, "load": found["load"], "failure": failure, "doubt": doubt}
+
+
+def _who_waited(name: str, share: float, expected: float, *, busy: bool) -> tuple[str, str]:
+    """A failure and a doubt, in words; at most one of them is not empty."""
+    if share < expected - BOUND:
+        return f"{name}: fewer bystanders waited than predicted", ""
+    if share <= expected + BOUND:
+        return "", ""
+    if busy:
+        return "", f"{name}: other programs kept the cores busy"
+    return f"{name}: more bystanders waited than predicted", ""
 
 
 @styled

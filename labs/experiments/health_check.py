@@ -158,11 +158,11 @@ def judge_health_check(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdi
     kept = [part for part in attempts if not _lagged(part)]
     found = [
         _count(part[part["fault"] == expected["fault"]], expected)
-        for part in kept
+        for part in kept or attempts[-1:]
         for expected in prediction.to_dict("records")
     ]
     doubts = [] if kept else ["the load generator could not keep its schedule"]
-    failures = [reason for row in found for reason in _failures(row)]
+    failures = [reason for row in found for reason in _failures(row) if kept]
     if kept and not any(row["fault"] == DEAD and row["failed"] for row in found):
         doubts.append("dead: no attempt failed, so the fault never hit")
     if any(row["during"] < ENOUGH for row in found):

@@ -91,16 +91,24 @@ def _case(samples: pd.DataFrame, expected: Mapping[Any, Any], *, half: float) ->
     counted, failure, doubt = found["counted"], found["failure"], found["doubt"]
     waited = int(counted["waited"].sum())
     share = waited / len(counted) if len(counted) else 0.0
-    if failure or doubt:
-        pass
-    elif expected["share"] == 0 and share >= half:
-        failure = f"{name}: bystanders waited for the computation"
-    elif expected["share"] == 0 and _calm_attempts(found["kept"]) == 0:
-        doubt = f"{name}: some bystanders waited"
-    elif expected["share"] > 0 and share < half:
-        doubt = f"{name}: the computation kept too few waiting"
+    if not failure and not doubt:
+        calm = _calm_attempts(found["kept"]) > 0
+        failure, doubt = _who_waited(name, share, expected["share"], half=half, calm=calm)
     measured = {"counted": len(counted), "waited": waited, "measured": share}
     return {**expected, **measured, "load": found["load"], "failure": failure, "doubt": doubt}
+
+
+def _who_waited(
+    name: str, share: float, expected: float, *, half: float, calm: bool
+) -> tuple[str, str]:
+    """A failure and a doubt, in words; at most one of them is not empty."""
+    if expected == 0 and share >= half:
+        return f"{name}: bystanders waited for the computation", ""
+    if expected == 0 and not calm:
+        return "", f"{name}: some bystanders waited"
+    if expected > 0 and share < half:
+        return "", f"{name}: the computation kept too few waiting"
+    return "", ""
 
 
 def _calm_attempts(kept: Sequence[pd.DataFrame]) -> int:

@@ -32,7 +32,7 @@ NBVAL = [
 def nbval(path: Path, runs: Path, runtime: str) -> subprocess.CompletedProcess[str]:
     variables = {"LAB_RUNTIME": runtime, "LAB_PROFILE": "quick", "LAB_RUNS": str(runs)}
     return subprocess.run(
-        [*NBVAL, "--nbval-cell-timeout", "120", str(path)],
+        [*NBVAL, "--nbval-cell-timeout", "180", str(path)],
         env={**os.environ, **variables},
         cwd=path.parent,
         capture_output=True,

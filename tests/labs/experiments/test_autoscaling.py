@@ -95,6 +95,8 @@ def test_a_slow_machine_and_another_load_are_inconclusive() -> None:
 
 def test_a_calm_attempt_settles_what_a_disturbed_one_left_open() -> None:
     late = changed(WITH, 2, late=0.5)
+    assert judge(late).extend
+    assert not judge(pd.concat([late, late.assign(attempt=2)])).extend  # it takes too long
     both = pd.concat([late, FRAME().assign(attempt=2)], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS
 

@@ -80,6 +80,7 @@ def test_a_fault_that_never_hit_or_was_too_short_is_inconclusive() -> None:
 def test_an_attempt_whose_generator_lagged_is_set_aside() -> None:
     lagged = FRAME(failed=20).assign(lag=0.3)
     assert judge(lagged).outcome is Outcome.INCONCLUSIVE
+    assert len(judge(lagged).details["faults"]) == 2  # what was seen is told all the same
     both = pd.concat([lagged, FRAME().assign(attempt=2)], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS
 
