@@ -33,6 +33,9 @@ FEW = 100
 FINISH_SECONDS = 3.0
 """Longest wait, when we give a partition back, for work that has begun."""
 
+LEAVE_SECONDS = 1.0
+"""Longest wait for Kafka to take note that we leave; it may be away."""
+
 Place = tuple[str, int]
 """Topic and partition."""
 
@@ -60,7 +63,7 @@ class EventConsumer:
         self._partitions: dict[Place, Partition] = {}
         self._calls: deque[Callable[[Consumer], None]] = deque()
         self._joined = False
-        self._stopping = threading.Event()
+        self._stopping, self._finished = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._poll, name="consumer", daemon=True)
 
     async def __aenter__(self) -> Self:
@@ -73,7 +76,8 @@ class EventConsumer:
         self._starting.cancel()
         self._stopping.set()
         if self._thread.ident is not None:
-            await asyncio.to_thread(self._thread.join, FINISH_SECONDS + 2)
+            await asyncio.to_thread(self._finished.wait, FINISH_SECONDS + 1)
+            await asyncio.to_thread(self._thread.join, LEAVE_SECONDS)
 
     async def unavailable(self) -> str | None:
         """Return why no events come; ``None`` when we are in the group, if only as a spare."""
@@ -100,6 +104,8 @@ class EventConsumer:
                 self._loop.call_soon_threadsafe(self._receive, [message, *more])
             self._do_calls()
         self._joined = False
+        self._release(self._consumer.assignment(), FINISH_SECONDS)
+        self._finished.set()
         self._consumer.close()
 
     def _do_calls(self) -> None:

@@ -18,7 +18,16 @@ RETRY_SECONDS = 0.5
 MAX_BYTES = 2_000_000
 """Longest message we carry: a dead letter is longer than what it holds, by its headers."""
 
-QUIET = logging.getLogger("microservices.kit.kafka.client")
+CLIENT_LOG = logging.getLogger("microservices.kit.kafka.client")
+CLIENT_LOG.setLevel(
+    logging.CRITICAL
+)  # while Kafka is away it would say so several times per second
+
+
+def log_absence(error: KafkaError) -> None:
+    """Log when Kafka is away; the client goes on trying by itself."""
+    if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        log.warning("kafka does not answer, trying again")
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
@@ -35,8 +44,8 @@ def client_settings(settings: Settings) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
         "socket.connection.setup.timeout.ms": 2000,
-        "logger": QUIET,
-        "error_cb": lambda error: log.warning("kafka: %s", error.str()),
+        "logger": CLIENT_LOG,
+        "error_cb": log_absence,
     }
 
 
