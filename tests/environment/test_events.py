@@ -367,3 +367,22 @@ def test_a_consumer_that_comes_late_misses_nothing(
         assert wait_until(lambda: shown() == wanted, timeout=SECONDS), (shown(), wanted)
     finally:
         late.close()
+
+
+@pytest.mark.docker
+def test_on_docker_orders_survive_the_death_of_payment_and_of_the_broker() -> None:
+    with Environment(
+        "phase4",
+        runtime="docker",
+        only=["kafka", "order-service", "payment-service", "notification-service"],
+        settings={"payment-service": {"PAYMENT_SECONDS": "0.3"}},
+    ) as env:
+        system = System(env)
+        ids = system.orders(5)
+        with env["payment-service"].killed():
+            ids += system.orders(5)
+        with env["kafka"].killed():
+            ids += system.orders(5)
+        system.complete(ids)
+        session = str(env.session)
+    assert nothing_left(session, seconds=5) == []
