@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Self
-from uuid import uuid4
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, ValidationError
 
+from microservices.kit.ids import new_id
 from microservices.kit.items import Items
 from microservices.kit.wire import Amount, Id, Text, WireModel, encode, from_cents, read_json
 
@@ -188,7 +188,7 @@ def write_event(data: Data, cause: Cause) -> bytes:
     """Return the value of a new event."""
     envelope = {
         "eventType": type(data).__name__,
-        "eventId": str(uuid4()),
+        "eventId": new_id(),
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "correlationId": cause.correlation_id,
         "causationId": cause.event_id,
