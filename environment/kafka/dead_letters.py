@@ -68,9 +68,14 @@ class Origin(NamedTuple):
         return cls(**{**told, **numbers})  # type: ignore[arg-type]
 
 
-def dead_letters(broker: Broker, topic: str | None = None) -> pd.DataFrame:
-    """One row per dead letter, the oldest first in each partition."""
-    span = broker.span(_places(broker, topic))
+def dead_letters(
+    broker: Broker, topic: str | None = None, *, latest: int | None = None
+) -> pd.DataFrame:
+    """One row per dead letter, the oldest first in each partition; of each partition all, or the `latest` ones."""
+    span = {
+        place: (first if latest is None else max(first, end - latest), end)
+        for place, (first, end) in broker.span(_places(broker, topic)).items()
+    }
     done = committed(broker, GROUP)
     return table((_row(message, done) for message in _in_order(broker, span)), DEAD_LETTERS)
 
