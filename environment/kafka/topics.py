@@ -3,8 +3,9 @@
 import pandas as pd
 from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
-from environment.errors import LabError
+from environment.errors import LabError, NotReady
 from environment.kafka.broker import Broker, table
+from environment.waiting import wait_until
 
 TOPICS = {"topic": "object", "partitions": "int64", "messages": "int64"}
 OFFSETS = {
@@ -57,5 +58,8 @@ def create_topic(broker: Broker, topic: str, partitions: int) -> None:
     asked = f"make the topic {topic!r}"
     new = [NewTopic(topic, partitions, 1)]
     broker.ask(asked, lambda: broker.admin.create_topics(new)[topic].result(broker.seconds))
-    if topic not in broker.topics():
-        raise LabError(f"The broker was told to {asked}, and does not list it. Try again.")
+    if not wait_until(lambda: topic in broker.topics(), timeout=broker.seconds):
+        raise NotReady(
+            f"The broker made the topic {topic!r} and did not list it within {broker.seconds:.0f} s. "
+            "`lab logs kafka` says what it does."
+        )
