@@ -1,5 +1,8 @@
 """Topics and messages: what was sent is what is read, and what cannot be says why."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 from confluent_kafka import Producer
@@ -148,6 +151,12 @@ def test_a_broker_that_was_away_is_found_again(env: Environment, kafka: Kafka, t
         pass
     kafka.produce(topic, "after")
     assert set(kafka.read(topic).value) == {"before", "after"}
+
+
+def test_who_does_not_ask_the_broker_imports_nothing_for_it() -> None:
+    check = "import sys, environment, labs.cli; print({'confluent_kafka', 'pandas', 'fastapi'} & set(sys.modules))"
+    said = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60)
+    assert said.stdout.strip() == "set()", said.stderr
 
 
 def test_a_phase_without_kafka_says_so() -> None:
