@@ -6,7 +6,8 @@ import httpx
 import pytest
 
 from environment import Environment
-from tests.environment.kafka_tools.conftest import Joined, letter
+from environment.waiting import wait_until
+from tests.environment.kafka_tools.conftest import SECONDS, Joined, letter
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.docker, pytest.mark.timeout(180)]
@@ -48,5 +49,8 @@ def test_a_container_that_is_killed_is_found_again(env: Environment, topic: str)
 
 
 def test_the_page_shows_it_from_this_machine(env: Environment, topic: str) -> None:
-    seen = httpx.get(f"{env.kafka.ui().url}api/overview").json()
-    assert topic in [row["topic"] for row in seen["topics"]]
+    def shown() -> bool:
+        seen = httpx.get(f"{env.kafka.ui().url}api/overview", timeout=SECONDS).json()
+        return topic in [row["topic"] for row in seen.get("topics", [])]
+
+    assert wait_until(shown, timeout=SECONDS, every=0.5), "as the page does, which asks again"

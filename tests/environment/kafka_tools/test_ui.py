@@ -21,6 +21,8 @@ from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
 
+CLIENT = httpx.Client(timeout=30)
+
 HOSTILE = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
 
 
@@ -109,19 +111,19 @@ def test_the_page_only_reads(kafka: Kafka, topic: str) -> None:
     url = kafka.ui().url
     before = kafka.groups().group.tolist()
     for path in ("", "page.js", "page.css", "api/overview", f"api/topics/{topic}/messages"):
-        assert httpx.get(url + path).status_code == 200
+        assert CLIENT.get(url + path).status_code == 200
         for method in ("POST", "PUT", "PATCH", "DELETE"):
-            assert httpx.request(method, url + path).status_code == 405
-    assert httpx.get(f"{url}api/dead-letters").status_code == 200
+            assert CLIENT.request(method, url + path).status_code == 405
+    assert CLIENT.get(f"{url}api/dead-letters").status_code == 200
     assert kafka.groups().group.tolist() == before
 
 
 def test_it_asks_no_other_host_and_runs_nothing_inline(kafka: Kafka) -> None:
-    answer = httpx.get(kafka.ui().url)
+    answer = CLIENT.get(kafka.ui().url)
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    page = answer.text + httpx.get(f"{kafka.ui().url}page.js").text
+    page = answer.text + CLIENT.get(f"{kafka.ui().url}page.js").text
     assert "//cdn" not in page
     assert "innerHTML" not in page
 
@@ -135,15 +137,15 @@ def test_it_listens_on_loopback_only_and_answers_to_no_other_name(kafka: Kafka) 
         if c.status == psutil.CONN_LISTEN and c.laddr.port == port
     ]
     assert listening == ["127.0.0.1"]
-    assert httpx.get(url, headers={"Host": f"evil.example:{port}"}).status_code == 400
+    assert CLIENT.get(url, headers={"Host": f"evil.example:{port}"}).status_code == 400
 
 
 def test_what_is_asked_wrongly_gets_a_4xx(kafka: Kafka, topic: str) -> None:
     url = kafka.ui().url
-    assert httpx.get(f"{url}api/topics/none/messages").status_code == 404
-    assert httpx.get(f"{url}api/topics/{topic}/messages?partition=77").status_code == 404
+    assert CLIENT.get(f"{url}api/topics/none/messages").status_code == 404
+    assert CLIENT.get(f"{url}api/topics/{topic}/messages?partition=77").status_code == 404
     for wrong in ("limit=0", "limit=100000", "limit=x", "partition=-1"):
-        assert httpx.get(f"{url}api/topics/{topic}/messages?{wrong}").status_code == 422
+        assert CLIENT.get(f"{url}api/topics/{topic}/messages?{wrong}").status_code == 422
 
 
 def test_there_is_one_page_and_one_that_died_is_started_again(
@@ -158,7 +160,7 @@ def test_there_is_one_page_and_one_that_died_is_started_again(
     )
     page.kill()
     assert wait_until(lambda: not page.is_running() or page.status() == "zombie", timeout=10)
-    assert httpx.get(kafka.ui().url).status_code == 200
+    assert CLIENT.get(kafka.ui().url).status_code == 200
 
 
 def _words(process: psutil.Process) -> list[str]:
@@ -177,14 +179,14 @@ def another() -> Iterator[Environment]:
 
 def test_the_page_ends_with_the_session(another: Environment) -> None:
     session, url = str(another.session), another.kafka.ui().url
-    assert httpx.get(url).status_code == 200
+    assert CLIENT.get(url).status_code == 200
     another.stop()
     assert nothing_left(session, seconds=0) == []
 
 
 def test_the_page_ends_with_a_supervisor_that_is_killed(another: Environment) -> None:
     session, url = str(another.session), another.kafka.ui().url
-    assert httpx.get(url).status_code == 200
+    assert CLIENT.get(url).status_code == 200
     supervisor = int((home() / session / "supervisor").read_text().split("/")[2])
     os.kill(supervisor, signal.SIGKILL)
     assert wait_until(lambda: _refused(url), timeout=10), "it ends by itself"
