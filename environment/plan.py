@@ -158,7 +158,8 @@ class Plan:
         if not described.speaks_http and service != PROXY:
             return {}
         door = described.port if service in (PROXY, FRONT_DOOR) else None
-        return {port: FRONT_DOOR_PORT if port == door else port for port in described.ports}
+        ports = self.fronted().values() if service == PROXY else described.ports
+        return {port: FRONT_DOOR_PORT if port == door else port for port in ports}
 
     # -- changing --
 

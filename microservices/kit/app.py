@@ -41,12 +41,14 @@ def create_app(
     client: httpx.AsyncClient | None = None,
     parts: Sequence[AbstractAsyncContextManager[object]] = (),
     needs: Sequence[Need] = (),
+    drain: Drain | None = None,
 ) -> FastAPI:
     """Compose one version of a service.
 
     Its routes find ``settings``, ``database`` and ``client`` on ``request.app.state``. ``routes`` are
     tried before those of ``routers``. ``parts`` are entered when the service starts and left, in
-    reverse, when it stops. ``/ready`` asks ``needs``, and the database.
+    reverse, when it stops. ``/ready`` asks ``needs``, and the database. Give ``drain`` when a part
+    wants to know that the service is about to stop.
     """
 
     @asynccontextmanager
@@ -73,7 +75,7 @@ def create_app(
     app.router.routes[:0] = routes
     app.state.settings, app.state.database, app.state.client = settings, database, client
     app.state.needs = [*needs, database.unavailable] if database else [*needs]
-    app.state.drain, app.state.faults = Drain(), FaultSwitch()
+    app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
     app.state.metrics = Metrics(app.state.drain)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)

@@ -87,35 +87,40 @@ async def claim_or_answer(
         Problem: 422, when the key belongs to a request with another body.
     """
     while True:
-        found = await database.write(_claim, answers, user_id, key, asked)
+        found = await database.write(claim, answers, user_id=user_id, key=key, asked=asked)
         if found is not None:
             return found
         await asyncio.sleep(POLL_SECONDS)
 
 
-def _claim(
-    connection: Connection, answers: Table, user_id: str, key: str, asked: str
+def claim(
+    connection: Connection, answers: Table, *, user_id: str, key: str, asked: str
 ) -> Claim | str | None:
+    """Claim a key, or return the answer it was given before; ``None`` while another one works on it.
+
+    Raises:
+        Problem: 422, when the key belongs to a request with another body.
+    """
     mine = (answers.c.user_id == user_id) & (answers.c.key == key)
     row = connection.execute(select(answers).where(mine)).one_or_none()
     now = time.time()
-    claim = Claim(user_id, key, now + CLAIM_SECONDS)
+    mine_now = Claim(user_id, key, now + CLAIM_SECONDS)
     if row is None:
         values = {
             "user_id": user_id,
             "key": key,
             "fingerprint": asked,
-            "claimed_until": claim.until,
+            "claimed_until": mine_now.until,
         }
         connection.execute(answers.insert().values(values))
-        return claim
+        return mine_now
     check_same(row.fingerprint, asked)
     if row.answer is not None:
         return str(row.answer)
     if row.claimed_until > now:
         return None
-    connection.execute(answers.update().where(mine).values(claimed_until=claim.until))
-    return claim
+    connection.execute(answers.update().where(mine).values(claimed_until=mine_now.until))
+    return mine_now
 
 
 def check_same(first: str, asked: str) -> None:

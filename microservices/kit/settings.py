@@ -1,7 +1,7 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
-Every service knows ``HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL``;
-a service with more of them says so in its own ``settings.py``.
+Every service knows ``HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
+KAFKA_BOOTSTRAP``; a service with more of them says so in its own ``settings.py``.
 """
 
 import os
@@ -45,6 +45,12 @@ def _valkey(url: str) -> str:
     return url
 
 
+def _host_and_port(address: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+:\d{1,5}", address):
+        raise ValueError("should be host:port")
+    return address
+
+
 ValkeyUrl = Annotated[str, AfterValidator(_valkey)]
 """Where Valkey answers: ``valkey://[:password@]host:port``."""
 
@@ -66,6 +72,7 @@ class Settings(BaseSettings):
     faults: Literal["on", "off"] = "off"
     control_token: str = ""
     database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
+    kafka_bootstrap: Annotated[str, AfterValidator(_host_and_port)] | None = None
 
     @model_validator(mode="after")
     def _faults_have_a_token(self) -> Self:

@@ -81,14 +81,23 @@ def json_response(
     return Response(body, status, headers, media_type="application/json")
 
 
-def parse_json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
     """Parse strict JSON: no NaN, no Infinity, valid UTF-8, whole surrogate pairs, sane depth.
+
+    Raises:
+        ValueError: saying what is wrong and where.
+    """
+    return from_json(body, allow_inf_nan=False)
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a request's body by :func:`read_json`.
 
     Raises:
         Problem: 400, saying what is wrong and where.
     """
     try:
-        return from_json(body, allow_inf_nan=False)
+        return read_json(body)
     except ValueError as error:
         hint = "; NaN and Infinity are not JSON" if b"NaN" in body or b"Infinity" in body else ""
         raise Problem(400, f"the body is not JSON: {error}{hint}") from None

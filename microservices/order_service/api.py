@@ -5,14 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
 
+from microservices.kit import idempotency
 from microservices.kit.database import Database
+from microservices.kit.idempotency import Claim
 from microservices.kit.problem import Problem, documented
 from microservices.kit.wire import Id, encode, from_cents, json_response
 from microservices.order_service import store
 from microservices.order_service.model import Order, OrderDetail
 
 router = APIRouter(tags=["orders"])
+
+KEY = "Per user: a repeat with the same key and body gets the first answer, and changes nothing."
+POST_ANSWERS: dict[int | str, dict[str, Any]] = documented(400, 413, 415, 422, 503) | {
+    200: {"model": Order, "description": "A repeat: the first answer"}
+}
 
 
 @router.get("/orders", response_model=list[Order], responses=documented(503))
@@ -32,6 +40,15 @@ async def get_order(request: Request, id: Id) -> Response:
         raise Problem(404, f"no order {id}")
     reason = {"cancellationReason": row.cancellation_reason}
     return json_response(encode(wire(row._mapping) | reason))
+
+
+def store_order(connection: Connection, order: dict[str, Any], claim: Claim | None) -> str:
+    """Store an order, and the answer under its key, in one transaction; return the answer."""
+    answer = encode(wire(order)).decode()
+    if claim:
+        idempotency.answer(connection, store.answers, claim, answer)
+    store.add_order(connection, order)
+    return answer
 
 
 def wire(order: Mapping[Any, Any]) -> dict[str, Any]:

@@ -1,42 +1,22 @@
 """Orders: the wire, the sum, the id."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 from uuid import NAMESPACE_OID, uuid4, uuid5
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from microservices.kit.wire import Amount, Id, WireModel, amount_schema, from_cents, to_cents
+from microservices.kit.items import Item, Items
+from microservices.kit.wire import Amount, Id, WireModel, from_cents
 
 Status = Literal["pending", "completed", "cancelled"]
-
-
-def price_to_cents(value: object) -> int:
-    """Turn a price into cents, at most a million, and not nothing."""
-    cents = to_cents(value)
-    if not 1 <= cents <= 100_000_000:
-        raise ValueError("should be between 0.01 and 1000000")
-    return cents
-
-
-Price = Annotated[
-    int, BeforeValidator(price_to_cents), amount_schema(minimum=0.01, maximum=1_000_000)
-]
-
-
-class Item(WireModel):
-    """One line of an order."""
-
-    product_id: Id
-    quantity: Annotated[int, Field(ge=1, le=10_000)]
-    price_cents: Price = Field(alias="price")
 
 
 class NewOrder(WireModel):
     """What a client sends to order."""
 
     user_id: Id
-    items: Annotated[list[Item], Field(min_length=1, max_length=100)]
+    items: Items
     total_cents: Amount | None = Field(default=None, alias="total")
 
     @model_validator(mode="after")

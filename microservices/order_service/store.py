@@ -18,8 +18,10 @@ from sqlalchemy import (
 )
 
 from microservices.kit.idempotency import answers_table
+from microservices.kit.items import Item
 from microservices.kit.wire import from_cents
-from microservices.order_service.model import Item
+from microservices.order_service import model
+from microservices.order_service.model import NewOrder
 
 metadata = MetaData()
 
@@ -44,9 +46,29 @@ def create_tables(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
+def new_row(new: NewOrder, *, seed: int, key: str | None) -> dict[str, Any]:
+    """Return the row of a new order; its status is not decided yet."""
+    return {
+        "id": model.order_id(seed=seed, user_id=new.user_id, key=key),
+        "user_id": new.user_id,
+        "items": items_column(new.items),
+        "total_cents": model.sum_of(new.items),
+        "created_at": model.now(),
+    }
+
+
 def add_order(connection: Connection, order: dict[str, Any]) -> None:
     """Insert an order: a value for each column."""
     connection.execute(orders.insert().values(order))
+
+
+def end_order(
+    connection: Connection, id: str, *, status: model.Status, reason: str | None = None
+) -> bool:
+    """End a pending order; false when it had ended before."""
+    pending = (orders.c.id == id) & (orders.c.status == "pending")
+    ended = {"status": status, "cancellation_reason": reason}
+    return connection.execute(orders.update().where(pending).values(ended)).rowcount == 1
 
 
 def find_order(connection: Connection, id: str) -> Row[Any] | None:

@@ -12,7 +12,9 @@ charges = Table(
     "charges",
     metadata,
     Column("position", Integer, primary_key=True),
-    Column("order_id", String(64), nullable=False, unique=True),
+    Column("order_id", String(64), nullable=False),
+    # The order again, so that a second charge is refused; empty where a lab asks for no protection.
+    Column("once", String(64), unique=True),
     Column("payment_id", String(64), nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
 )
@@ -42,6 +44,13 @@ def charge_once(connection: Connection, order_id: str, amount_cents: int) -> Cha
     """Charge an order, unless it was charged before; return the one charge it has."""
     if found := find_charge(connection, order_id):
         return found
+    charge = Charge(str(uuid4()), order_id, amount_cents)
+    connection.execute(charges.insert().values(vars(charge) | {"once": order_id}))
+    return charge
+
+
+def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Charge:
+    """Charge an order, whether or not it was charged before: what happens without protection."""
     charge = Charge(str(uuid4()), order_id, amount_cents)
     connection.execute(charges.insert().values(vars(charge)))
     return charge

@@ -1,68 +1,23 @@
 """payment-service 1: charges when it is asked over HTTP."""
 
-import asyncio
-
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI
 
 from microservices.kit.app import create_app
-from microservices.kit.database import Database, open_database
-from microservices.kit.problem import Problem, documented
-from microservices.kit.wire import StrictRoute, encode, from_cents, json_response
-from microservices.payment_service import api, store
-from microservices.payment_service.model import NewPayment, Payment
+from microservices.kit.database import open_database
+from microservices.kit.slots import Slots
+from microservices.payment_service import api, pay, store
 from microservices.payment_service.settings import PaymentSettings
-from microservices.payment_service.store import Charge
-
-router = APIRouter(tags=["payments"], route_class=StrictRoute)
-
-
-@router.post("/pay", response_model=Payment, responses=documented(400, 413, 415, 422, 503))
-async def pay(request: Request, new: NewPayment | None = None) -> Response:
-    """Charge an order after PAYMENT_SECONDS of work; a repeat gets the first answer at once."""
-    payment = new or NewPayment()
-    database: Database = request.app.state.database
-    charge = await database.read(store.find_charge, payment.order_id)
-    if charge is None:
-        # The work is done before the transaction: inside it, every other payment would wait.
-        await work(request.app.state.settings.payment_seconds)
-        charge = await database.write(store.charge_once, payment.order_id, payment.amount_cents)
-    check_same(charge, payment)
-    return json_response(encode(answer(charge)))
-
-
-async def work(seconds: float) -> None:
-    """Do what takes a payment its time."""
-    await asyncio.sleep(seconds)
-
-
-def check_same(charge: Charge, payment: NewPayment) -> None:
-    """Refuse to change what an order was charged.
-
-    Raises:
-        Problem: 422, when the order was charged another amount.
-    """
-    if charge.amount_cents != payment.amount_cents:
-        amount = from_cents(charge.amount_cents)
-        raise Problem(422, f"order {charge.order_id} was charged {amount} before")
-
-
-def answer(charge: Charge) -> dict[str, str | float]:
-    """Return the wire form of a charge."""
-    return {
-        "paymentId": charge.payment_id,
-        "orderId": charge.order_id,
-        "status": "completed",
-        "amount": from_cents(charge.amount_cents),
-    }
 
 
 def build(settings: PaymentSettings) -> FastAPI:
     """Compose payment-service 1."""
-    return create_app(
+    app = create_app(
         service="payment-service",
         version="1",
         settings=settings,
         database=open_database("payment-service", settings),
         create_tables=store.create_tables,
-        routers=[router, api.router],
+        routers=[pay.router, api.router],
     )
+    app.state.slots = Slots(settings.payment_slots)
+    return app

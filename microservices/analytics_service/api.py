@@ -1,0 +1,41 @@
+"""What every version answers: the numbers of the shop."""
+
+from fastapi import APIRouter, Request, Response
+
+from microservices.analytics_service import store
+from microservices.kit.database import Database
+from microservices.kit.problem import documented
+from microservices.kit.wire import WireModel, encode, from_cents, json_response
+
+router = APIRouter(tags=["analytics"])
+
+
+class Analytics(WireModel):
+    """The numbers of the shop. ``successRate``: of the orders that ended; null while none has.
+
+    ``ordersPerMinute``: those made within a minute before the newest one.
+    """
+
+    total_revenue: float
+    order_count: int
+    successful_orders: int
+    failed_orders: int
+    success_rate: float | None
+    orders_per_minute: int
+
+
+@router.get("/analytics", response_model=Analytics, responses=documented(503))
+async def get_analytics(request: Request) -> Response:
+    """Show the numbers of the shop, from every event that was read so far."""
+    database: Database = request.app.state.database
+    view = await database.read(store.view)
+    ended = view.successful + view.failed
+    answer = {
+        "totalRevenue": from_cents(view.revenue_cents),
+        "orderCount": view.orders,
+        "successfulOrders": view.successful,
+        "failedOrders": view.failed,
+        "successRate": view.successful / ended if ended else None,
+        "ordersPerMinute": view.last_minute,
+    }
+    return json_response(encode(answer))

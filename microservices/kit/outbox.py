@@ -1,0 +1,73 @@
+"""The outbox: events leave in the transaction of the change that they report.
+
+A service that first commits and then sends can die in between: the change is there, and nobody is
+ever told. So the event is a row, written by the same transaction; ``relay.py`` sends it afterwards.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    String,
+    Table,
+    select,
+)
+
+from microservices.kit import trace
+from microservices.kit.events import Cause, Data, Record, write_event
+
+
+def outbox_table(metadata: MetaData) -> Table:
+    """Declare the table of events that are not sent yet."""
+    return Table(
+        "outbox",
+        metadata,
+        # Never used again, also when the table is empty: who deletes a row deletes no later one.
+        Column("position", Integer, primary_key=True),
+        Column("topic", String(64), nullable=False),
+        Column("key", LargeBinary, nullable=False),
+        Column("value", LargeBinary, nullable=False),
+        Column("traceparent", String(64), nullable=False),
+        sqlite_autoincrement=True,
+    )
+
+
+def record_of(data: Data, cause: Cause) -> Record:
+    """Return a new event as a record: its key is the order, so that one order's events stay in order."""
+    traceparent = trace.next_step(cause.traceparent).encode()
+    key, value = data.order_id.encode(), write_event(data, cause)
+    return Record(data.topic, key, value, [(trace.HEADER, traceparent)])
+
+
+def add(connection: Connection, outbox: Table, *events: Data, cause: Cause) -> None:
+    """Put new events into the outbox, in the caller's transaction."""
+    for data in events:
+        values = {
+            "topic": data.topic,
+            "key": data.order_id.encode(),
+            "value": write_event(data, cause),
+            "traceparent": trace.next_step(cause.traceparent),
+        }
+        connection.execute(outbox.insert().values(values))
+
+
+def first(connection: Connection, outbox: Table, limit: int) -> list[tuple[int, Record]]:
+    """Return the oldest events, in the order of their transactions, each with its position."""
+    rows = connection.execute(select(outbox).order_by(outbox.c.position).limit(limit)).all()
+    return [(row.position, _record(row)) for row in rows]
+
+
+def _record(row: Row[Any]) -> Record:
+    return Record(row.topic, row.key, row.value, [(trace.HEADER, row.traceparent.encode())])
+
+
+def remove(connection: Connection, outbox: Table, positions: Sequence[int]) -> None:
+    """Forget events that Kafka has."""
+    last = outbox.c.position <= max(positions)
+    connection.execute(outbox.delete().where(last))

@@ -1,0 +1,36 @@
+"""Notifications in the database, and the events they were asked for by."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, select
+
+from microservices.kit.inbox import inbox_table
+
+metadata = MetaData()
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("position", Integer, primary_key=True),
+    Column("order_id", String(64), nullable=False),
+    Column("user_id", String(64), nullable=False),
+    Column("template", String(64), nullable=False),
+    Column("requested_at", String(32), nullable=False),
+)
+inbox = inbox_table(metadata)
+
+
+def create_tables(connection: Connection) -> None:
+    """Create what is missing."""
+    metadata.create_all(connection)
+
+
+def add(connection: Connection, **notification: str) -> None:
+    """Insert a notification: a value for each column."""
+    connection.execute(notifications.insert().values(notification))
+
+
+def all_notifications(connection: Connection) -> Sequence[Row[Any]]:
+    """Return every notification, in the order they were sent."""
+    return connection.execute(select(notifications).order_by(notifications.c.position)).all()
