@@ -20,6 +20,8 @@ from environment.status import html_table, text_table
 if TYPE_CHECKING:
     import pandas as pd
 
+    from environment.kafka.tools import Kafka
+
 
 @dataclass
 class Fault:
@@ -172,6 +174,7 @@ class Environment:
         self._names = [name for name in described if not self._spec.only or name in self._spec.only]
         self._client: Client | None = None
         self._runtime: str | None = None
+        self._kafka: Kafka | None = None
         self._changing = threading.RLock()
         self._faulty: set[str] = set()
 
@@ -218,6 +221,25 @@ class Environment:
         """Everything `lab ps --json` prints."""
         state: dict[str, Any] = self._call("state")
         return state
+
+    @property
+    def kafka(self) -> "Kafka":
+        """The broker of a phase that has one: topics, messages, groups, lag, dead letters.
+
+        Raises `LabError` where there is no Kafka.
+        """
+        from environment.kafka.tools import Kafka
+
+        if self._kafka is None or not self.running:
+            state = self.state()
+            if state["kafka"] is None:
+                raise LabError(
+                    f"There is no Kafka in this session of {self.phase}. Phase 4 has one, unless `only` leaves it out: "
+                    '`Environment("phase4")` or `lab up phase4`.'
+                )
+            bootstrap = str(state["kafka"]["bootstrap"])
+            self._kafka = Kafka(bootstrap, page=lambda: str(self._call("kafka_page")))
+        return self._kafka
 
     def status(self) -> "pd.DataFrame":
         """One row per service: service, version, replicas, ready, address, memory_mib."""
@@ -354,7 +376,7 @@ class Environment:
     def _forget(self) -> None:
         if self._client is not None and not self._client.alive():
             self._client.reap()
-        self._client = None
+        self._client = self._kafka = None
 
     def _title(self) -> str:
         runs = f"session {self.session} on {self.runtime}" if self.running else "not started"

@@ -39,27 +39,42 @@ class Progress:
                 self._line.show(line)
 
 
-def _new_line() -> _Line | None:
+def in_notebook() -> bool:
+    """Whether what is displayed appears below a cell."""
     ipython = sys.modules.get("IPython")
-    if ipython and getattr(ipython.get_ipython(), "kernel", None):
-        return _NotebookLine()
-    return _TerminalLine() if sys.stderr.isatty() else None
+    return bool(ipython and getattr(ipython.get_ipython(), "kernel", None))
 
 
-class _NotebookLine:
+class NotebookOutput:
+    """A place below the running cell whose HTML can be replaced, from any thread."""
+
     def __init__(self) -> None:
         from IPython.display import HTML, display
 
         self._html: Any = HTML
         self._handle: Any = display(HTML(""), display_id=True)  # type: ignore[no-untyped-call]
 
+    def show(self, html: str) -> None:
+        self._handle.update(self._html(html))
+
+
+def _new_line() -> _Line | None:
+    if in_notebook():
+        return _NotebookLine()
+    return _TerminalLine() if sys.stderr.isatty() else None
+
+
+class _NotebookLine:
+    def __init__(self) -> None:
+        self._output = NotebookOutput()
+
     def show(self, text: str) -> None:
         from html import escape
 
-        self._handle.update(self._html(f"<em>{escape(text)} …</em>"))
+        self._output.show(f"<em>{escape(text)} …</em>")
 
     def clear(self) -> None:
-        self._handle.update(self._html(""))
+        self._output.show("")
 
 
 class _TerminalLine:

@@ -19,27 +19,27 @@ COLUMNS = {
 
 def html_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """The table of a notebook."""
-    return str(_template().render(title=title, columns=COLUMNS, rows=rows))
+    return str(template("status.html").render(title=title, columns=COLUMNS, rows=rows))
 
 
 def text_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
     """The same table for a terminal, columns aligned."""
-    cells = [
-        list(COLUMNS.values()),
-        *([str(row.get(name, "")) for name in COLUMNS] for row in rows),
-    ]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
-    lines = [
+    words = [[str(row.get(name, "")) for name in COLUMNS] for row in rows]
+    return "\n".join([title, aligned([list(COLUMNS.values()), *words])])
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of words, of equal number, as columns."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
         "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip()
-        for line in cells
-    ]
-    return "\n".join([title, *lines])
+        for line in lines
+    )
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A template of this package, by which something shows itself in a notebook."""
     from jinja2 import Environment, FileSystemLoader
 
-    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template(
-        "status.html"
-    )
+    return Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True).get_template(name)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from urllib.parse import urlsplit
 
 import psutil
@@ -37,6 +37,9 @@ from environment.specification import Specification
 from environment.sweep import sweep
 from environment.waiting import wait_until
 
+if TYPE_CHECKING:
+    from environment.kafka.ui import PageServer
+
 BEAT_SECONDS = 1.0
 POLL_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
@@ -54,6 +57,7 @@ class Supervisor:
         self._ports = PortBlock()
         self._session: Session | None = None
         self._runtime, self._reason = "", ""
+        self._page: PageServer | None = None
         self._started = False
         self._making = threading.Lock()
         self._ending = threading.Lock()
@@ -84,6 +88,8 @@ class Supervisor:
             if self.ended.is_set():
                 return
             try:
+                if self._page:
+                    self._page.stop()
                 if self._session:
                     self._session.close(drain=drain)
             finally:
@@ -157,6 +163,8 @@ class Supervisor:
             return None
         if self._session is None:
             raise LabError("Nothing runs in this session yet. Start it first.")
+        if verb == "kafka_page":
+            return self._kafka_page()
         if verb in ("logs", "access_log"):
             return getattr(self._session, verb)(**arguments)
         with self._unless_ending():
@@ -223,6 +231,21 @@ class Supervisor:
             "kafka": _kafka(services),
             "data": str(self.folder),
         }
+
+    def _kafka_page(self) -> str:
+        """The address of the page that shows the broker; the first who asks starts it."""
+        assert self._session
+        kafka = _kafka(self._session.services())
+        if kafka is None:
+            raise LabError("There is no Kafka in this session, and so no page of it.")
+        with self._making:
+            if self.ending:
+                raise LabError("The session is being removed.")
+            if self._page is None:
+                from environment.kafka.ui import PageServer
+
+                self._page = PageServer(self.folder.name, self.folder)
+        return self._page.url(kafka["bootstrap"])
 
     # -- lifetimes --
 

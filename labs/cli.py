@@ -14,6 +14,8 @@ from environment.folders import live_sessions
 from environment.nginx import ALGORITHMS
 from environment.specification import Specification
 from environment.status import text_table
+from labs.kafka_commands import kafka_app
+from labs.options import JsonOption, SessionOption, pairs
 
 app = typer.Typer(
     name="lab",
@@ -24,13 +26,10 @@ app = typer.Typer(
 )
 images_app = typer.Typer(help="The images, with and without a registry.", no_args_is_help=True)
 app.add_typer(images_app, name="images")
+app.add_typer(kafka_app, name="kafka")
 
 errors = Console(stderr=True, highlight=False)
 
-SessionOption = Annotated[
-    str | None, typer.Option("--session", help="Which session; default: the only live one.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 ServiceArgument = Annotated[str, typer.Argument(help="A service, such as payment-service.")]
 ReplicaOption = Annotated[
     int | None, typer.Option("--replica", min=1, help="Only this replica, counted from 1.")
@@ -40,14 +39,6 @@ ReplicaOption = Annotated[
 def say(line: str) -> None:
     """Prints progress where it does not disturb what a script reads."""
     errors.print(f"  {line}", style="dim", markup=False)
-
-
-def _pairs(words: list[str], example: str) -> list[tuple[str, str]]:
-    pairs = [word.partition("=") for word in words]
-    for word, (name, separator, _) in zip(words, pairs, strict=True):
-        if not name or not separator:
-            raise LabError(f"Expected {example}, found {word!r}.")
-    return [(name, value) for name, _, value in pairs]
 
 
 def _number(name: str, value: str) -> int:
@@ -107,9 +98,9 @@ def up(
         phase=phase,
         runtime=runtime,
         seed=seed,
-        versions=dict(_pairs(version or [], "SVC=V")),
+        versions=dict(pairs(version or [], "SVC=V")),
         settings=_grouped(settings or []),
-        replicas={name: _number(name, n) for name, n in _pairs(scale or [], "SVC=N")},
+        replicas={name: _number(name, n) for name, n in pairs(scale or [], "SVC=N")},
         fixed_ports=ports == "fixed",
         owner=str(owner()),  # until it is up: a `lab up` that dies half-way leaves nothing
     )
@@ -125,7 +116,7 @@ def up(
 
 def _grouped(words: list[str]) -> dict[str, dict[str, str]]:
     settings: dict[str, dict[str, str]] = {}
-    for name, value in _pairs(words, "SVC.NAME=VALUE"):
+    for name, value in pairs(words, "SVC.NAME=VALUE"):
         service, dot, setting = name.partition(".")
         if not dot:
             raise LabError(f"Expected SVC.NAME=VALUE, found {name}={value!r}.")
@@ -213,7 +204,7 @@ def set_command(
 ) -> None:
     """Replaces the replicas of a service in place, with other settings."""
     Client.find(session).call(
-        "configure", say=say, service=service, settings=dict(_pairs(settings, "NAME=VALUE"))
+        "configure", say=say, service=service, settings=dict(pairs(settings, "NAME=VALUE"))
     )
 
 
@@ -272,7 +263,7 @@ def run(
     """Runs labs headless, with progress and a report; exits non-zero when a verdict fails."""
     from labs.headless import run_labs
 
-    chosen = dict(_pairs(parameters or [], "NAME=VALUE"))
+    chosen = dict(pairs(parameters or [], "NAME=VALUE"))
     raise typer.Exit(
         run_labs(phases or [], profile=profile, runtime=runtime, parameters=chosen, out=out)
     )

@@ -1,0 +1,212 @@
+"""Dead letters: what a consumer gave up on lies in `<topic>-dlq`, with its bytes and origin, until it is re-driven."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+from confluent_kafka import KafkaException, Message, TopicPartition
+
+from environment.errors import LabError
+from environment.kafka.broker import TIME, Broker, Place, moment, table
+from environment.kafka.groups import committed
+from environment.kafka.messages import ANY, headers_of, read_range, row, text
+
+SUFFIX = "-dlq"
+GROUP = "lab-redrive"
+"""What it has committed in a dead letter topic has been re-driven: so it is remembered by the broker."""
+
+ORIGIN = ("topic", "partition", "offset", "timestamp", "group", "attempts", "error")
+HEADERS = {f"dlq.{name}" for name in ORIGIN}
+
+DEAD_LETTERS = {
+    "topic": "object",
+    "partition": "int64",
+    "offset": "int64",
+    "time": TIME,
+    "key": "object",
+    "value": "object",
+    "origin": "object",
+    "origin_partition": "Int64",
+    "origin_offset": "Int64",
+    "origin_time": TIME,
+    "group": "object",
+    "attempts": "Int64",
+    "error": "object",
+    "redriven": "bool",
+}
+REDRIVEN = {
+    "topic": "object",
+    "partition": "int64",
+    "offset": "int64",
+    "key": "object",
+    "to_topic": "object",
+    "to_partition": "Int64",
+    "to_offset": "Int64",
+    "outcome": "object",
+}
+
+
+class Origin(NamedTuple):
+    """Where a dead letter comes from, as far as its headers say: all of them may be missing or nonsense."""
+
+    topic: str | None
+    partition: int | None
+    offset: int | None
+    timestamp: int | None
+    group: str | None
+    attempts: int | None
+    error: str | None
+
+    @classmethod
+    def of(cls, message: Message) -> "Origin":
+        said = {name: text(value) for name, value in headers_of(message)}
+        told = {name: said.get(f"dlq.{name}") for name in ORIGIN}
+        numbers = {
+            name: _number(told[name]) for name in ("partition", "offset", "timestamp", "attempts")
+        }
+        return cls(**{**told, **numbers})  # type: ignore[arg-type]
+
+
+def dead_letters(
+    broker: Broker, topic: str | None = None, *, latest: int | None = None
+) -> pd.DataFrame:
+    """One row per dead letter, the oldest first in each partition; of each partition all, or the `latest` ones."""
+    span = {
+        place: (first if latest is None else max(first, end - latest), end)
+        for place, (first, end) in broker.span(_places(broker, topic)).items()
+    }
+    done = committed(broker, GROUP)
+    return table((_row(message, done) for message in _in_order(broker, span)), DEAD_LETTERS)
+
+
+def redrive(broker: Broker, topic: str | None = None, *, limit: int | None = None) -> pd.DataFrame:
+    """Sends dead letters back to where they came from, and says what became of each."""
+    if limit is not None and (not isinstance(limit, int) or limit < 1):
+        raise LabError(f"At least 1 dead letter can be re-driven, not {limit}.")
+    done = committed(broker, GROUP)
+    span = {
+        place: (max(first, done.get(place, 0)), end)
+        for place, (first, end) in broker.span(_places(broker, topic)).items()
+    }
+    letters = list(_in_order(broker, span))[:limit]
+    rows = _sent(broker, letters)
+    _remember(broker, letters, rows)
+    return table(rows, REDRIVEN)
+
+
+def _places(broker: Broker, topic: str | None) -> list[Place]:
+    """The partitions of one dead letter topic (named by itself or by its origin), or of all there are."""
+    if topic is None:
+        found = broker.topics()
+        return [(name, n) for name, ns in found.items() if name.endswith(SUFFIX) for n in ns]
+    if topic.endswith(SUFFIX):
+        return broker.places(topic)
+    broker.places(topic)  # a topic that does not exist is an error; one without dead letters is not
+    name = topic + SUFFIX
+    return [(name, n) for n in broker.topics().get(name, [])]
+
+
+def _in_order(broker: Broker, span: dict[Place, tuple[int, int]]) -> list[Message]:
+    return sorted(read_range(broker, span), key=_at)
+
+
+def _at(message: Message) -> tuple[str, int, int]:
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return topic, partition, offset
+
+
+def _row(message: Message, done: dict[Place, int]) -> dict[str, Any]:
+    origin, (topic, partition, offset) = Origin.of(message), _at(message)
+    return {
+        **row(message),
+        "origin": origin.topic,
+        "origin_partition": origin.partition,
+        "origin_offset": origin.offset,
+        "origin_time": moment(origin.timestamp),
+        "group": origin.group,
+        "attempts": origin.attempts,
+        "error": origin.error,
+        "redriven": bool(origin.topic) and offset < done.get((topic, partition), 0),
+    }
+
+
+def _sent(broker: Broker, letters: list[Message]) -> list[dict[str, Any]]:
+    """Sends each to its origin's own partition, where the others of its key are; a row of `REDRIVEN` for each."""
+    known, producer = broker.topics(), broker.producer()
+    rows = [_unsent(letter) for letter in letters]
+    for letter, told in zip(letters, rows, strict=True):
+        origin = Origin.of(letter)
+        if origin.topic is None:
+            told["outcome"] = "passed over: no header dlq.topic says where it came from"
+        elif origin.topic not in known:
+            told["outcome"] = f"kept: there is no topic {origin.topic}"
+        else:
+            try:
+                producer.produce(
+                    origin.topic,
+                    letter.value(),
+                    key=letter.key(),
+                    headers=[one for one in headers_of(letter) if one[0] not in HEADERS],
+                    on_delivery=_teller(told),
+                    partition=origin.partition if origin.partition in known[origin.topic] else ANY,
+                )
+            except (KafkaException, BufferError) as error:
+                told["outcome"] = f"kept: {error}"
+            producer.poll(0)
+    producer.flush(broker.seconds + 1)
+    return rows
+
+
+def _unsent(letter: Message) -> dict[str, Any]:
+    topic, partition, offset = _at(letter)
+    place = {"topic": topic, "partition": partition, "offset": offset, "key": text(letter.key())}
+    return {**place, "to_topic": Origin.of(letter).topic, "outcome": "kept: no answer"}
+
+
+def _teller(told: dict[str, Any]) -> Any:
+    def delivered(error: Any, message: Message) -> None:
+        if error is not None:
+            told["outcome"] = f"kept: {error.str()}"
+        else:
+            told["outcome"] = "sent"
+            told["to_partition"], told["to_offset"] = message.partition(), message.offset()
+
+    return delivered
+
+
+def _remember(broker: Broker, letters: list[Message], rows: list[dict[str, Any]]) -> None:
+    """Commits behind the last letter of each partition before the first one that was kept."""
+    at = dict(_reached(letters, rows))
+    if not at:
+        return
+    consumer = broker.consumer(GROUP)
+    try:
+        offsets = [TopicPartition(*place, offset) for place, offset in at.items()]
+        for one in consumer.commit(offsets=offsets, asynchronous=False) or []:
+            if one.error:
+                raise KafkaException(one.error)
+    except KafkaException as error:
+        broker.failed("remember what was re-driven (the next time it is sent again)", error)
+    finally:
+        consumer.close()
+
+
+def _reached(letters: list[Message], rows: list[dict[str, Any]]) -> Iterator[tuple[Place, int]]:
+    kept: dict[Place, bool] = defaultdict(bool)
+    for letter, told in zip(letters, rows, strict=True):
+        topic, partition, offset = _at(letter)
+        kept[topic, partition] |= told["outcome"].startswith("kept")
+        if not kept[topic, partition]:
+            yield (topic, partition), offset + 1
+
+
+def _number(said: str | None) -> int | None:
+    try:
+        number = int(said or "")
+    except ValueError:
+        return None
+    return number if 0 <= number < 2**53 else None

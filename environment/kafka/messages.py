@@ -1,0 +1,174 @@
+"""Messages: reading some without being in anybody's way, and sending one."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import pandas as pd
+from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
+
+from environment.errors import LabError, NotReady
+from environment.kafka.broker import TIME, Broker, Place, moment, table
+
+Value = str | bytes | Mapping[str, Any] | None
+"""What can be sent: text, bytes, what becomes JSON, or None, by which a compacted topic forgets a key."""
+
+MESSAGES = {
+    "topic": "object",
+    "partition": "int64",
+    "offset": "int64",
+    "time": TIME,
+    "key": "object",
+    "value": "object",
+    "headers": "object",
+}
+ANY = -1
+"""In place of a partition: the one that the key decides, or chance."""
+
+SENT = {"topic": "object", "partition": "int64", "offset": "int64", "time": TIME}
+
+
+def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
+    """The messages of each partition from the first offset up to, and without, the second.
+
+    No group is joined, and nothing is committed. Raises `NotReady` when the broker falls silent.
+    """
+    left = {place: end for place, (first, end) in wanted.items() if first < end}
+    consumer = broker.consumer()
+    try:
+        consumer.assign([TopicPartition(*place, wanted[place][0]) for place in left])
+        while left:
+            message = consumer.poll(broker.seconds)
+            if message is None:
+                raise NotReady(
+                    f"No message came from {_named(left)} within {broker.seconds:.0f} s, although there are some. "
+                    "Is the broker up? `lab ps` says so."
+                )
+            place = _place(message)
+            if error := message.error():
+                if error.code() != KafkaError._PARTITION_EOF:
+                    # Connections are made anew; only what ends the reading is told.
+                    if not error.retriable() and error.code() >= 0:
+                        broker.failed(f"read {place[0]}", KafkaException(error))
+                    continue
+                left.pop(place, None)
+                continue
+            if place not in left:
+                continue
+            offset = message.offset()
+            assert offset is not None
+            if offset < left[place]:
+                yield message
+            if offset + 1 >= left[place]:
+                del left[place]
+    finally:
+        consumer.close()
+
+
+def read(
+    broker: Broker,
+    topic: str,
+    *,
+    partition: int | None = None,
+    offset: int | Literal["earliest", "latest"] = "earliest",
+    limit: int = 20,
+) -> pd.DataFrame:
+    """Up to `limit` messages, in the order of their times."""
+    if not isinstance(limit, int) or limit < 1:
+        raise LabError(f"At least 1 message can be read, not {limit}.")
+    span = broker.span(broker.places(topic, partition))
+    wanted = {place: _part(first, end, offset, limit) for place, (first, end) in span.items()}
+    found = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
+    kept = found[-limit:] if offset == "latest" else found[:limit]
+    return table((row(message) for message in kept), MESSAGES)
+
+
+def _part(first: int, end: int, offset: int | str, limit: int) -> tuple[int, int]:
+    if offset == "latest":
+        return max(first, end - limit), end
+    if offset == "earliest":
+        return first, min(end, first + limit)
+    if not isinstance(offset, int) or offset < 0:
+        raise LabError(f'Read from "earliest", "latest" or an offset such as 0, not {offset!r}.')
+    begin = max(first, offset)
+    return begin, min(end, begin + limit)
+
+
+def send(
+    broker: Broker,
+    topic: str,
+    value: Value,
+    *,
+    key: str | bytes | None = None,
+    headers: Mapping[str, str | bytes] | None = None,
+    partition: int | None = None,
+) -> pd.DataFrame:
+    """One message, and where it went, as soon as the broker has it."""
+    broker.places(topic, partition)
+    told: list[tuple[KafkaError | None, Message]] = []
+    body = json.dumps(value) if isinstance(value, Mapping) else value
+    producer = broker.producer()
+    try:
+        producer.produce(
+            topic,
+            _bytes(body, "value"),
+            key=_bytes(key, "key"),
+            headers=[(name, _bytes(text, name)) for name, text in (headers or {}).items()],
+            on_delivery=lambda error, message: told.append((error, message)),
+            partition=ANY if partition is None else partition,
+        )
+    except KafkaException as error:  # too large for any broker
+        raise LabError(f"Kafka does not take this message: {error.args[0].str()}.") from error
+    producer.flush(broker.seconds + 1)
+    if not told or told[0][0]:
+        reason = KafkaError(KafkaError._TIMED_OUT) if not told else told[0][0]
+        broker.failed(f"take a message for {topic}", KafkaException(reason))
+    sent = row(told[0][1])
+    return table([{name: sent[name] for name in SENT}], SENT)
+
+
+def row(message: Message) -> dict[str, Any]:
+    """One message as a row of `MESSAGES`; of headers with the same name the last one counts."""
+    return {
+        "topic": message.topic(),
+        "partition": message.partition(),
+        "offset": message.offset(),
+        "time": moment(message.timestamp()[1]),
+        "key": text(message.key()),
+        "value": text(message.value()),
+        "headers": {name: text(value) for name, value in headers_of(message)},
+    }
+
+
+def headers_of(message: Message) -> list[tuple[str, bytes | str | None]]:
+    """The headers of a message, with those that have the same name."""
+    return [(one[0], one[1]) for one in message.headers() or []]
+
+
+def text(data: bytes | str | None) -> str | None:
+    """Bytes as text; what is not UTF-8 is shown as `\\xff`, so that nothing is hidden and nothing fails."""
+    return data.decode(errors="backslashreplace") if isinstance(data, bytes) else data
+
+
+def _bytes(words: object, what: str) -> bytes | None:
+    if words is None or isinstance(words, bytes):
+        return words
+    if not isinstance(words, str):
+        raise LabError(f"The {what} is text, bytes or None, not {type(words).__name__}.")
+    try:
+        return words.encode()
+    except UnicodeEncodeError as error:
+        raise LabError(f"The {what} cannot be written as UTF-8: {error}.") from error
+
+
+def _place(message: Message) -> Place:
+    topic, partition = message.topic(), message.partition()
+    return str(topic), int(partition if partition is not None else -1)
+
+
+def _order(message: Message) -> tuple[int, int]:
+    return _place(message)[1], message.offset() or 0
+
+
+def _named(places: Mapping[Place, int]) -> str:
+    return ", ".join(f"{topic} {partition}" for topic, partition in places)
