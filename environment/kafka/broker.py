@@ -1,7 +1,6 @@
 """The broker as a program on this machine asks it: every wait has a limit, and what fails says what was asked."""
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
@@ -21,11 +20,16 @@ SECONDS = 10.0
 """How long one answer of the broker is awaited."""
 
 _NOT_YET = {
+    KafkaError._TRANSPORT,
+    KafkaError._ALL_BROKERS_DOWN,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
 }
-"""What a broker says of a partition that was made, or that it came back to, a moment ago."""
+"""What is said of a topic that was made, and by a broker that came back, a moment ago."""
 
 READER = "lab-reader"
 """The group that a consumer has to name, although one that only reads joins none and commits nothing."""
@@ -43,6 +47,7 @@ class Broker:
             "reconnect.backoff.max.ms": 500,
             "log_level": 0,
         }
+        self._groups: dict[str, Consumer] = {}
 
     @cached_property
     def admin(self) -> AdminClient:
@@ -63,12 +68,39 @@ class Broker:
         }
         return Consumer({**self._words, **reading})
 
-    def answer(self, future: "Future[Answer]", asked: str) -> Answer:
-        """What the broker answers. Raises `LabError` when it refuses, `NotReady` when it does not answer."""
+    def consumer_of(self, group: str) -> Consumer:
+        """A consumer that asks and says how far a group is, without being a member of it.
+
+        librdkafka's admin requests for that end the whole process when the broker dies meanwhile (its issue 4605).
+        """
+        if group not in self._groups:
+            self._groups[group] = self.consumer(group)
+        return self._groups[group]
+
+    def ask(self, asked: str, question: Callable[[], Answer]) -> Answer:
+        """What the broker answers, as soon as it can.
+
+        Raises `LabError` when it refuses, `NotReady` when it cannot within the limit.
+        """
+        last: Exception = TimeoutError()
+
+        def answered() -> tuple[Answer] | None:
+            nonlocal last
+            try:
+                return (question(),)
+            except KafkaException as error:
+                if error.args[0].code() not in _NOT_YET:
+                    raise
+                last = error
+                return None
+
         try:
-            return future.result(self.seconds)
+            found = wait_until(answered, timeout=self.seconds, every=0.05)
         except (KafkaException, TimeoutError) as error:
             self.failed(asked, error)
+        if found is None:
+            self.failed(asked, last)
+        return found[0]
 
     def failed(self, asked: str, error: Exception) -> NoReturn:
         """Raises the `LabError` that says what was asked, and why there is no answer."""
@@ -83,10 +115,8 @@ class Broker:
 
     def topics(self) -> dict[str, list[int]]:
         """The partitions of each topic, by name; Kafka's own topics are left out."""
-        try:
-            found = self.admin.list_topics(timeout=self.seconds).topics
-        except KafkaException as error:
-            self.failed("list its topics", error)
+        listed = self.ask("list its topics", lambda: self.admin.list_topics(timeout=self.seconds))
+        found = listed.topics
         return {
             name: sorted(found[name].partitions)
             for name in sorted(found)
@@ -113,27 +143,16 @@ class Broker:
         if not asked:
             return {}
 
-        def answers() -> dict[Place, int] | None:
+        def answers() -> dict[Place, int]:
             try:
                 futures = self.admin.list_offsets(asked, request_timeout=self.seconds)
                 found = {one: future.result(self.seconds) for one, future in futures.items()}
-            except KafkaException as error:
-                if error.args[0].code() not in _NOT_YET:
-                    raise
+            except KafkaException:
                 self.topics()  # with which the client learns who leads
-                return None
+                raise
             return {(one.topic, one.partition): told.offset for one, told in found.items()}
 
-        try:
-            found = wait_until(answers, timeout=self.seconds)
-        except (KafkaException, TimeoutError) as error:
-            self.failed("say its offsets", error)
-        if found is None:
-            raise NotReady(
-                f"The broker did not lead all of {sorted({one.topic for one in asked})} within {self.seconds:.0f} s. "
-                "Ask again; `lab logs kafka` says what it does."
-            )
-        return found
+        return self.ask("say its offsets", answers)
 
     def span(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
         """Of each partition its first offset, and the one that its next message will have."""

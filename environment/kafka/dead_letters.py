@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pandas as pd
-from confluent_kafka import KafkaException, Message, TopicPartition
+from confluent_kafka import KafkaException, Message
 
 from environment.errors import LabError
 from environment.kafka.broker import TIME, Broker, Place, moment, table
-from environment.kafka.groups import committed
+from environment.kafka.groups import commit, committed
 from environment.kafka.messages import ANY, headers_of, read_range, row, text
 
 SUFFIX = "-dlq"
@@ -76,7 +76,7 @@ def dead_letters(
         place: (first if latest is None else max(first, end - latest), end)
         for place, (first, end) in broker.span(_places(broker, topic)).items()
     }
-    done = committed(broker, GROUP)
+    done = committed(broker, GROUP, span)
     return table((_row(message, done) for message in _in_order(broker, span)), DEAD_LETTERS)
 
 
@@ -84,11 +84,9 @@ def redrive(broker: Broker, topic: str | None = None, *, limit: int | None = Non
     """Sends dead letters back to where they came from, and says what became of each."""
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise LabError(f"At least 1 dead letter can be re-driven, not {limit}.")
-    done = committed(broker, GROUP)
-    span = {
-        place: (max(first, done.get(place, 0)), end)
-        for place, (first, end) in broker.span(_places(broker, topic)).items()
-    }
+    held = broker.span(_places(broker, topic))
+    done = committed(broker, GROUP, held)
+    span = {place: (max(first, done.get(place, 0)), end) for place, (first, end) in held.items()}
     letters = list(_in_order(broker, span))[:limit]
     rows = _sent(broker, letters)
     _remember(broker, letters, rows)
@@ -180,19 +178,8 @@ def _teller(told: dict[str, Any]) -> Any:
 
 def _remember(broker: Broker, letters: list[Message], rows: list[dict[str, Any]]) -> None:
     """Commits behind the last letter of each partition before the first one that was kept."""
-    at = dict(_reached(letters, rows))
-    if not at:
-        return
-    consumer = broker.consumer(GROUP)
-    try:
-        offsets = [TopicPartition(*place, offset) for place, offset in at.items()]
-        for one in consumer.commit(offsets=offsets, asynchronous=False) or []:
-            if one.error:
-                raise KafkaException(one.error)
-    except KafkaException as error:
-        broker.failed("remember what was re-driven (the next time it is sent again)", error)
-    finally:
-        consumer.close()
+    if at := dict(_reached(letters, rows)):
+        commit(broker, GROUP, at)
 
 
 def _reached(letters: list[Message], rows: list[dict[str, Any]]) -> Iterator[tuple[Place, int]]:

@@ -1,12 +1,14 @@
 """Consumer groups: who reads, how far each has come, and setting them back."""
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import pandas as pd
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
 from environment.errors import LabError, UnknownName
@@ -41,7 +43,10 @@ Target = int | str | datetime
 
 
 class Group(NamedTuple):
-    """One group as the broker sees it now; `holders` are the members by the partition that each has."""
+    """One group as the broker sees it now; `holders` are the members by the partition that each has.
+
+    Members are known of groups with the classic protocol, which clients speak unless they are told otherwise.
+    """
 
     name: str
     state: str
@@ -51,51 +56,89 @@ class Group(NamedTuple):
 
 def find_groups(broker: Broker, name: str | None = None) -> list[Group]:
     """The groups, in the order of their names. Raises `UnknownName` when the named one does not exist."""
-    try:
-        listed = broker.answer(broker.admin.list_consumer_groups(), "list its groups").valid
-        states = {one.group_id: one.state.name.lower() for one in listed}
-        if name is not None and name not in states:
-            known = ", ".join(sorted(states)) or "none yet"
-            raise UnknownName(f"There is no consumer group {name!r}. Groups: {known}.")
-        wanted = sorted(states) if name is None else [name]
-        if not wanted:
-            return []
-        futures = broker.admin.describe_consumer_groups(wanted, request_timeout=broker.seconds)
-    except KafkaException as error:
-        broker.failed("list its groups", error)
-    described = {one: broker.answer(futures[one], f"describe {one}") for one in wanted}
-    return [_group(one, states[one], described[one].members) for one in wanted]
+
+    def listed() -> list[Any]:
+        with warnings.catch_warnings():
+            # What is to be used in its place ends the process when the broker dies meanwhile (librdkafka's issue 4605).
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return list(broker.admin.list_groups(timeout=broker.seconds))
+
+    found = {one.id: _group(one) for one in broker.ask("list its groups", listed)}
+    if name is not None and name not in found:
+        known = ", ".join(sorted(found)) or "none yet"
+        raise UnknownName(f"There is no consumer group {name!r}. Groups: {known}.")
+    return [found[one] for one in sorted(found) if name in (None, one)]
 
 
-def _group(name: str, state: str, members: Iterable[Any]) -> Group:
-    members = list(members)
-    known = Counter(member.client_id for member in members)
-    holders, names = {}, []
-    for member in members:
+def _group(found: Any) -> Group:  # its stubs know no types
+    known = Counter(member.client_id for member in found.members)
+    holders: dict[Place, str] = {}
+    names: list[str] = []
+    for member in found.members:
         # A service names its consumer after its replica; where several have one name, Kafka's own tells them apart.
-        label = member.client_id if known[member.client_id] == 1 else member.member_id
+        label = member.client_id if known[member.client_id] == 1 else member.id
         names.append(label)
-        for one in member.assignment.topic_partitions if member.assignment else []:
-            holders[one.topic, one.partition] = label
-    return Group(name, state, tuple(names), holders)
+        for place in assigned(member.assignment):
+            holders[place] = label
+    return Group(found.id, found.state.lower(), tuple(names), holders)
 
 
-def committed(broker: Broker, group: str) -> dict[Place, int]:
-    """The offsets that a group has committed: in each partition the next message it wants."""
+def assigned(words: bytes) -> Iterator[Place]:
+    """The partitions in a member's assignment, as Kafka's consumer protocol writes it; none where it is not that.
+
+    A version, then for each topic its name and the numbers of its partitions, all big-endian.
+    """
+    stream = BytesIO(words)
+
+    def number(size: int) -> int:
+        taken = stream.read(size)
+        if len(taken) < size:
+            raise EOFError
+        return int.from_bytes(taken, "big", signed=True)
+
     try:
-        asked = [ConsumerGroupTopicPartitions(group)]
-        futures = broker.admin.list_consumer_group_offsets(asked, request_timeout=broker.seconds)
-    except KafkaException as error:
-        broker.failed(f"say how far {group} is", error)
-    found = broker.answer(futures[group], f"say how far {group} is").topic_partitions
-    return {(one.topic, one.partition): one.offset for one in found or [] if one.offset >= 0}
+        number(2)
+        for _ in range(number(4)):
+            topic = stream.read(number(2)).decode(errors="replace")
+            for _ in range(number(4)):
+                yield topic, number(4)
+    except EOFError:
+        return
+
+
+def committed(broker: Broker, group: str, places: Iterable[Place]) -> dict[Place, int]:
+    """Of these partitions those in which the group has committed, each with the next offset that it wants."""
+    asked = [TopicPartition(*place) for place in places]
+    if not asked:
+        return {}
+    consumer = broker.consumer_of(group)
+    found = broker.ask(
+        f"say how far {group} is", lambda: consumer.committed(asked, timeout=broker.seconds)
+    )
+    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+
+
+def commit(broker: Broker, group: str, offsets: Mapping[Place, int]) -> None:
+    """Sets the offsets of a group that has no members."""
+    asked, wanted = (
+        f"set {group} to other offsets",
+        [TopicPartition(*place, offset) for place, offset in offsets.items()],
+    )
+
+    def committing() -> None:
+        for one in broker.consumer_of(group).commit(offsets=wanted, asynchronous=False) or []:
+            if one.error:
+                raise KafkaException(one.error)
+
+    broker.ask(asked, committing)
 
 
 def lag_rows(broker: Broker, groups: Iterable[Group]) -> list[dict[str, Any]]:
     """The rows of `LAG` for these groups: every partition of every topic that a group reads or has read."""
     groups = list(groups)
-    reached = {group.name: committed(broker, group.name) for group in groups}
     topics = broker.topics()
+    every = [(topic, n) for topic, numbers in topics.items() for n in numbers]
+    reached = {group.name: committed(broker, group.name, every) for group in groups}
     read = {
         group.name: [
             (topic, n)
@@ -157,18 +200,8 @@ def reset(
             "they are. Stop the service first, `with env[SERVICE].stopped():` or `lab kill SERVICE`, and reset then; "
             "a killed member counts until the broker has missed it for its session timeout."
         )
-    before, after = committed(broker, group), _meant(broker, places, to)
-    asked = f"set {group} in {topic}"
-    moved = [TopicPartition(*place, after[place]) for place in places]
-    try:
-        futures = broker.admin.alter_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group, moved)], request_timeout=broker.seconds
-        )
-    except KafkaException as error:
-        broker.failed(asked, error)
-    for one in broker.answer(futures[group], asked).topic_partitions or []:
-        if one.error:
-            raise LabError(f"The broker refused to {asked}: {one.error}.")
+    before, after = committed(broker, group, places), _meant(broker, places, to)
+    commit(broker, group, after)
     return table(
         (
             {

@@ -55,7 +55,7 @@ def create_topic(broker: Broker, topic: str, partitions: int) -> None:
     if not isinstance(partitions, int) or partitions < 1:
         raise LabError(f"A topic has 1 partition or more, not {partitions}.")
     asked = f"make the topic {topic!r}"
-    made = broker.admin.create_topics([NewTopic(topic, partitions, 1)])
-    broker.answer(made[topic], asked)
+    new = [NewTopic(topic, partitions, 1)]
+    broker.ask(asked, lambda: broker.admin.create_topics(new)[topic].result(broker.seconds))
     if topic not in broker.topics():
         raise LabError(f"The broker was told to {asked}, and does not list it. Try again.")

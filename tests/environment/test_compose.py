@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from environment.phases import FOLDER, phase_names, read_phase
 COMPOSE = Path(sys.executable).parent / "docker-compose"
 
 
-def composes_own(phase: str) -> dict[str, Any]:
+def composes_own(phase: str, **variables: str) -> dict[str, Any]:
     command = [
         COMPOSE,
         "-f",
@@ -28,7 +29,7 @@ def composes_own(phase: str) -> dict[str, Any]:
         "--format",
         "json",
     ]
-    clean = {name: os.environ[name] for name in ("PATH", "HOME")}
+    clean = {name: os.environ[name] for name in ("PATH", "HOME")} | variables
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, env=clean)
     assert said.returncode == 0, said.stderr
     config: dict[str, Any] = json.loads(said.stdout)
@@ -42,6 +43,23 @@ def test_we_read_what_compose_reads(phase: str) -> None:
     assert set(theirs["volumes"]) == set(ours.volumes)
     for name, service in theirs["services"].items():
         assert ours_as_theirs(ours.services[name]) == service
+
+
+def test_the_kafka_ui_of_others_is_there_for_compose_alone_and_only_looks() -> None:
+    profiles = read_phase("phase4")["COMPOSE_PROFILES"]
+    theirs = composes_own("phase4", COMPOSE_PROFILES=f"{profiles},kafka-ui")["services"]
+    assert set(theirs) - set(composes_own("phase4")["services"]) == {"kafka-ui"}
+    ui = theirs["kafka-ui"]
+    assert ui["environment"]["KAFKA_CLUSTERS_0_READONLY"] == "true"
+    assert (
+        ui["environment"]["KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"]
+        == theirs["kafka"]["environment"]["INSIDE"]
+    )
+    assert [port["host_ip"] for port in ui["ports"]] == ["127.0.0.1"]
+    assert set(ui["depends_on"]) == {"kafka"}
+    assert re.fullmatch(r"[^:]+:v[0-9.]+", ui["image"]), "a version, which stays what it is"
+    for phase in phase_names():
+        assert "kafka-ui" not in read_description(variables=read_phase(phase)).services
 
 
 def ours_as_theirs(ours: Service) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""`env.kafka` and its page, on a real broker."""
