@@ -49,6 +49,7 @@ EXPERIMENTS = (
     "long_request",
     "slow_replica",
     "kubernetes_objects",
+    "accept_and_done",
 )
 
 

@@ -19,6 +19,7 @@ from labs.verdicts import Verdict
 from tests.labs import (
     balancing_frames,
     blocking_frames,
+    event_frames,
     frames,
     front_frames,
     gateway_frames,
@@ -59,6 +60,7 @@ SAMPLES = {
     "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
+    "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
 }
 
 
