@@ -19,6 +19,7 @@ from labs.verdicts import Verdict
 from tests.labs import (
     balancing_frames,
     blocking_frames,
+    delivery_frames,
     event_frames,
     frames,
     front_frames,
@@ -61,6 +62,7 @@ SAMPLES = {
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
     "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
+    "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
 }
 
 
