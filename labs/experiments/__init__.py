@@ -51,6 +51,7 @@ EXPERIMENTS = (
     "kubernetes_objects",
     "accept_and_done",
     "duplicates",
+    "replay",
 )
 
 

@@ -63,6 +63,7 @@ SAMPLES = {
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
     "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
     "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
+    "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
 }
 
 
