@@ -50,6 +50,7 @@ EXPERIMENTS = (
     "slow_replica",
     "kubernetes_objects",
     "accept_and_done",
+    "above_capacity",
     "duplicates",
     "replay",
 )

@@ -62,6 +62,7 @@ SAMPLES = {
     "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
     "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
+    "above_capacity": (event_frames.above_capacity(), event_frames.above_capacity_prediction()),
     "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
     "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
 }
