@@ -53,6 +53,7 @@ EXPERIMENTS = (
     "above_capacity",
     "duplicates",
     "replay",
+    "dual_write",
 )
 
 

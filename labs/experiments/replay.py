@@ -85,25 +85,23 @@ def judge_replay(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     Inconclusive where the service had not read all events before or after, where there were none,
     or where the view was not empty when the replay began: then nothing shows that it was built anew.
     """
-    failures, doubts, details = [], [], []
+    times = prediction.set_index("field")["times"]
+    failures, doubtful, details = [], [], []
     for _, mine in samples.groupby("attempt"):
         view = _view(mine)
         details.append(view.to_dict("index"))
-        unread = mine.loc[mine["moment"] != EMPTY, "drained"].eq(False).any()
-        changed = view[view[AFTER] != prediction.set_index("field")["times"] * view[BEFORE]]
-        changed = changed[~(changed[AFTER].isna() & changed[BEFORE].isna())]
-        failures += [] if unread else [f"{field}: not what it was" for field in changed.index]
-        doubts += ["not every event was read in time"] * bool(unread)
-        doubts += ["there were no orders to count"] * bool(view.loc[ORDERS, BEFORE] == 0)
-        doubts += ["the view was not empty when the replay began"] * bool(
-            view.loc[ORDERS, EMPTY] != 0
-        )
-    sound = len(doubts) < len(details)
+        same = (view[AFTER] == times * view[BEFORE]) | view[[BEFORE, AFTER]].isna().all(axis=1)
+        read = mine.loc[mine["moment"] != EMPTY, "drained"].all()
+        failures += [f"{field}: not what it was" for field in view.index[~same] if read]
+        doubtful.append(["not every event was read in time"] * (not read))
+        doubtful[-1] += ["there were no orders to count"] * bool(view.loc[ORDERS, BEFORE] == 0)
+        if view.loc[ORDERS, EMPTY] != 0:
+            doubtful[-1].append("the view was not empty when the replay began")
     return Verdict.of(
         "replay",
         JUDGED,
         failures=dict.fromkeys(failures),
-        doubts=[] if sound else dict.fromkeys(doubts),
+        doubts=[] if [] in doubtful else doubtful[-1],
         details={"views": details},
     )
 

@@ -65,6 +65,7 @@ SAMPLES = {
     "above_capacity": (event_frames.above_capacity(), event_frames.above_capacity_prediction()),
     "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
     "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
+    "dual_write": (delivery_frames.dual_write(), delivery_frames.dual_write_prediction()),
 }
 
 
