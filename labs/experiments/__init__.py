@@ -54,6 +54,7 @@ EXPERIMENTS = (
     "duplicates",
     "replay",
     "dual_write",
+    "broker_dies",
 )
 
 

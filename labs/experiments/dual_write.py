@@ -147,7 +147,7 @@ def plot_dual_write(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "Orders whose service died between the commit and the event",
         runtime=samples["runtime"].iloc[0],
-        note="the broker was dead, too, so that nothing could be told",
+        note="while the broker was dead",
         height=3.8,
     )
     ticks = []
@@ -158,12 +158,14 @@ def plot_dual_write(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         style: dict[str, Any] = {"bottom": len(mine) - stuck, "width": 0.6, "color": VERMILLION}
         ax.bar(x, stuck, label="pending for ever" if x == 0 else None, **style)
         edge = expected["orders"] - expected["stuck"]
-        label = "predicted edge" if x == 0 else None
+        label = "completed, predicted" if x == 0 else None
         ax.plot([x - 0.42, x + 0.42], [edge] * 2, label=label, **PREDICTION)
         ticks.append(expected["moment"])
     _name_settings(ax, prediction["outbox"])
     ax.set_xticks(range(len(ticks)), ticks)
-    ax.set_ylim(0, 1.25 * prediction["orders"].max())
+    most = int(prediction["orders"].max())
+    ax.set_yticks(range(0, most + 1, max(1, most // 6)))
+    ax.set_ylim(0, 1.25 * most)
     ax.set_ylabel("orders (count)")
     legend(figure, ax)
     return figure

@@ -66,6 +66,7 @@ SAMPLES = {
     "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
     "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
     "dual_write": (delivery_frames.dual_write(), delivery_frames.dual_write_prediction()),
+    "broker_dies": (delivery_frames.broker_dies(), delivery_frames.broker_dies_prediction()),
 }
 
 
