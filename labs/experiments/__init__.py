@@ -55,6 +55,7 @@ EXPERIMENTS = (
     "replay",
     "dual_write",
     "broker_dies",
+    "retry_and_dead_letters",
 )
 
 

@@ -167,9 +167,9 @@ def plot_broker_dies(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     created = (last["created"] - began).to_numpy()
     done = (last["done"] - began).dropna().sort_values().to_numpy()
     killed, ended = (last[moment].iloc[0] - began for moment in ("killed", "ended"))
-    for edges, words in (((0, killed), "hangs"), ((killed, ended), "is dead, and starts")):
-        ax.axvspan(*edges, **FAULT)
-        name_fault(ax, *edges, words)
+    for since, until, words in ((0.0, killed, "hangs"), (killed, ended, "is dead, and starts")):
+        ax.axvspan(since, until, **FAULT)
+        name_fault(ax, since, until, words)
     ax.axvline(killed, color="white", linewidth=1.5, zorder=0.6)
     style: dict[str, Any] = {"where": "post"}
     ax.step(created, range(1, len(created) + 1), color=ORANGE, label="accepted", **style)

@@ -130,7 +130,8 @@ def plot_replay(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         if moment == EMPTY:  # where there had been nothing, nothing is no sign of sameness
             times = np.where(view[moment].fillna(0) == 0, 0.0, times)
         ax.bar(at + shift, times, width=0.3, color=colour, label=moment)
-        for x, height, value in zip(at + shift, times, view[moment], strict=True):
+        values: list[float] = view[moment].to_list()
+        for x, height, value in zip(at + shift, times, values, strict=True):
             ax.annotate(
                 "none" if np.isnan(value) else f"{value:,.6g}",
                 (x, height),

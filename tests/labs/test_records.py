@@ -67,6 +67,7 @@ SAMPLES = {
     "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
     "dual_write": (delivery_frames.dual_write(), delivery_frames.dual_write_prediction()),
     "broker_dies": (delivery_frames.broker_dies(), delivery_frames.broker_dies_prediction()),
+    "retry_and_dead_letters": (delivery_frames.retry_and_dead_letters(), delivery_frames.retry_and_dead_letters_prediction()),
 }
 
 
