@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from confluent_kafka import Message, Producer
 
 from environment.waiting import wait_until
 
@@ -20,6 +21,12 @@ MOST = 100_000
 
 EVERY = 0.25
 """Seconds between two readings while effects are awaited."""
+
+
+FLUSH_SECONDS = 10.0
+
+ANY = -1
+"""In place of a partition: the one that the key decides."""
 
 
 def read_events(env: Environment, topic: str) -> pd.DataFrame:
@@ -55,6 +62,31 @@ def envelope_of(value: str | bytes | None) -> dict[str, Any]:
         return {}
     known = isinstance(found, dict) and {"eventId", "causationId", "data"} <= set(found)
     return found if known and "orderId" in found["data"] else {}
+
+
+def write_events(
+    env: Environment, topic: str, events: Iterable[tuple[dict[str, Any], int | None]]
+) -> pd.DataFrame:
+    """Write events, all at once and in their order, keyed by their order ids.
+
+    `events` are envelopes, each with its partition, or None for the one that the key chooses.
+    Columns: `event`, `partition`, `time` (unix seconds).
+    """
+    rows = []
+    producer = Producer({"bootstrap.servers": env.kafka.bootstrap, "acks": "all"})
+
+    def written(error: object, message: Message) -> None:
+        if error is None:
+            event = envelope_of(message.value())["eventId"]
+            time = message.timestamp()[1] / 1000
+            rows.append({"event": event, "partition": message.partition(), "time": time})
+
+    for event, partition in events:
+        place = ANY if partition is None else partition
+        key = event["data"]["orderId"]
+        producer.produce(topic, json.dumps(event), key, place, on_delivery=written)
+    producer.flush(FLUSH_SECONDS)
+    return pd.DataFrame(rows, columns=["event", "partition", "time"])
 
 
 def follow(
