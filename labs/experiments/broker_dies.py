@@ -94,14 +94,15 @@ def measure_broker_dies(
 
 
 def _fates(env: Environment, user: str) -> pd.DataFrame:
-    """What became of each order of a user, once all are done or will not be any more."""
-    found = all_orders(env)
-    mine = found.loc[found["user"] == user, "order"]
-    done = follow(env, DONE, mine, by="order", seconds=DONE_SECONDS)
-    ended = done.drop_duplicates("order").set_index("order")["time"].astype(float)
+    """What became of each order of a user. Events leave in the order of commits: once the last order
+    is told, whatever could be told of the others was."""
+    mine = all_orders(env).query("user == @user").sort_values("created")["order"]
+    follow(env, TOLD, mine.tail(1), by="order", seconds=DONE_SECONDS)
     told = read_events(env, TOLD)["order"].value_counts()
-    orders = all_orders(env)
-    orders = orders[orders["user"] == user].drop(columns="user").reset_index(drop=True)
+    known = [order for order in mine if order in told]
+    done = follow(env, DONE, known, by="order", seconds=DONE_SECONDS)
+    ended = done.drop_duplicates("order").set_index("order")["time"].astype(float)
+    orders = all_orders(env).query("user == @user").drop(columns="user").reset_index(drop=True)
     return orders.assign(
         told=orders["order"].map(told).fillna(0).astype(int), done=orders["order"].map(ended)
     )

@@ -136,9 +136,12 @@ def judge_dual_write(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict
 
 
 def _of(samples: pd.DataFrame, outbox: str, moment: str) -> pd.DataFrame:
-    """The orders of the last attempt in which the kill fell as it was meant to, else of the last."""
-    mine: pd.DataFrame = samples[(samples["outbox"] == outbox) & (samples["moment"] == moment)]
-    return mine[mine["attempt"] == mine["attempt"].max()]
+    """The orders of one setting and moment, of the last attempt."""
+    last = samples["attempt"] == samples["attempt"].max()
+    found: pd.DataFrame = samples[
+        last & (samples["outbox"] == outbox) & (samples["moment"] == moment)
+    ]
+    return found
 
 
 @styled

@@ -118,10 +118,11 @@ def plot_replay(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Each number after the replay, and of the empty view before it, in what it had been."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     view = _view(last)
+    orders = float(view[BEFORE].to_dict()[ORDERS])
     figure, (ax,) = canvas(
         "The view of a reader that begins at the start",
         runtime=last["runtime"].iloc[0],
-        note=f"{view.loc[ORDERS, BEFORE]:.0f} orders",
+        note=f"{orders:.0f} orders",
         height=3.8,
     )
     at = np.arange(len(FIELDS))
