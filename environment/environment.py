@@ -63,7 +63,7 @@ class _Target:
 
     @contextmanager
     def _block(self, verb: str, **arguments: Any) -> Iterator[Fault]:
-        with self._environment._one_fault(self._name):
+        with self._environment._one_fault(self._name, verb):
             fault = Fault(began=time.time())
             try:
                 self._environment._call(verb, targets=[self._name], **arguments)
@@ -179,7 +179,7 @@ class Environment:
         self._runtime: str | None = None
         self._kafka: Kafka | None = None
         self._changing = threading.RLock()
-        self._faulty: set[str] = set()
+        self._faulty: dict[str, str] = {}
 
     @classmethod
     def attach(cls, session: str | None = None) -> "Environment":
@@ -366,22 +366,30 @@ class Environment:
             return self._client.call(verb, say=say, **arguments)
 
     @contextmanager
-    def _one_fault(self, target: str) -> Iterator[None]:
-        """One fault at a time on a replica: the inner one's end would heal the outer one unnoticed."""
+    def _one_fault(self, target: str, verb: str) -> Iterator[None]:
+        """One fault at a time on a replica: the inner one's end would heal the outer one unnoticed.
+
+        Except that what is paused may be killed: it is started again, and the outer end finds nothing to heal.
+        """
+        before = self._faulty.get(target)
         for other in self._faulty:
-            if (
+            same = (
                 target == other
                 or target.rpartition("-")[0] == other
                 or other.rpartition("-")[0] == target
-            ):
+            )
+            if same and (target, before, verb) != (other, "pause", "kill"):
                 raise LabError(
                     f"{other} has a fault already. End that block before {target} gets another."
                 )
-        self._faulty.add(target)
+        self._faulty[target] = verb
         try:
             yield
         finally:
-            self._faulty.discard(target)
+            if before:
+                self._faulty[target] = before
+            else:
+                del self._faulty[target]
 
     def _forget(self) -> None:
         if self._client is not None and not self._client.alive():

@@ -7,6 +7,7 @@ phase's file says, then the specification, then the verbs.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 from environment.compose import Service, read_description
@@ -24,7 +25,7 @@ KAFKA_LISTENERS = {"OUTSIDE", "INSIDE", "CONTROLLER"}
 FRONT_DOOR_PORT = 8000
 """The front door's port on this machine when fixed ports are asked for; each service's is the described one."""
 
-OURS = {"HOST", "PORT", "DATA_DIR", "CONTROL_TOKEN", "INSTANCE", "FAULTS"} | KAFKA_LISTENERS
+OURS = {"HOST", "PORT", "CONTROL_TOKEN", "INSTANCE", "FAULTS"} | KAFKA_LISTENERS
 """Settings that the environment itself decides."""
 
 
@@ -121,11 +122,23 @@ class Plan:
 
     def check_settings(self, service: str, settings: Mapping[str, str]) -> None:
         known = set(self.service(service).environment) - OURS
-        for name in settings:
+        for name, value in settings.items():
             if name in OURS:
                 raise UnknownName(f"{name} is decided by the environment and cannot be set.")
             if name not in known:
                 raise UnknownName(unknown(f"setting of {service}", name, known))
+            if name == "DATA_DIR":
+                self._check_folder(service, value)
+
+    def _check_folder(self, service: str, folder: str) -> None:
+        """Refuses a folder outside of the service's volume: it would not be removed with the session."""
+        path = self.service(service).environment["DATA_DIR"]
+        inside = folder == path or folder.startswith(f"{path}/")
+        if not inside or ".." in PurePosixPath(folder).parts:
+            raise LabError(
+                f"The data of {service} lies in its volume: in {path}, or in a folder below it such as "
+                f"{path}/new, where it begins with nothing. {folder!r} is outside of it."
+            )
 
     # -- the proxy --
 

@@ -93,15 +93,16 @@ def canvas(
     rows: int = 1,
     height: float = 3.6,
     ratios: Sequence[float] | None = None,
+    share: bool = True,
 ) -> tuple[Figure, list[Axes]]:
     """A figure with a title line, the runtime it was measured on, and `rows` axes that share x.
 
-    `height` is in inches, for the whole figure.
+    `height` is in inches, for the whole figure. With `share=False` each of the axes has its own x.
     """
     figure, axes = plt.subplots(
         rows,
         squeeze=False,
-        sharex=True,
+        sharex=share,
         figsize=(WIDTH, height),
         gridspec_kw={"height_ratios": ratios} if ratios else None,
     )

@@ -53,6 +53,16 @@ EXPERIMENTS = (
     "blue_green",
     "canary",
     "kubernetes_objects",
+    "accept_and_done",
+    "above_capacity",
+    "key_order",
+    "consumer_group",
+    "rebalance",
+    "duplicates",
+    "replay",
+    "dual_write",
+    "broker_dies",
+    "retry_and_dead_letters",
 )
 
 

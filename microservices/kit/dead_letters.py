@@ -19,13 +19,13 @@ RETRY_SECONDS = 0.5
 def dead_letter(message: Message, *, group: str, attempts: int, error: str) -> Record:
     """Return a message as a dead letter: its bytes, and in headers its origin and what went wrong."""
     about = {
-        "original-topic": message.topic(),
-        "original-partition": message.partition(),
-        "original-offset": message.offset(),
-        "original-timestamp": message.timestamp()[1],  # milliseconds since the epoch
-        "group": group,
-        "attempts": attempts,
-        "error": error,
+        "dlq.topic": message.topic(),
+        "dlq.partition": message.partition(),
+        "dlq.offset": message.offset(),
+        "dlq.timestamp": message.timestamp()[1],  # milliseconds since the epoch
+        "dlq.group": group,
+        "dlq.attempts": attempts,
+        "dlq.error": error,
     }
     headers = [*(message.headers() or [])]
     headers += [(name, str(value).encode("utf-8", "replace")) for name, value in about.items()]

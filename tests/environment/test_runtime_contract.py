@@ -214,6 +214,29 @@ def test_a_second_fault_on_the_same_replica_is_refused(env: Environment) -> None
         pass
 
 
+def test_what_is_paused_may_be_killed_and_comes_back_once(env: Environment) -> None:
+    user = env["user-service"]
+    with user.paused():
+        with user.killed(), pytest.raises(LabError, match="has a fault already"):
+            user.slowed(0.1).__enter__()
+        assert httpx.get(f"{user.url}/users").status_code == 200
+    assert user.replicas[0].ready
+
+
+def test_a_service_in_another_folder_begins_with_nothing_and_finds_what_it_had(
+    env: Environment,
+) -> None:
+    users = f"{env['user-service'].url}/users"
+    httpx.post(users, json={"name": "Ada"}).raise_for_status()
+    before = httpx.get(users).json()
+    env.configure("user-service", DATA_DIR="/data/new")
+    assert len(httpx.get(users).json()) < len(before)
+    env.configure("user-service", DATA_DIR="/data")
+    assert httpx.get(users).json() == before
+    with pytest.raises(LabError, match="outside of it"):
+        env.configure("user-service", DATA_DIR="/data/../elsewhere")
+
+
 def test_a_replica_scaled_away_inside_its_fault_needs_no_healing(env: Environment) -> None:
     env.scale("user-service", 2)
     with env["user-service"].replicas[1].killed():

@@ -19,6 +19,8 @@ from labs.verdicts import Verdict
 from tests.labs import (
     balancing_frames,
     blocking_frames,
+    delivery_frames,
+    event_frames,
     frames,
     front_frames,
     gateway_frames,
@@ -67,6 +69,19 @@ SAMPLES = {
     "blue_green": (release_frames.blue_green(), release_frames.blue_green_prediction()),
     "canary": (release_frames.canary_release(), release_frames.canary_prediction()),
     "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
+    "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
+    "above_capacity": (event_frames.above_capacity(), event_frames.above_capacity_prediction()),
+    "key_order": (event_frames.key_order(), event_frames.key_order_prediction()),
+    "consumer_group": (event_frames.consumer_group(), event_frames.consumer_group_prediction()),
+    "rebalance": (event_frames.rebalance(), event_frames.rebalance_prediction()),
+    "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
+    "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
+    "dual_write": (delivery_frames.dual_write(), delivery_frames.dual_write_prediction()),
+    "broker_dies": (delivery_frames.broker_dies(), delivery_frames.broker_dies_prediction()),
+    "retry_and_dead_letters": (
+        delivery_frames.retry_and_dead_letters(),
+        delivery_frames.retry_and_dead_letters_prediction(),
+    ),
 }
 
 

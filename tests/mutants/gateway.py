@@ -1,19 +1,11 @@
-"""Starts the real gateway, or another service, with one function replaced."""
+"""Starts the real gateway with one function replaced."""
 
-import runpy
 from collections.abc import Callable
 from typing import Any
 
+from tests.mutants import service
 
-def run_with(
-    module: object,
-    name: str,
-    function: Callable[..., Any],
-    *,
-    package: str = "microservices.api_gateway",
-) -> None:
-    """Run the service with `module.name` replaced; a name that is not there would replace nothing."""
-    if not callable(getattr(module, name)):
-        raise TypeError(f"{name} is not a function")
-    setattr(module, name, function)
-    runpy.run_module(package, run_name="__main__")
+
+def run_with(module: object, name: str, function: Callable[..., Any]) -> None:
+    """Run api-gateway with `module.name` replaced."""
+    service.run_with("api-gateway", module, name, function)

@@ -4,7 +4,7 @@ import os
 from types import FrameType
 
 from microservices.kit.drain import DrainingServer
-from tests.mutants.gateway import run_with
+from tests.mutants.service import run_with
 
 
 def leave(self: DrainingServer, sig: int, frame: FrameType | None) -> None:
@@ -12,4 +12,4 @@ def leave(self: DrainingServer, sig: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    run_with(DrainingServer, "handle_exit", leave, package="microservices.user_service")
+    run_with("user-service", DrainingServer, "handle_exit", leave)

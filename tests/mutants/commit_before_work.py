@@ -1,0 +1,17 @@
+"""A mutant of rebalance: a payment-service that moves its offsets when a message comes, not when it is done."""
+
+from confluent_kafka import Message
+
+from microservices.kit.consumer import Partition
+from tests.mutants.service import run_with
+
+receive = Partition.receive
+
+
+def move_past_and_receive(partition: Partition, message: Message) -> None:
+    partition._move_past(message)
+    receive(partition, message)
+
+
+if __name__ == "__main__":
+    run_with("payment-service", Partition, "receive", move_past_and_receive)

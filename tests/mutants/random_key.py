@@ -1,0 +1,25 @@
+"""A mutant of key_order: a payment-service whose events have a key that means nothing."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+from sqlalchemy import Connection, Table
+
+from microservices.kit import outbox
+from microservices.kit.events import Record
+from tests.mutants.service import run_with
+
+first = outbox.first
+
+
+def first_with_random_keys(
+    connection: Connection, table: Table, limit: int
+) -> list[tuple[int, Record]]:
+    return [
+        (position, replace(record, key=uuid4().bytes))
+        for position, record in first(connection, table, limit)
+    ]
+
+
+if __name__ == "__main__":
+    run_with("payment-service", outbox, "first", first_with_random_keys)

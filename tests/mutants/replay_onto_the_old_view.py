@@ -1,0 +1,29 @@
+"""A mutant of replay: a new reader that begins with the old view, and without the ids of what is in it."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+
+from microservices.analytics_service import v1
+from microservices.kit.database import Database
+from microservices.kit.settings import Settings
+from tests.mutants.service import run_with
+
+open_database = v1.open_database
+
+
+def open_with_old_view(service: str, settings: Settings) -> Database:
+    old, new = (
+        folder / f"{service}.db" for folder in (settings.data_dir.parent, settings.data_dir)
+    )
+    if old.exists() and not new.exists():
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(old, new)
+        with closing(sqlite3.connect(new)) as connection:
+            connection.execute("DELETE FROM inbox")
+            connection.commit()
+    return open_database(service, settings)
+
+
+if __name__ == "__main__":
+    run_with("analytics-service", v1, "open_database", open_with_old_view)

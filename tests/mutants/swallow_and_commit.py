@@ -1,0 +1,18 @@
+"""A mutant of dead letters: a consumer that moves past what it could not use, and says nothing."""
+
+from microservices.kit.delivery import Abandoned, Delivery
+from tests.mutants.service import run_with
+
+
+async def settle_anyhow(delivery: Delivery) -> None:
+    try:
+        if delivery.event is not None:
+            await delivery._attempt(delivery.event)
+    except Abandoned:
+        raise
+    except Exception:
+        return
+
+
+if __name__ == "__main__":
+    run_with("order-service", Delivery, "settle", settle_anyhow)

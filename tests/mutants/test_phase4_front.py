@@ -1,0 +1,79 @@
+"""Phase 4's first verdicts against wrong payment-services, live."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from environment import Environment
+from environment.compose import COMPOSE_FILE
+from labs.experiments.key_order import judge_key_order, measure_key_order, predict_key_order
+from labs.experiments.rebalance import judge_rebalance, measure_rebalance, predict_rebalance
+from labs.verdicts import Outcome, Verdict, until_conclusive
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(300)
+
+SERVICES = ("kafka", "order-service", "payment-service")
+
+
+@contextmanager
+def system(description: Path = COMPOSE_FILE) -> Iterator[Environment]:
+    quick = {"payment-service": {"PAYMENT_SECONDS": 0.2}}
+    with Environment(
+        "phase4", runtime="process", only=SERVICES, settings=quick, description=description
+    ) as env:
+        yield env
+
+
+def with_mutant(folder: Path, name: str) -> Path:
+    command = ["python", "-m", f"tests.mutants.{name}", "2"]
+    return mutated(folder, {"payment-service": {"command": command}})
+
+
+@pytest.fixture(scope="module")
+def real() -> Iterator[Environment]:
+    with system() as env:
+        yield env
+
+
+def judged_key_order(env: Environment) -> Verdict:
+    prediction = predict_key_order(orders=8, steps=6)
+    samples = until_conclusive(
+        measure_key_order, env, judge=judge_key_order, against=prediction, orders=8, steps=6
+    )
+    return judge_key_order(samples, prediction)
+
+
+def judged_rebalance(env: Environment) -> Verdict:
+    prediction = predict_rebalance(seconds=1)
+    samples = until_conclusive(
+        measure_rebalance, env, judge=judge_rebalance, against=prediction, seconds=1
+    )
+    return judge_rebalance(samples, prediction)
+
+
+def test_events_with_random_keys_lose_their_order(tmp_path: Path) -> None:
+    with system(with_mutant(tmp_path, "random_key")) as env:
+        verdict = judged_key_order(env)
+    assert verdict.outcome is Outcome.FAIL
+    because = "reader A: within one topic, events came in another order than written"
+    assert because in verdict.reasons
+
+
+def test_a_member_that_commits_before_its_work_loses_orders_when_it_dies(tmp_path: Path) -> None:
+    with system(with_mutant(tmp_path, "commit_before_work")) as env:
+        verdict = judged_rebalance(env)
+    assert verdict.outcome is Outcome.FAIL
+    assert "a member dies: an order was lost" in verdict.reasons
+
+
+def test_real_keys_keep_the_order(real: Environment) -> None:
+    verdict = judged_key_order(real)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+def test_the_real_members_lose_nothing(real: Environment) -> None:
+    verdict = judged_rebalance(real)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
