@@ -28,7 +28,7 @@ BATCH = 500
 LOOK_SECONDS = 0.025
 """How soon the relay sees what another replica of its service has committed."""
 
-PACE_SECONDS = 0.005
+PACE_SECONDS = 0.01
 """The rest after each batch: under load it makes few large batches of many small ones."""
 
 RENEW_SECONDS = LEASE_SECONDS / 4

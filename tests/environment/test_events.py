@@ -47,13 +47,13 @@ class System:
     def get(self, service: str, path: str) -> Any:
         return self.http.get(self.env[service].replicas[0].url + path).raise_for_status().json()
 
-    def order(self, user: str = "user-1", key: str | None = None) -> str:
+    def order(self, user: str = "user-1", key: str | None = None, replica: int = 0) -> str:
         """Makes an order; its id, once order-service has acknowledged it."""
         body = {
             "userId": user,
             "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
         }
-        url = self.env["order-service"].url + "/orders"
+        url = self.env["order-service"].replicas[replica].url + "/orders"
         headers = {"Idempotency-Key": key} if key else {}
         answer = self.http.post(url, json=body, headers=headers)
         assert answer.status_code in (200, 201), answer.text
@@ -97,6 +97,15 @@ class System:
     def pids(self) -> dict[str, int | None]:
         rows = self.env.state()["services"].values()
         return {replica["id"]: replica["pid"] for row in rows for replica in row["replicas"]}
+
+    def await_told(self, ids: list[str]) -> None:
+        """Each order's OrderCreated lies in Kafka, as the keys say."""
+
+        def told() -> bool:
+            keys = {m.key() for m in self.broker.records("order-created")}
+            return {id.encode() for id in ids} <= keys
+
+        assert wait_until(told, timeout=SECONDS)
 
     def dead(self, topic: str, values: set[bytes | None]) -> list[Any]:
         return [m for m in self.broker.records(f"{topic}-dlq") if m.value() in values]
@@ -337,6 +346,20 @@ def test_a_paused_member_that_wakes_after_its_session_does_no_harm(system: Syste
     assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
     ids += system.orders(12)
     system.complete(ids)
+
+
+def test_any_replica_of_order_service_may_die_and_another_one_sends_its_events(
+    system: System,
+) -> None:
+    system.env.scale("order-service", 3)
+    ids = [system.order(replica=number) for number in (0, 1, 2) * 3]
+    for victim in (0, 1, 2):  # one of them has the lease
+        with system.env["order-service"].replicas[victim].killed():
+            other = (victim + 1) % 3
+            ids += [system.order(replica=other) for _ in range(3)]
+            system.await_told(ids)
+    system.complete(ids)
+    system.env.scale("order-service", 1)
 
 
 def test_a_consumer_that_comes_late_misses_nothing(
