@@ -15,6 +15,7 @@ from labs.events import MOST, envelope_of, follow, write_events
 from labs.experiments.accept_and_done import ITEMS, ORDERS
 from labs.experiments.key_order import COMPLETED, CREATED
 from labs.figures import BLUE, PREDICTION, SOFT, canvas, legend, styled
+from labs.replicas import fresh
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -78,8 +79,7 @@ def measure_consumer_group(
     and `paid` (unix seconds: when it was written, and its effect; empty when that never came),
     `runtime`, `attempt`.
     """
-    env.scale(PAYMENTS, 1)
-    env.configure(PAYMENTS, PAYMENT_SLOTS=1, PAYMENT_SECONDS=seconds)
+    fresh(env, PAYMENTS, 1, PAYMENT_SLOTS=1, PAYMENT_SECONDS=seconds)
     order = _an_order(env)
     parts = []
     for g in members:

@@ -14,6 +14,7 @@ from labs.experiments.accept_and_done import order_stream
 from labs.experiments.key_order import COMPLETED, CREATED
 from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
 from labs.load import Load
+from labs.replicas import fresh
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def measure_rebalance(env: Environment, *, seconds: float = 1, rate: float = 15)
     change its beginning and end in unix seconds: `joins`, `joins_end`, and so on; `runtime`,
     `attempt`.
     """
-    env.scale(PAYMENTS, 2)
-    env.configure(PAYMENTS, PAYMENT_SLOTS=0, PAYMENT_SECONDS=seconds)
+    fresh(env, PAYMENTS, 2, PAYMENT_SLOTS=0, PAYMENT_SECONDS=seconds)
     _shared_by(env, 2)
     user = f"rebalance-{uuid.uuid4().hex[:8]}"
     changes: dict[str, float] = {}

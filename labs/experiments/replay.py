@@ -89,10 +89,7 @@ def judge_replay(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     failures, doubtful, details = [], [], []
     for _, mine in samples.groupby("attempt"):
         view = _view(mine)
-        known = view.astype(object).where(
-            view.notna(), None
-        )  # a record cannot hold what is no number
-        details.append(known.to_dict("index"))
+        details.append(view.astype(object).where(view.notna(), None).to_dict("index"))
         same = (view[AFTER] == times * view[BEFORE]) | view[[BEFORE, AFTER]].isna().all(axis=1)
         read = mine.loc[mine["moment"] != EMPTY, "drained"].all()
         failures += [f"{field}: not what it was" for field in view.index[~same] if read]

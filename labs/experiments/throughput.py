@@ -94,7 +94,7 @@ def measure_throughput(
             for step, at in edges
         ]
         with Load(*streams, seconds=len(STEPS) * step_seconds, seed=env.seed) as load:
-            idle = [_idle(load, at + SETTLE, at + step_seconds) for _, at in edges]
+            idle = [idle_during(load, at + SETTLE, at + step_seconds) for _, at in edges]
         for (step, at), cores in zip(edges, idle, strict=True):
             began, ended = load.begun + at + SETTLE, load.begun + at + step_seconds
             window = {"step": step, "began": began, "ended": ended, "idle": cores}
@@ -103,7 +103,7 @@ def measure_throughput(
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
-def _idle(load: Load, since: float, until: float) -> float:
+def idle_during(load: Load, since: float, until: float) -> float:
     """Cores that nobody used between two seconds of a load, on average."""
     load.until(since)
     before = busy_seconds()

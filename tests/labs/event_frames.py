@@ -38,7 +38,9 @@ def above_capacity_prediction() -> pd.DataFrame:
     return predict_above_capacity(slots=5, seconds=0.5, patience=2, step_seconds=4)
 
 
-def above_capacity(*, patient: float = 1.5, growth: float = 10.0) -> pd.DataFrame:
+def above_capacity(
+    *, patient: float = 1.5, growth: float = 10.0, idle: float = 1.0
+) -> pd.DataFrame:
     """Steps of 4 s: above capacity HTTP answers the first `patient` s, and the lag grows as told."""
     parts = []
     for number, step in enumerate(STEPS):
@@ -55,7 +57,7 @@ def above_capacity(*, patient: float = 1.5, growth: float = 10.0) -> pd.DataFram
         for part in parts[-3:]:
             part["step"], part["intended"] = step, BEGAN + 4 * number + part["since"]
     samples = pd.concat(parts, ignore_index=True)
-    return samples.assign(lag=0.001, runtime="process", attempt=1)
+    return samples.assign(lag=0.001, idle=idle, runtime="process", attempt=1)
 
 
 def key_order_prediction() -> pd.DataFrame:

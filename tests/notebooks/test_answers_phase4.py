@@ -1,0 +1,46 @@
+"""Reference answers to the exercises of phase 4: each is as short as its hint says, and right."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from environment import Environment
+from labs.experiments.consumer_group import predict_consumer_group
+
+ORDER = {"userId": "ada", "items": [{"productId": "prod-1", "quantity": 1, "price": 19.99}]}
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Environment]:
+    services = ("kafka", "order-service", "payment-service")
+    with Environment("phase4", runtime="process", only=services) as env:
+        yield env
+
+
+def test_one_more_member_is_worth_it_where_the_busiest_has_less() -> None:
+    table = predict_consumer_group(messages=120, seconds=0.1, members=range(1, 13), partitions=12)
+    worth = table["members"][table["drain"].diff().fillna(-1) < 0]
+    assert list(worth) == [1, 2, 3, 4, 6, 12]
+
+
+@pytest.mark.slow
+def test_a_lag_is_what_a_frozen_member_leaves_and_works_off(env: Environment) -> None:
+    url, watching = (
+        env["order-service"].url,
+        env.kafka.watch_lag("payment-service-group", every=0.1),
+    )
+    with watching as watch, env["payment-service"].paused():
+        for _ in range(10):
+            httpx.post(f"{url}/orders", json=ORDER).raise_for_status()
+    assert watch.samples.groupby("seconds")["lag"].sum().max() >= 8
+
+
+@pytest.mark.slow
+def test_one_key_lies_in_one_partition_and_ten_keys_in_several(env: Environment) -> None:
+    env.kafka.create("mine", partitions=3)
+    for number in range(10):
+        env.kafka.produce("mine", "one", key="same")
+        env.kafka.produce("mine", "ten", key=f"key-{number}")
+    messages = env.kafka.read("mine").groupby("value")["partition"].nunique()
+    assert (messages["one"], messages["ten"]) == (1, 3)
