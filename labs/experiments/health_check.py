@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from environment.nginx import Algorithm
 
 GATEWAY = "api-gateway"
 PATH = "/api/non-blocking"
@@ -92,9 +93,10 @@ def measure_health_check(
     max_fails: int = 1,
     fail_timeout: int = 1,
     seconds: float = 3,
+    algorithm: Algorithm = "round_robin",
 ) -> pd.DataFrame:
     """A steady stream through nginx while its last replica is dead, and again while it hangs, each
-    for `seconds` and its healing. Leaves round robin with the usual limits.
+    for `seconds` and its healing. Leaves round robin, which alone is predicted, with the usual limits.
 
     One row per request, by nginx's access log. Columns: `fault`, `sent` (unix seconds), `latency`
     (s), `failed` (attempts at the faulty replica that were repeated elsewhere), `replica` (that
@@ -105,7 +107,7 @@ def measure_health_check(
     env.scale(GATEWAY, replicas)
     parts = []
     for fault in (DEAD, HANGING):
-        env.balance("round_robin", GATEWAY, max_fails=max_fails, fail_timeout=fail_timeout)
+        env.balance(algorithm, GATEWAY, max_fails=max_fails, fail_timeout=fail_timeout)
         parts.append(_stream(env, fault, seconds=seconds))
     env.balance("round_robin", GATEWAY)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
