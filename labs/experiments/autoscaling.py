@@ -236,6 +236,7 @@ def _loop(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
     name = str(expected["loop"].iloc[0])
     table = steps(samples)
     chosen = table["chosen"].tolist()
+    late = bool((table["late"] > SETTLE).any())
     failure = doubt = ""
     if not samples["ok"].all():
         failure = f"{name}: not every request was answered"
@@ -243,7 +244,7 @@ def _loop(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
         failure = f"{name}: a step was not the formula's"
     elif honesty(samples, lag_limit=LAG_LIMIT).lagged:
         doubt = f"{name}: the load generator could not keep its schedule"
-    elif len(table) < len(expected) or (table["late"] > SETTLE).any():
+    elif late and (_strangers(table) or chosen != expected["chosen"].tolist()):
         doubt = f"{name}: scaling took longer than an interval"
     elif _strangers(table):
         failure = f"{name}: not as many replicas were at work as had been chosen"
