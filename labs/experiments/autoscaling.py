@@ -43,7 +43,7 @@ a count that is a request too high or too low asks for no other number of replic
 SETTLE = 0.15
 """Seconds after a change for which answers are still those of the load before it."""
 
-PACE = 1.3
+PACE = 1.5
 """An interval has room for this many times what a first try at scaling took."""
 
 TRIES = 2
@@ -192,14 +192,13 @@ def changes_of_direction(replicas: Sequence[int]) -> int:
 
 
 def judge_autoscaling(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Of the last attempt: each choice by the formula, as many replicas at work as were chosen, and
-    the predicted way of the two loops.
+    """Each choice by the formula, as many replicas at work as were chosen, and the predicted way of
+    the two loops, each in an attempt of its own.
 
     A way that the formula explains, of a utilisation that was not the predicted one, is the
     machine's, and in doubt; so is one of a machine too slow for its intervals.
     """
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    loops = [_loop(last[last["loop"] == name], expected) for name, expected in _loops(prediction)]
+    loops = [_best(samples[samples["loop"] == name], part) for name, part in _loops(prediction)]
     flaps = {loop["loop"]: loop["changes"] for loop in loops}
     failures = [loop["failure"] for loop in loops if loop["failure"]]
     doubts = [loop["doubt"] for loop in loops if loop["doubt"]]
@@ -224,11 +223,20 @@ def steps(samples: pd.DataFrame) -> pd.DataFrame:
     return samples.drop_duplicates("interval").sort_values("interval", ignore_index=True)
 
 
+def _best(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
+    """Of a loop's attempts one that failed, else one without a doubt, else the last."""
+    found = [_loop(part, expected) for _, part in samples.groupby("attempt")]
+    failed = [loop for loop in found if loop["failure"]]
+    calm = [loop for loop in found if not loop["doubt"]]
+    return (failed or calm or found)[-1]
+
+
 def _loop(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
     """One loop: its numbers, and a `failure` or a `doubt` in words (else empty)."""
     name = str(expected["loop"].iloc[0])
     table = steps(samples)
     chosen = table["chosen"].tolist()
+    late = bool((table["late"] > SETTLE).any())
     failure = doubt = ""
     if not samples["ok"].all():
         failure = f"{name}: not every request was answered"
@@ -236,7 +244,7 @@ def _loop(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
         failure = f"{name}: a step was not the formula's"
     elif honesty(samples, lag_limit=LAG_LIMIT).lagged:
         doubt = f"{name}: the load generator could not keep its schedule"
-    elif len(table) < len(expected) or (table["late"] > SETTLE).any():
+    elif late and (_strangers(table) or chosen != expected["chosen"].tolist()):
         doubt = f"{name}: scaling took longer than an interval"
     elif _strangers(table):
         failure = f"{name}: not as many replicas were at work as had been chosen"

@@ -87,14 +87,14 @@ def test_a_lost_request_fails() -> None:
 
 
 def test_a_slow_machine_and_another_load_are_inconclusive() -> None:
-    assert judge(changed(WITH, 2, late=0.5)).outcome is Outcome.INCONCLUSIVE
+    assert judge(changed(WITH, 2, late=0.5, answering=9)).outcome is Outcome.INCONCLUSIVE
     assert judge(FRAME().assign(lag=0.3)).outcome is Outcome.INCONCLUSIVE
     more = changed(WITHOUT, 1, utilisation=0.9, chosen=3)
     assert judge(more).reasons == (f"{WITHOUT}: the utilisation was not the predicted one",)
 
 
 def test_a_calm_attempt_settles_what_a_disturbed_one_left_open() -> None:
-    late = changed(WITH, 2, late=0.5)
+    late = changed(WITH, 2, late=0.5, answering=9)
     assert judge(late).extend
     assert not judge(pd.concat([late, late.assign(attempt=2)])).extend  # it takes too long
     both = pd.concat([late, FRAME().assign(attempt=2)], ignore_index=True)
