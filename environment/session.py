@@ -192,13 +192,26 @@ class Session:
 
     def _bring_up(self, replicas: list[Replica], say: Say) -> None:
         done = 0
+        stores = {
+            r.id: threading.Event()
+            for r in replicas
+            if not self._plan.service(r.service).speaks_http
+        }
 
         def up(replica: Replica) -> None:
             nonlocal done
             replica.began, replica.ready = time.time(), None
             files = self._balancer.files() if replica.service == PROXY else {}
-            self._runtime.start(Launch(self._plan.described(replica), replica.number, files))
-            self._await_ready(replica)
+            try:
+                self._runtime.start(Launch(self._plan.described(replica), replica.number, files))
+                if replica.id not in stores:
+                    # It starts beside them, but is ready only after its Kafka: that is not its time.
+                    for store in stores.values():
+                        store.wait()
+                self._await_ready(replica)
+            finally:
+                if replica.id in stores:
+                    stores[replica.id].set()
             replica.ready = time.time()
             replica.cpu_seconds = self._runtime.usage(replica.id).cpu_seconds
             done += 1

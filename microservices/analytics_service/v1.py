@@ -69,6 +69,7 @@ HANDLERS = (
     Handler(InventoryReserved, pass_over),
     Handler(InventoryFailed, pass_over),
 )
+READS = tuple(handler.kind for handler in HANDLERS)
 
 
 def build(settings: Settings) -> FastAPI:
@@ -79,7 +80,7 @@ def build(settings: Settings) -> FastAPI:
     handling = Handling(
         group=GROUP, handlers=HANDLERS, database=database, producer=producer, inbox=store.inbox
     )
-    topics = Topics(client, read=handling.topics)
+    topics = Topics(client, reads=READS)
     consumer = EventConsumer(client, handling, topics=topics, drain=drain)
     return create_app(
         service="analytics-service",

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from microservices.kit.delivery import Abandoned, Delivery, Handling
 from microservices.kit.drain import Drain
-from microservices.kit.kafka import Topics
+from microservices.kit.kafka import RETRY_SECONDS, Topics
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +98,22 @@ class EventConsumer:
             on_lost=self._on_lost,
         )
         while not (self._stopping.is_set() or self._drain.draining):
-            message = self._consumer.poll(POLL_SECONDS)
-            if message is not None:
-                more = self._consumer.consume(MOST, timeout=0)
-                self._loop.call_soon_threadsafe(self._receive, [message, *more])
+            self._fetch()
             self._do_calls()
         self._joined = False
         self._release(self._consumer.assignment(), FINISH_SECONDS)
         self._finished.set()
         self._consumer.close()
+
+    def _fetch(self) -> None:
+        try:
+            message = self._consumer.poll(POLL_SECONDS)
+            if message is not None:
+                # poll returns with the first message; consume would wait for the last one.
+                more = self._consumer.consume(MOST, timeout=0)
+                self._loop.call_soon_threadsafe(self._receive, [message, *more])
+        except KafkaException as error:
+            log.warning("nothing fetched, trying again: %s", error)
 
     def _do_calls(self) -> None:
         """Do what the loop asks of the client, which works only for the thread that polls."""
@@ -189,10 +196,20 @@ class Partition:
         with suppress(Abandoned):
             while await self._next():
                 delivery = self._deliveries[0]
-                await delivery.settle()
+                await self._settle(delivery)
                 self._move_past(delivery.message)
                 self._deliveries.popleft()
                 self._resume()
+
+    async def _settle(self, delivery: Delivery) -> None:
+        while True:
+            try:
+                return await delivery.settle()
+            except Abandoned:
+                raise
+            except Exception:  # a defect of ours; to move on would lose the message
+                log.exception("a message cannot be settled, trying again")
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def _next(self) -> bool:
         """Wait for a message; false when the next one is not ours any more."""

@@ -2,9 +2,10 @@
 
 import re
 from contextvars import ContextVar
-from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from microservices.kit.ids import new_id
 
 HEADER = "X-Correlation-Id"
 ACCEPTED = re.compile(rb"[\x21-\x7e]{1,128}")
@@ -18,7 +19,7 @@ def accepted_id(headers: list[tuple[bytes, bytes]]) -> str:
     found = [value for name, value in headers if name == b"x-correlation-id"]
     if len(found) == 1 and ACCEPTED.fullmatch(found[0]):
         return found[0].decode("ascii")
-    return str(uuid4())
+    return new_id()
 
 
 class Correlation:

@@ -6,18 +6,25 @@ that begins by reading and writes later fails at once when another one wrote in 
 PostgreSQL, by ``DATABASE_URL``: an advisory lock gives the same turn-taking.
 
 Nothing slow belongs inside a transaction: all replicas wait for it.
+
+Group commit: the writes that wait for their turn share one transaction, since its beginning and its
+end cost more than what is in it. When one of them raises, all is rolled back, and each is done again
+in a transaction of its own. So a write function may run twice, and must have no effect but its rows.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from zlib import crc32
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from microservices.kit.settings import BadSetting, Settings
 
@@ -30,6 +37,8 @@ TURN_SECONDS = 5.0
 """Longest wait for another process's write transaction."""
 
 CONNECT_RETRY_SECONDS = 0.5
+GROUP = 64
+"""Most writes in one transaction: the first of them waits for the last one."""
 
 
 def open_database(service: str, settings: Settings) -> "Database":
@@ -104,6 +113,18 @@ def _postgresql(url: str, service: str) -> Engine:
     return engine
 
 
+@dataclass(frozen=True)
+class Write:
+    """One write that waits for its turn, and who waits for it."""
+
+    work: Callable[[Connection], Any]
+    done: "asyncio.Future[Any]"
+
+
+Outcome = tuple[Any, BaseException | None]
+"""A result, or an error."""
+
+
 class Database:
     """Runs functions of a connection in transactions: writes one after the other, reads beside."""
 
@@ -112,6 +133,7 @@ class Database:
         self._writing_engine = engine.execution_options(writes=True)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._waiting: deque[Write] = deque()
         self._starting: asyncio.Task[None] | None = None
         self._prepared = False
 
@@ -140,9 +162,29 @@ class Database:
         Once begun it ends, also when the caller is cancelled.
         """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._writer, lambda: _transaction(self._writing_engine, work, *args, **kwargs)
-        )
+        done: asyncio.Future[T] = loop.create_future()
+        self._waiting.append(Write(partial(_call, work, args, kwargs), done))
+        self._writer.submit(self._write_group, loop)
+        return await done
+
+    def _write_group(self, loop: asyncio.AbstractEventLoop) -> None:
+        writes: list[Write] = []
+        while self._waiting and len(writes) < GROUP:
+            writes.append(self._waiting.popleft())
+        if writes:  # else an earlier turn has taken them along
+            loop.call_soon_threadsafe(_settle, writes, self._outcomes(writes))
+
+    def _outcomes(self, writes: Sequence[Write]) -> list[Outcome]:
+        try:
+            with self._writing_engine.begin() as connection:
+                results = [write.work(connection) for write in writes]
+            return [(result, None) for result in results]
+        except (OperationalError, InterfaceError) as error:  # the database, and no single write
+            return [(None, error)] * len(writes)
+        except BaseException as error:
+            if len(writes) == 1:
+                return [(None, error)]
+        return [outcome for write in writes for outcome in self._outcomes([write])]
 
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -171,6 +213,22 @@ class Database:
         await loop.run_in_executor(None, self._writer.shutdown)
         await loop.run_in_executor(None, self._reader.shutdown)
         self._engine.dispose()
+
+
+def _call(
+    work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], connection: Connection
+) -> T:
+    return work(connection, *args, **kwargs)
+
+
+def _settle(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
+    for write, (result, error) in zip(writes, outcomes, strict=True):
+        if write.done.done():  # its caller has left
+            continue
+        if error is None:
+            write.done.set_result(result)
+        else:
+            write.done.set_exception(error)
 
 
 def _transaction(

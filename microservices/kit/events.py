@@ -7,15 +7,14 @@ A change of an event's fields is a new version. Its readers learn it before its 
 that does not know a version sets the event aside, with its bytes, until it does.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Self
-from uuid import uuid4
 
 from pydantic import AfterValidator, Field, PlainSerializer, StringConstraints, ValidationError
 
+from microservices.kit.ids import new_id
 from microservices.kit.items import Items
 from microservices.kit.wire import Amount, Id, Text, WireModel, encode, from_cents, read_json
 
@@ -189,7 +188,7 @@ def write_event(data: Data, cause: Cause) -> bytes:
     """Return the value of a new event."""
     envelope = {
         "eventType": type(data).__name__,
-        "eventId": str(uuid4()),
+        "eventId": new_id(),
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "correlationId": cause.correlation_id,
         "causationId": cause.event_id,
@@ -235,16 +234,24 @@ def _explained(error: ValidationError) -> str:
 
 
 def schema(kind: type[Data]) -> dict[str, Any]:
-    """Return the JSON Schema of a whole event of this kind."""
+    """Return the JSON Schema of a whole event of this kind, without references."""
     document = Envelope.model_json_schema(by_alias=True)
     data = kind.model_json_schema(by_alias=True)
-    definitions = data.pop("$defs", {})
     document |= {"title": kind.__name__, "description": kind.__doc__}
     document["properties"] |= {
         "eventType": {"const": kind.__name__},
         "version": {"const": kind.version},
         "data": data,
     }
-    # Through JSON, so that what two places share is written twice and not by reference.
-    whole: dict[str, Any] = json.loads(json.dumps(document | {"$defs": definitions}))
+    whole: dict[str, Any] = _inlined(document, data.pop("$defs", {}))
     return whole
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(each, definitions) for each in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        return _inlined(definitions[node["$ref"].rpartition("/")[2]], definitions)
+    return {name: _inlined(each, definitions) for name, each in node.items()}

@@ -20,5 +20,5 @@ def accept(connection: Connection, inbox: Table, event_id: str) -> bool:
     """Note an event in the transaction of its effect; false when it had its effect before."""
     if knows(connection, inbox, event_id):
         return False
-    connection.execute(inbox.insert().values(event_id=event_id))
+    connection.execute(inbox.insert(), {"event_id": event_id})
     return True

@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from microservices.kit.events import PARTITIONS, dead_letter_topic
+from microservices.kit.events import PARTITIONS, Data, dead_letter_topic
 from microservices.kit.settings import BadSetting, Settings
 
 log = logging.getLogger(__name__)
@@ -52,10 +52,15 @@ def client_settings(settings: Settings) -> dict[str, Any]:
 class Topics:
     """The topics a service reads and writes; it creates those that are missing."""
 
-    def __init__(self, client: dict[str, Any], *, read: Iterable[str], written: Iterable[str] = ()):
-        read = list(read)
-        dead = {dead_letter_topic(topic) for topic in read}
-        self.names = sorted({*read, *written} | dead)
+    def __init__(
+        self,
+        client: dict[str, Any],
+        *,
+        reads: Iterable[type[Data]],
+        writes: Iterable[type[Data]] = (),
+    ) -> None:
+        read, written = {kind.topic for kind in reads}, {kind.topic for kind in writes}
+        self.names = sorted(read | written | {dead_letter_topic(topic) for topic in read})
         self._client = client
         self._admin: AdminClient | None = None
 

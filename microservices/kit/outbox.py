@@ -47,14 +47,16 @@ def record_of(data: Data, cause: Cause) -> Record:
 
 def add(connection: Connection, outbox: Table, *events: Data, cause: Cause) -> None:
     """Put new events into the outbox, in the caller's transaction."""
-    for data in events:
-        values = {
+    rows = [
+        {
             "topic": data.topic,
             "key": data.order_id.encode(),
             "value": write_event(data, cause),
             "traceparent": trace.next_step(cause.traceparent),
         }
-        connection.execute(outbox.insert().values(values))
+        for data in events
+    ]
+    connection.execute(outbox.insert(), rows)
 
 
 def first(connection: Connection, outbox: Table, limit: int) -> list[tuple[int, Record]]:

@@ -4,7 +4,8 @@
 """
 
 import re
-from secrets import token_hex
+
+from microservices.kit.ids import new_hex
 
 HEADER = "traceparent"
 ACCEPTED = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})")
@@ -13,5 +14,5 @@ ACCEPTED = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-
 def next_step(traceparent: str | None) -> str:
     """Return the ``traceparent`` of a step that follows; without a good one a new trace begins."""
     match = ACCEPTED.fullmatch(traceparent or "")
-    trace, flags = match.groups() if match else (token_hex(16), "01")
-    return f"00-{trace}-{token_hex(8)}-{flags}"
+    trace, flags = match.groups() if match else (new_hex(16), "01")
+    return f"00-{trace}-{new_hex(8)}-{flags}"

@@ -15,6 +15,7 @@ from microservices.kit.settings import Settings
 from microservices.notification_service import api, store
 
 GROUP = "notification-service-group"
+READS = (NotificationRequested,)
 
 
 def notify(connection: Connection, event: Event) -> None:
@@ -42,7 +43,7 @@ def build(settings: Settings) -> FastAPI:
         producer=producer,
         inbox=store.inbox,
     )
-    topics = Topics(client, read=handling.topics)
+    topics = Topics(client, reads=READS)
     consumer = EventConsumer(client, handling, topics=topics, drain=drain)
     return create_app(
         service="notification-service",

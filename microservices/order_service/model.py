@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from typing import Literal, Self
-from uuid import NAMESPACE_OID, uuid4, uuid5
+from uuid import NAMESPACE_OID, uuid5
 
 from pydantic import Field, model_validator
 
+from microservices.kit.ids import new_id
 from microservices.kit.items import Item, Items
 from microservices.kit.wire import Amount, Id, WireModel, from_cents
 
@@ -63,7 +64,7 @@ def order_id(*, seed: int, user_id: str, key: str | None) -> str:
 
     Labs predict ids with the same formula.
     """
-    return str(uuid4() if key is None else uuid5(NAMESPACE_OID, f"{seed}:{user_id}:{key}"))
+    return new_id() if key is None else str(uuid5(NAMESPACE_OID, f"{seed}:{user_id}:{key}"))
 
 
 def now() -> str:

@@ -59,7 +59,7 @@ def new_row(new: NewOrder, *, seed: int, key: str | None) -> dict[str, Any]:
 
 def add_order(connection: Connection, order: dict[str, Any]) -> None:
     """Insert an order: a value for each column."""
-    connection.execute(orders.insert().values(order))
+    connection.execute(orders.insert(), order)
 
 
 def end_order(

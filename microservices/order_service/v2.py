@@ -31,6 +31,8 @@ from microservices.order_service.model import NewOrder, Order
 from microservices.order_service.settings import OrderSettings
 
 GROUP = "order-service-group"
+READS = (PaymentCompleted,)
+WRITES = (OrderCreated, OrderConfirmed, NotificationRequested)
 
 router = APIRouter(tags=["orders"], route_class=StrictRoute)
 
@@ -144,8 +146,7 @@ def build(settings: OrderSettings) -> FastAPI:
         inbox=messages.inbox,
         on_commit=relay.wake,
     )
-    written = [OrderCreated.topic, OrderConfirmed.topic, NotificationRequested.topic]
-    topics = Topics(client, read=handling.topics, written=written)
+    topics = Topics(client, reads=READS, writes=WRITES)
     consumer = EventConsumer(client, handling, topics=topics, drain=drain)
     app = create_app(
         service="order-service",

@@ -19,6 +19,8 @@ from microservices.payment_service.settings import PaymentSettings
 from microservices.payment_service.store import Charge
 
 GROUP = "payment-service-group"
+READS = (OrderCreated,)
+WRITES = (PaymentCompleted,)
 
 
 def charge(connection: Connection, event: Event) -> None:
@@ -72,7 +74,7 @@ def build(settings: PaymentSettings) -> FastAPI:
         slots=slots,
         on_commit=relay.wake,
     )
-    topics = Topics(client, read=handling.topics, written=[PaymentCompleted.topic])
+    topics = Topics(client, reads=READS, writes=WRITES)
     consumer = EventConsumer(client, handling, topics=topics, drain=drain)
     app = create_app(
         service="payment-service",

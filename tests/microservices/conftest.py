@@ -8,6 +8,8 @@ import pytest
 from tests.microservices.running import TOKEN, Running
 
 Start = Callable[..., Running]
+NOBODY = "127.0.0.1:9"
+"""Where no Kafka is: services that speak events answer HTTP all the same."""
 
 
 @pytest.fixture
@@ -40,12 +42,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
     gateway = Running("api-gateway", data=data, USER_SERVICE_URL=users.url, **addresses, **faults)
     services = {"payment": payment, "order": order, "user": users, "user2": users2}
     services["gateway"] = gateway
+    kafkaless = {"KAFKA_BOOTSTRAP": NOBODY, "FAULTS": "on", "CONTROL_TOKEN": TOKEN}
+    speakers = {
+        "order2": Running("order-service", data=data / "order2", version="2", **kafkaless),
+        "payment2": Running(
+            "payment-service", data=data / "payment2", version="2", PAYMENT_SECONDS=0, **kafkaless
+        ),
+    }
     try:
         for service in services.values():
             service.wait_ready()
-        yield services
+        for service in speakers.values():
+            service.wait_ready("/health")
+        yield services | speakers
     finally:
-        for service in services.values():
+        for service in (services | speakers).values():
             service.close()
 
 

@@ -37,6 +37,7 @@ class Running:
     ) -> None:
         self.port = int(str(variables.pop("PORT", 0))) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        data.mkdir(exist_ok=True)
         self.log_path = data / f"{service}-{self.port}.log"
         package = f"microservices.{service.replace('-', '_')}"
         with self.log_path.open("ab") as log:
@@ -48,8 +49,8 @@ class Running:
             )
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
 
-    def wait_ready(self) -> "Running":
-        """Return when ``/ready`` says 200.
+    def wait_ready(self, path: str = "/ready") -> "Running":
+        """Return when ``path`` says 200.
 
         Raises:
             AssertionError: with the log, when the process ends or takes too long.
@@ -57,7 +58,7 @@ class Running:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if self.http.get("/ready").status_code == 200:
+                if self.http.get(path).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass

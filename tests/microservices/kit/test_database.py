@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from microservices.kit.database import Database, open_database
 from microservices.kit.settings import Settings
@@ -154,3 +154,39 @@ def wait_alive(url: str) -> None:
     transport = httpx.HTTPTransport(retries=100)
     with httpx.Client(transport=transport) as client:
         assert client.get(f"{url}/health").status_code == 200
+
+
+def test_writes_that_wait_share_a_transaction_and_one_that_raises_harms_no_other(
+    tmp_path: Path,
+) -> None:
+    commits = []
+
+    def create(connection: Connection) -> None:
+        connection.execute(text("CREATE TABLE numbers (n INTEGER)"))
+
+    def insert(connection: Connection, n: int) -> int:
+        connection.execute(text("INSERT INTO numbers VALUES (:n)"), {"n": n})
+        if n == 13:
+            raise ValueError("unlucky")
+        return n
+
+    def numbers(connection: Connection) -> list[int]:
+        return list(connection.scalars(text("SELECT n FROM numbers ORDER BY rowid")))
+
+    async def use() -> None:
+        database = open_database("numbers", Settings(port=1, data_dir=tmp_path))
+        event.listen(database._engine, "commit", commits.append)
+        await database.start(create)
+        good = await asyncio.gather(*(database.write(insert, n) for n in range(10)))
+        assert good == list(range(10))
+        assert len(commits) < 1 + 10
+        mixed = (database.write(insert, n) for n in range(10, 20))
+        found = await asyncio.gather(*mixed, return_exceptions=True)
+        (error,) = [each for each in found if isinstance(each, BaseException)]
+        assert str(error) == "unlucky"
+        without = [n for n in range(20) if n != 13]
+        assert [each for each in found if each is not error] == without[10:]
+        assert await database.read(numbers) == without
+        await database.stop()
+
+    asyncio.run(use())

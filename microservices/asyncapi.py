@@ -1,0 +1,112 @@
+"""The events as documents: a JSON Schema of each, and one AsyncAPI 3 document of who sends and reads them.
+
+After a change of an event:
+
+    python -m microservices.asyncapi handbook/events
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from microservices.analytics_service import v1 as analytics
+from microservices.kit import trace
+from microservices.kit.events import EVENTS, Data, dead_letter_topic, schema
+from microservices.notification_service import v1 as notifications
+from microservices.order_service import v2 as orders
+from microservices.payment_service import v2 as payments
+
+SERVICES: dict[str, ModuleType] = {
+    "order-service": orders,
+    "payment-service": payments,
+    "notification-service": notifications,
+    "analytics-service": analytics,
+}
+"""The newest version of each service that speaks events."""
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def documents() -> dict[str, dict[str, Any]]:
+    """Return every document by its file name."""
+    schemas = {f"{kind.__name__}.json": {"$schema": DRAFT} | schema(kind) for kind in EVENTS}
+    return schemas | {"asyncapi.json": asyncapi()}
+
+
+def asyncapi() -> dict[str, Any]:
+    """Return the AsyncAPI document."""
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Microservices Lab: events",
+            "version": "1",
+            "description": "Keys are order ids. A message nobody can use goes to <topic>-dlq, as it came.",
+        },
+        "defaultContentType": "application/json",
+        "channels": {kind.topic: channel(kind) for kind in EVENTS},
+        "operations": operations(),
+        "components": {"messages": {kind.__name__: message(kind) for kind in EVENTS}},
+    }
+
+
+def channel(kind: type[Data]) -> dict[str, Any]:
+    """Return the topic of an event."""
+    name = kind.__name__
+    return {
+        "address": kind.topic,
+        "description": f"Dead letters: {dead_letter_topic(kind.topic)}",
+        "messages": {name: {"$ref": f"#/components/messages/{name}"}},
+    }
+
+
+def message(kind: type[Data]) -> dict[str, Any]:
+    """Return an event as a message: its headers and its value."""
+    headers = {"type": "object", "properties": {trace.HEADER: {"type": "string"}}}
+    return {
+        "name": kind.__name__,
+        "summary": kind.__doc__,
+        "headers": headers,
+        "payload": schema(kind),
+        "bindings": {"kafka": {"key": {"type": "string", "description": "the order id"}}},
+    }
+
+
+def operations() -> dict[str, Any]:
+    """Return what each service sends and reads."""
+    found: dict[str, Any] = {}
+    for service, module in SERVICES.items():
+        found |= _operations(service, "send", getattr(module, "WRITES", ()))
+        found |= _operations(service, "receive", module.READS)
+    return found
+
+
+def _operations(service: str, action: str, kinds: Iterable[type[Data]]) -> dict[str, Any]:
+    return {
+        f"{service}-{action}s-{kind.topic}": {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{kind.topic}"},
+            "messages": [{"$ref": f"#/channels/{kind.topic}/messages/{kind.__name__}"}],
+            "tags": [{"name": service}],
+        }
+        for kind in kinds
+    }
+
+
+def write(folder: Path) -> None:
+    """Write every document."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, document in documents().items():
+        (folder / name).write_text(json.dumps(document, indent=2) + "\n")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Write the documents into the folder that was named."""
+    (folder,) = arguments
+    write(Path(folder))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

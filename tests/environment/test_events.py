@@ -1,0 +1,410 @@
+"""Phase 4's services on a real broker, looked at from outside: nothing is lost, and nothing happens twice.
+
+One system for all tests: each makes orders of its own and looks at these; the last ones look at all there are.
+"""
+
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from environment import Environment
+from environment.waiting import wait_until
+from tests.environment.broker import Broker
+from tests.microservices.running import Running
+from tests.mutants.descriptions import mutated
+from tests.residue import nothing_left
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
+
+TOPICS = (
+    "order-created",
+    "payment-completed",
+    "order-confirmed",
+    "notification-requested",
+)
+GROUP = "payment-service-group"
+SECONDS = 30
+TOTAL = 39.98
+
+
+class System:
+    """Phase 4 without a gateway, and a look at it."""
+
+    def __init__(self, env: Environment) -> None:
+        self.env = env
+        self.broker = Broker(str(env.state()["kafka"]["bootstrap"]))
+        self.http = httpx.Client(timeout=10, trust_env=False)
+
+    def get(self, service: str, path: str) -> Any:
+        return self.http.get(self.env[service].replicas[0].url + path).raise_for_status().json()
+
+    def order(self, user: str = "user-1", key: str | None = None, replica: int = 0) -> str:
+        """Makes an order; its id, once order-service has acknowledged it."""
+        body = {
+            "userId": user,
+            "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
+        }
+        url = self.env["order-service"].replicas[replica].url + "/orders"
+        headers = {"Idempotency-Key": key} if key else {}
+        answer = self.http.post(url, json=body, headers=headers)
+        assert answer.status_code in (200, 201), answer.text
+        return str(answer.json()["id"])
+
+    def orders(self, count: int) -> list[str]:
+        return [self.order() for _ in range(count)]
+
+    def statuses(self, ids: list[str]) -> Counter[str]:
+        known = {order["id"]: order["status"] for order in self.get("order-service", "/orders")}
+        return Counter(known.get(id, "lost") for id in ids)
+
+    def charges(self, ids: list[str]) -> list[tuple[str, float]]:
+        ledger = self.get("payment-service", "/ledger")["charges"]
+        return sorted((e["orderId"], e["amount"]) for e in ledger if e["orderId"] in set(ids))
+
+    def notified(self, ids: list[str]) -> list[str]:
+        sent = self.get("notification-service", "/notifications")
+        return sorted(each["orderId"] for each in sent if each["orderId"] in set(ids))
+
+    def complete(self, ids: list[str]) -> None:
+        """All orders complete, each is charged once, and each customer is told once."""
+        done = {"completed": len(ids)}
+        assert wait_until(lambda: self.statuses(ids) == done, timeout=SECONDS), self.statuses(ids)
+        told = sorted(ids)
+        assert wait_until(lambda: len(self.notified(ids)) >= len(ids), timeout=SECONDS)
+        assert self.charges(ids) == [(id, TOTAL) for id in told]
+        assert self.notified(ids) == told
+
+    def settled(self) -> bool:
+        """Whether every group has dealt with all that lies in the topics."""
+        reads = {
+            GROUP: ["order-created"],
+            "order-service-group": ["payment-completed"],
+            "notification-service-group": ["notification-requested"],
+        }
+        return all(
+            self.broker.lag(group, t) == 0 for group, topics in reads.items() for t in topics
+        )
+
+    def pids(self) -> dict[str, int | None]:
+        rows = self.env.state()["services"].values()
+        return {replica["id"]: replica["pid"] for row in rows for replica in row["replicas"]}
+
+    def await_told(self, ids: list[str]) -> None:
+        """Each order's OrderCreated lies in Kafka, as the keys say."""
+
+        def told() -> bool:
+            keys = {m.key() for m in self.broker.records("order-created")}
+            return {id.encode() for id in ids} <= keys
+
+        assert wait_until(told, timeout=SECONDS)
+
+    def dead(self, topic: str, values: set[bytes | None]) -> list[Any]:
+        return [m for m in self.broker.records(f"{topic}-dlq") if m.value() in values]
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    command = ["python", "-m", "tests.environment.raising_payment", "2"]
+    folder = tmp_path_factory.mktemp("described")
+    env = Environment(
+        "phase4",
+        runtime="process",
+        only=["kafka", "order-service", "payment-service", "notification-service"],
+        settings={"payment-service": {"PAYMENT_SECONDS": "0.3", "RETRY_BACKOFF_SECONDS": "0.05"}},
+        description=mutated(folder, {"payment-service": {"command": command}}),
+    )
+    env.start()
+    session = str(env.session)
+    yield System(env)
+    env.stop()
+    assert nothing_left(session, seconds=0) == []
+
+
+def event(**changes: Any) -> dict[str, Any]:
+    """OrderCreated of an order that order-service knows nothing of."""
+    data = {
+        "orderId": str(uuid.uuid4()),
+        "userId": "user-1",
+        "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
+        "total": TOTAL,
+    }
+    envelope = {
+        "eventType": "OrderCreated",
+        "eventId": str(uuid.uuid4()),
+        "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "correlationId": "click",
+        "causationId": None,
+        "version": 1,
+        "data": data | {name: changes.pop(name) for name in list(changes) if name in data},
+    }
+    return envelope | changes
+
+
+def encoded(envelope: dict[str, Any]) -> tuple[bytes, bytes]:
+    """Value and key."""
+    return json.dumps(envelope).encode(), str(envelope["data"]["orderId"]).encode()
+
+
+def poisons() -> dict[str, tuple[bytes | None, bytes | None]]:
+    """Twelve messages, each with a fault of its own: name to (value, key)."""
+    good, key = encoded(event())
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="milliseconds")
+    deep, long = encoded(event()), encoded(event())
+    return {
+        "not JSON": (b"order please", b"not-json"),
+        "wrong schema": encoded(event(items="two books")),
+        "unknown version": encoded(event(version=2)),
+        "null value": (None, b"null-value"),
+        "null key": (encoded(event())[0], None),
+        "invalid UTF-8": (good.replace(b"user-1", b"us\xffer"), key),
+        "lone surrogate": (good.replace(b"user-1", b"\\ud800"), key),
+        "NaN amount": (good.replace(b"39.98", b"NaN"), key),
+        "deep nesting": (deep[0].replace(b'"user-1"', b"[" * 5000 + b"]" * 5000), deep[1]),
+        "1 MB": (long[0].replace(b"user-1", b"u" * 1_000_000), long[1]),
+        "a handler that raises": encoded(event(userId="raises-always")),
+        "a future timestamp": encoded(event(timestamp=tomorrow)),
+    }
+
+
+def test_an_order_is_accepted_without_its_payment_and_completed_by_events(system: System) -> None:
+    with system.env["payment-service"].paused():
+        id = system.order(key=(key := uuid.uuid4().hex))
+        assert system.statuses([id]) == {"pending": 1}
+        assert system.order(key=key) == id
+    system.complete([id])
+
+
+def test_one_correlation_id_and_one_trace_follow_an_order_through_every_event(
+    system: System,
+) -> None:
+    id = system.order()
+    system.complete([id])
+    mine = [m for m in system.broker.records(*TOPICS) if m.key() == id.encode()]
+    found = {json.loads(m.value())["eventType"]: json.loads(m.value()) for m in mine}
+    assert {m.topic() for m in mine} == set(TOPICS)
+    assert len({each["correlationId"] for each in found.values()}) == 1
+    assert found["OrderCreated"]["causationId"] is None
+    assert found["PaymentCompleted"]["causationId"] == found["OrderCreated"]["eventId"]
+    assert found["OrderConfirmed"]["causationId"] == found["PaymentCompleted"]["eventId"]
+    traces = [dict(m.headers())["traceparent"].decode().split("-") for m in mine]
+    assert len({trace for _, trace, _, _ in traces}) == 1
+    assert len({span for _, _, span, _ in traces}) == len(mine)
+
+
+def test_twelve_kinds_of_poison_are_set_aside_and_every_good_event_has_its_effect(
+    system: System,
+) -> None:
+    before, sent = system.pids(), poisons()
+    good = []
+    for value, key in sent.values():
+        good.append(system.order())
+        system.broker.produce("order-created", value, key)
+    good += system.orders(3)
+    system.complete(good)
+    values = {value for value, _ in sent.values()}
+    assert wait_until(lambda: len(system.dead("order-created", values)) >= 12, timeout=SECONDS)
+    letters = {letter.value(): letter for letter in system.dead("order-created", values)}
+    assert len(letters) == 12
+    origins = {
+        (m.topic(), m.partition(), m.offset()): m for m in system.broker.records("order-created")
+    }
+    for name, (value, key) in sent.items():
+        letter, headers = letters[value], dict(letters[value].headers())
+        origin = origins[
+            headers["original-topic"].decode(),
+            int(headers["original-partition"]),
+            int(headers["original-offset"]),
+        ]
+        assert (letter.key(), origin.value(), origin.key()) == (key, value, key), name
+        assert int(headers["original-timestamp"]) == origin.timestamp()[1]
+        assert headers["group"].decode() == GROUP
+        assert int(headers["attempts"]) == (3 if "raises" in name else 0), name
+        assert headers["error"], name
+    assert wait_until(system.settled, timeout=SECONDS)
+    assert system.pids() == before, "no consumer was restarted"
+
+
+def test_an_effect_that_fails_once_is_tried_again(system: System) -> None:
+    id = system.order(user="raises-once")
+    system.complete([id])
+
+
+def test_while_the_dead_letter_cannot_be_written_the_offset_does_not_move(system: System) -> None:
+    poison = uuid.uuid4().hex.encode()
+    system.broker.set_topic("order-created-dlq", "max.message.bytes", "1")
+    try:
+        system.broker.produce("order-created", poison, b"key")
+        logs = system.env["payment-service"].logs
+        assert wait_until(lambda: "dead letter not written" in logs(20), timeout=SECONDS)
+        (origin,) = [m for m in system.broker.records("order-created") if m.value() == poison]
+        committed = system.broker.committed(GROUP, "order-created")
+        assert committed[origin.partition()] <= origin.offset()
+    finally:
+        system.broker.set_topic("order-created-dlq", "max.message.bytes", "2000000")
+    assert wait_until(system.settled, timeout=SECONDS)
+    assert len(system.dead("order-created", {poison})) == 1
+
+
+def test_every_record_sent_again_ten_times_changes_nothing(system: System) -> None:
+    ids = system.orders(5)
+    system.complete(ids)
+    before = [system.charges(ids), system.notified(ids), system.statuses(ids)]
+    again = [m for m in system.broker.records(*TOPICS) if m.key() in {id.encode() for id in ids}]
+    assert len(again) >= 20
+    system.broker.produce_all([(m.topic(), m.value(), m.key()) for m in again] * 10)
+    assert wait_until(system.settled, timeout=SECONDS)
+    assert [system.charges(ids), system.notified(ids), system.statuses(ids)] == before
+
+
+def test_payment_killed_inside_a_handler_charges_every_order_once(system: System) -> None:
+    ids = system.orders(20)
+    with system.env["payment-service"].killed():
+        assert len(ids) > 0
+        ids += system.orders(5)
+    system.complete(ids)
+
+
+def test_an_order_acknowledged_while_the_broker_is_down_survives_the_death_of_its_service(
+    system: System,
+) -> None:
+    with ExitStack() as order_back, ExitStack() as kafka_back:
+        kafka_back.enter_context(system.env["kafka"].killed())
+        ids = system.orders(10)
+        order_back.enter_context(system.env["order-service"].killed())
+        kafka_back.close()
+    system.complete(ids)
+
+
+def test_a_broker_killed_under_load_loses_no_acknowledged_order(system: System) -> None:
+    ids: list[str] = []
+    enough = threading.Event()
+
+    def load() -> None:
+        while not enough.wait(0.02):
+            ids.append(system.order())
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        assert wait_until(lambda: len(ids) > 10, timeout=SECONDS)
+        with system.env["kafka"].killed():
+            before = len(ids)
+            assert wait_until(lambda: len(ids) > before + 5, timeout=SECONDS)
+        after = len(ids)
+        assert wait_until(lambda: len(ids) > after + 10, timeout=SECONDS)
+    finally:
+        enough.set()
+        thread.join()
+    system.complete(ids)
+
+
+def test_a_service_that_is_told_to_stop_while_the_broker_is_away_exits_0_in_time(
+    system: System,
+) -> None:
+    with system.env["kafka"].killed(), ExitStack() as back:
+        ids = system.orders(3)
+        began = time.monotonic()
+        for service in ("order-service", "payment-service"):
+            back.enter_context(system.env[service].stopped())
+            row = system.env.state()["services"][service]["replicas"][0]
+            assert row["condition"] == "exited"
+        assert time.monotonic() - began < 20
+        log = system.env["order-service"].logs(200)
+        assert "Traceback" not in log.rpartition("draining")[2]
+        system.env._call("heal", targets=["kafka"])
+    system.complete(ids)
+
+
+def test_three_replicas_own_two_partitions_each_and_the_seventh_idles(system: System) -> None:
+    system.env.scale("payment-service", 3)
+    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+    ids = system.orders(12)
+    system.env.scale("payment-service", 7)
+    assert wait_until(lambda: system.broker.owned(GROUP) == [0, 1, 1, 1, 1, 1, 1], timeout=SECONDS)
+    assert all(replica.ready for replica in system.env["payment-service"].replicas)
+    system.complete(ids)
+
+
+def test_a_paused_member_that_wakes_after_its_session_does_no_harm(system: System) -> None:
+    system.env.scale("payment-service", 3)
+    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+    ids = system.orders(12)
+    with system.env["payment-service"].replicas[1].paused():
+        ids += system.orders(12)
+        assert wait_until(lambda: system.broker.owned(GROUP) == [3, 3], timeout=SECONDS)
+        done = {"completed": len(ids)}
+        assert wait_until(lambda: system.statuses(ids) == done, timeout=SECONDS)
+    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+    ids += system.orders(12)
+    system.complete(ids)
+
+
+def test_any_replica_of_order_service_may_die_and_another_one_sends_its_events(
+    system: System,
+) -> None:
+    system.env.scale("order-service", 3)
+    ids = [system.order(replica=number) for number in (0, 1, 2) * 3]
+    for victim in (0, 1, 2):  # one of them has the lease
+        with system.env["order-service"].replicas[victim].killed():
+            other = (victim + 1) % 3
+            ids += [system.order(replica=other) for _ in range(3)]
+            system.await_told(ids)
+    system.complete(ids)
+    system.env.scale("order-service", 1)
+
+
+def test_a_consumer_that_comes_late_misses_nothing(
+    system: System, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    every = system.get("order-service", "/orders")
+    charged = system.get("payment-service", "/ledger")["charges"]
+    assert every
+    late = Running(
+        "analytics-service",
+        data=tmp_path_factory.mktemp("late"),
+        KAFKA_BOOTSTRAP=system.broker.bootstrap,
+    )
+    try:
+        late.wait_ready()
+        wanted = {
+            "totalRevenue": round(sum(charge["amount"] for charge in charged), 2),
+            "successfulOrders": len(every),
+            "failedOrders": 0,
+            "successRate": 1.0,
+        }
+
+        def shown() -> dict[str, Any]:
+            found = late.http.get("/analytics").json()
+            return {name: found[name] for name in wanted}
+
+        assert wait_until(lambda: shown() == wanted, timeout=SECONDS), (shown(), wanted)
+    finally:
+        late.close()
+
+
+@pytest.mark.docker
+def test_on_docker_orders_survive_the_death_of_payment_and_of_the_broker() -> None:
+    with Environment(
+        "phase4",
+        runtime="docker",
+        only=["kafka", "order-service", "payment-service", "notification-service"],
+        settings={"payment-service": {"PAYMENT_SECONDS": "0.3"}},
+    ) as env:
+        system = System(env)
+        ids = system.orders(5)
+        with env["payment-service"].killed():
+            ids += system.orders(5)
+        with env["kafka"].killed():
+            ids += system.orders(5)
+        system.complete(ids)
+        session = str(env.session)
+    assert nothing_left(session, seconds=5) == []

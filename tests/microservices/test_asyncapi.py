@@ -1,0 +1,82 @@
+"""The documents of events: current, and true of what is sent."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from microservices.asyncapi import SERVICES, asyncapi, documents
+from microservices.kit.events import EVENTS, Cause, Data, read_event, write_event
+from microservices.kit.items import Item
+
+FOLDER = Path(__file__).parents[2] / "handbook" / "events"
+CAUSE = Cause("click", None, "")
+ITEMS = [Item.model_validate({"productId": "prod-1", "quantity": 2, "price": 19.99})]
+VALUES = {
+    "order_id": "order-1",
+    "user_id": "user-1",
+    "items": ITEMS,
+    "total_cents": 3998,
+    "payment_id": "payment-1",
+    "amount_cents": 3998,
+    "reason": "no money",
+    "reservation_id": "reservation-1",
+    "template": "order-completed",
+}
+
+
+def example(kind: type[Data]) -> Data:
+    return kind.new(**{name: VALUES[name] for name in kind.model_fields})
+
+
+def test_the_files_are_what_the_code_says() -> None:
+    for name, document in documents().items():
+        assert json.loads((FOLDER / name).read_text()) == document, (
+            "out of date: python -m microservices.asyncapi handbook/events"
+        )
+    assert {path.name for path in FOLDER.glob("*.json")} == set(documents())
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_every_event_that_is_written_fits_its_schema_and_is_read(kind: type[Data]) -> None:
+    value = write_event(example(kind), CAUSE)
+    jsonschema.validate(json.loads(value), documents()[f"{kind.__name__}.json"])
+    found = read_event({kind.__name__: kind}, key=b"order-1", value=value, traceparent="")
+    assert found.data == example(kind)
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"eventType": "Nonsense"},
+        {"data": {}},
+        {"more": 1},
+        {"causationId": 7},
+        {"timestamp": "yesterday"},
+    ],
+    ids=str,
+)
+def test_what_the_schema_refuses_is_not_read(kind: type[Data], change: dict[str, object]) -> None:
+    event = json.loads(write_event(example(kind), CAUSE)) | change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(event, documents()[f"{kind.__name__}.json"])
+
+
+def test_every_event_that_is_sent_is_read_by_somebody() -> None:
+    operations = asyncapi()["operations"].values()
+    sent = {each["channel"]["$ref"] for each in operations if each["action"] == "send"}
+    read = {each["channel"]["$ref"] for each in operations if each["action"] == "receive"}
+    assert sent <= read
+    assert len(SERVICES) == 4
+
+
+def test_every_reference_leads_somewhere() -> None:
+    document = asyncapi()
+    text = json.dumps(document)
+    for part in text.split('"$ref": "#/')[1:]:
+        node = document
+        for name in part.partition('"')[0].split("/"):
+            node = node[name]
