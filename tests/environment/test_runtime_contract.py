@@ -200,9 +200,8 @@ def test_a_second_fault_on_the_same_replica_is_refused(env: Environment) -> None
 def test_what_is_paused_may_be_killed_and_comes_back_once(env: Environment) -> None:
     user = env["user-service"]
     with user.paused():
-        with user.killed():
-            with pytest.raises(LabError, match="has a fault already"):
-                user.slowed(0.1).__enter__()
+        with user.killed(), pytest.raises(LabError, match="has a fault already"):
+            user.slowed(0.1).__enter__()
         assert httpx.get(f"{user.url}/users").status_code == 200
     assert user.replicas[0].ready
 
