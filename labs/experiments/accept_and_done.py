@@ -11,6 +11,7 @@ import pandas as pd
 from labs.events import follow
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, canvas, legend, styled
 from labs.load import Stream, honesty, run_load
+from labs.orders import ITEMS
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 HTTP, KAFKA = "HTTP", "Kafka"
 
 ORDERS = "order-service"
-
-ITEMS = [{"productId": "prod-1", "quantity": 1, "price": 19.99}]
 
 FASTER = 20
 """Times by which accepting an order is at least faster when nobody waits for its payment."""

@@ -7,14 +7,13 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
 from labs.events import MOST, envelope_of, follow, write_events
-from labs.experiments.accept_and_done import ITEMS, ORDERS
 from labs.experiments.key_order import COMPLETED, CREATED
 from labs.figures import BLUE, PREDICTION, SOFT, canvas, legend, styled
+from labs.orders import place
 from labs.replicas import fresh
 from labs.verdicts import Verdict
 
@@ -97,11 +96,10 @@ def measure_consumer_group(
 
 def _an_order(env: Environment) -> dict[str, Any]:
     """The event of a new order."""
-    body = {"userId": f"group-{uuid.uuid4().hex[:8]}", "items": ITEMS}
-    answer = httpx.post(f"{env[ORDERS].url}/orders", json=body, timeout=10).raise_for_status()
-    follow(env, CREATED, [answer.json()["id"]], by="order", seconds=SETTLE_SECONDS)
+    (placed,) = place(env, 1)
+    follow(env, CREATED, [placed], by="order", seconds=SETTLE_SECONDS)
     events = map(envelope_of, env.kafka.read(CREATED, limit=MOST)["value"])
-    return next(e for e in events if e and e["data"]["orderId"] == answer.json()["id"])
+    return next(event for event in events if event and event["data"]["orderId"] == placed)
 
 
 def _at_rest(env: Environment, working: int) -> dict[int, str]:

@@ -6,14 +6,13 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pandas as pd
 from confluent_kafka import Consumer, TopicPartition
 
 from environment.waiting import wait_until
 from labs.events import MOST, envelope_of, follow, write_events
-from labs.experiments.accept_and_done import ITEMS, ORDERS
 from labs.figures import BLUE, INK, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
+from labs.orders import place
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -84,14 +83,10 @@ def _ends(env: Environment, topic: str) -> dict[int, int]:
 
 def _tell_again(env: Environment, *, orders: int, steps: int) -> list[dict[str, Any]]:
     """Place orders; then tell of each again and again, as new events. All of them, as written."""
-    users = [f"keys-{uuid.uuid4().hex[:8]}" for _ in range(orders)]
-    with httpx.Client(timeout=10) as client:
-        for user in users:
-            body = {"userId": user, "items": ITEMS}
-            client.post(f"{env[ORDERS].url}/orders", json=body).raise_for_status()
-    follow(env, CREATED, users, by="user", seconds=SECONDS)
+    placed = place(env, orders)
+    follow(env, CREATED, placed, by="order", seconds=SECONDS)
     known = map(envelope_of, env.kafka.read(CREATED, limit=MOST)["value"])
-    first = [event for event in known if event and event["data"].get("userId") in users]
+    first = [event for event in known if event and event["data"]["orderId"] in placed]
     again = [event | {"eventId": str(uuid.uuid4())} for _ in range(1, steps) for event in first]
     write_events(env, CREATED, ((event, None) for event in again))
     return [*first, *again]

@@ -220,15 +220,15 @@ def test_twelve_kinds_of_poison_are_set_aside_and_every_good_event_has_its_effec
     for name, (value, key) in sent.items():
         letter, headers = letters[value], dict(letters[value].headers())
         origin = origins[
-            headers["original-topic"].decode(),
-            int(headers["original-partition"]),
-            int(headers["original-offset"]),
+            headers["dlq.topic"].decode(),
+            int(headers["dlq.partition"]),
+            int(headers["dlq.offset"]),
         ]
         assert (letter.key(), origin.value(), origin.key()) == (key, value, key), name
-        assert int(headers["original-timestamp"]) == origin.timestamp()[1]
-        assert headers["group"].decode() == GROUP
-        assert int(headers["attempts"]) == (3 if "raises" in name else 0), name
-        assert headers["error"], name
+        assert int(headers["dlq.timestamp"]) == origin.timestamp()[1]
+        assert headers["dlq.group"].decode() == GROUP
+        assert int(headers["dlq.attempts"]) == (3 if "raises" in name else 0), name
+        assert headers["dlq.error"], name
     assert wait_until(system.settled, timeout=SECONDS)
     assert system.pids() == before, "no consumer was restarted"
 

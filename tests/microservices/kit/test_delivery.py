@@ -109,15 +109,15 @@ def test_a_message_that_cannot_be_read_is_set_aside_without_an_attempt(tmp_path:
     (letter,) = service.kafka.letters
     assert (letter.topic, letter.key, letter.value) == ("order-confirmed-dlq", None, b"\xff")
     headers = dict(letter.headers)
-    assert headers.pop("error")
+    assert headers.pop("dlq.error")
     assert headers == {
         "traceparent": b"?",
-        "original-topic": b"order-confirmed",
-        "original-partition": b"3",
-        "original-offset": b"7",
-        "original-timestamp": b"1234",
-        "group": b"a-group",
-        "attempts": b"0",
+        "dlq.topic": b"order-confirmed",
+        "dlq.partition": b"3",
+        "dlq.offset": b"7",
+        "dlq.timestamp": b"1234",
+        "dlq.group": b"a-group",
+        "dlq.attempts": b"0",
     }
     assert len(service.effects) == 1, "the next one is settled"
 
@@ -144,7 +144,7 @@ def test_an_effect_that_always_fails_is_set_aside_after_the_last_try(tmp_path: P
     service.settle(tmp_path, message())
     (letter,) = service.kafka.letters
     headers = dict(letter.headers)
-    assert (headers["attempts"], headers["error"]) == (b"4", b"ValueError: no")
+    assert (headers["dlq.attempts"], headers["dlq.error"]) == (b"4", b"ValueError: no")
     assert (len(service.attempts), service.effects) == (4, [])
 
 
