@@ -27,7 +27,7 @@ GROUP = "payment-service-group"
 
 JOINS, LEAVES, DIES = "joins", "leaves", "dies"
 
-QUIET = 1.5
+QUIET = 1.0
 """Seconds of orders before each change: longer than an offset that was stored waits for its commit."""
 
 LONGEST = 60.0
