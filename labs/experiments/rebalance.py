@@ -27,7 +27,7 @@ GROUP = "payment-service-group"
 
 JOINS, LEAVES, DIES = "joins", "leaves", "dies"
 
-QUIET = 1.5
+QUIET = 1.0
 """Seconds of orders before each change: longer than an offset that was stored waits for its commit."""
 
 LONGEST = 60.0
@@ -66,9 +66,8 @@ def measure_rebalance(env: Environment, *, seconds: float = 1, rate: float = 15)
     one of the two is killed and comes back. Leaves two, with payments of `seconds`.
 
     One row per order. Columns: `order`, `told` and `paid` (unix seconds, by Kafka; empty when it
-    was never paid), `member` (that was to work on it when its member died; else empty), and for each
-    change its beginning and end in unix seconds: `joins`, `joins_end`, and so on; `runtime`,
-    `attempt`.
+    was never paid); of each change its beginning and end (unix seconds): `joins`, `joins_end`, and
+    so on; `placed` (orders that were accepted), `runtime`, `attempt`.
     """
     fresh(env, PAYMENTS, 2, PAYMENT_SLOTS=0, PAYMENT_SECONDS=seconds)
     _shared_by(env, 2)
