@@ -305,18 +305,10 @@ def open_command(
 
 @app.command()
 def handbook() -> None:
-    """Shows the course book."""
-    from environment.compose import ROOT
+    """Writes the course book, with the figures of this machine's runs, and says where it is."""
+    from labs.handbook import write_book
 
-    page = ROOT / "handbook" / "index.md"
-    Console().print(_markdown(page.read_text()))
-    print(page)
-
-
-def _markdown(text: str) -> Any:
-    from rich.markdown import Markdown
-
-    return Markdown(text)
+    print(write_book())
 
 
 @images_app.command("build")

@@ -70,7 +70,7 @@ def _experiment(record: Record, name: str) -> dict[str, Any]:
         "reasons": verdict.reasons,
         "theory": entry["theory"],
         "prediction": record.prediction(name).to_dict("records"),
-        "figure": _embedded(record.path / entry["figure"]),
+        "figure": embedded(record.path / entry["figure"]),
         "details": _details(verdict),
         "again": _again(record, name, verdict),
     }
@@ -87,7 +87,8 @@ def _details(verdict: Verdict) -> str:
     return json.dumps(verdict.details, indent=2, default=str)
 
 
-def _embedded(image: Path) -> str:
+def embedded(image: Path) -> str:
+    """A picture as an address that holds it, so that a page is complete in itself."""
     return "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
 
 
