@@ -20,6 +20,8 @@ from environment.specification import Specification
 from environment.waiting import wait_until
 
 READY_SECONDS = 30.0
+PROBE_SECONDS = 0.06
+"""Between two probes of a replica that starts: several are asked at once, and probes take the cores they start on."""
 
 
 class Session:
@@ -248,7 +250,7 @@ class Session:
                 "paused",
             )
 
-        if wait_until(ready, timeout=READY_SECONDS, give_up=dead):
+        if wait_until(ready, timeout=READY_SECONDS, every=PROBE_SECONDS, give_up=dead):
             return
         raise NotReady(self._why_not_ready(replica, evidence, found))
 
