@@ -30,6 +30,7 @@ import pandas as pd
 from environment.waiting import wait_until
 from labs.figures import BLUE, GREEN, PREDICTION, SOFT, VERMILLION
 from labs.load import Load, Stream, honesty
+from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -271,6 +272,23 @@ def undisturbed(samples: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def _starved(latency: pd.Series[float]) -> bool:
     return bool(latency.quantile(0.9) > BUSY * latency.quantile(0.05))
+
+
+def judge_release(
+    experiment: str, judged: str, samples: pd.DataFrame, prediction: pd.DataFrame
+) -> Verdict:
+    """No POST is lost, its user is there once, and no version answers out of its step."""
+    kept, disturbed = undisturbed(samples)
+    steps = tally(kept, prediction)
+    if disturbed:
+        return Verdict.of(experiment, judged, doubts=disturbed, details={"steps": steps})
+    return Verdict.of(
+        experiment,
+        judged,
+        failures=[*lost(steps), *strayed(steps)],
+        doubts=doubtful(kept, steps),
+        details={"steps": steps},
+    )
 
 
 def doubtful(samples: pd.DataFrame, steps: list[dict[str, Any]]) -> list[str]:

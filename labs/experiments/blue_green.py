@@ -11,14 +11,10 @@ from labs.releases import (
     RATE,
     SERVICE,
     Posts,
-    doubtful,
     draw_share,
     draw_takers,
     first_version,
-    lost,
-    strayed,
-    tally,
-    undisturbed,
+    judge_release,
 )
 from labs.verdicts import Verdict
 
@@ -74,17 +70,7 @@ def measure_blue_green(
 
 def judge_blue_green(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, its user is there once, and each colour answers in its time alone."""
-    kept, disturbed = undisturbed(samples)
-    steps = tally(kept, prediction)
-    if disturbed:
-        return Verdict.of("blue_green", JUDGED, doubts=disturbed, details={"steps": steps})
-    return Verdict.of(
-        "blue_green",
-        JUDGED,
-        failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(kept, steps),
-        details={"steps": steps},
-    )
+    return judge_release("blue_green", JUDGED, samples, prediction)
 
 
 @styled

@@ -11,14 +11,10 @@ from labs.releases import (
     RATE,
     SERVICE,
     Posts,
-    doubtful,
     draw_share,
     draw_takers,
     first_version,
-    lost,
-    strayed,
-    tally,
-    undisturbed,
+    judge_release,
 )
 from labs.verdicts import Verdict
 
@@ -67,17 +63,7 @@ def measure_rolling_replacement(
 
 def judge_rolling_replacement(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Every POST is answered, and its user is there once; no version answers out of its time."""
-    kept, disturbed = undisturbed(samples)
-    steps = tally(kept, prediction)
-    if disturbed:
-        return Verdict.of("rolling_replacement", JUDGED, doubts=disturbed, details={"steps": steps})
-    return Verdict.of(
-        "rolling_replacement",
-        JUDGED,
-        failures=[*lost(steps), *strayed(steps)],
-        doubts=doubtful(kept, steps),
-        details={"steps": steps},
-    )
+    return judge_release("rolling_replacement", JUDGED, samples, prediction)
 
 
 @styled
