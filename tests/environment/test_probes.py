@@ -1,0 +1,48 @@
+"""What counts as ready: an answer where one can be had, not an open port."""
+
+import socket
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from environment import probes
+from environment.probes import probe
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A port whose program accepts nothing: as nginx's master, before it has a worker."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server
+
+
+def url(server: socket.socket) -> str:
+    return f"tcp://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("evidence", ["nginx", "valkey", "kafka", "http /ready"])
+def test_an_open_port_alone_is_no_answer(
+    listening: socket.socket, evidence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probes, "ANSWER_SECONDS", 0.2)
+    assert probe(url(listening), "tcp")[0]
+    assert not probe(url(listening), evidence)[0]
+
+
+@pytest.mark.parametrize(("status", "ready"), [(200, True), (502, False)])
+def test_nginx_is_ready_when_a_worker_answers_for_itself(
+    listening: socket.socket, status: int, ready: bool
+) -> None:
+    asked: list[bytes] = []
+
+    def answer() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked.append(connection.recv(1000))
+            connection.sendall(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n".encode())
+
+    (thread := threading.Thread(target=answer)).start()
+    assert probe(url(listening), "nginx")[0] is ready
+    thread.join(5)
+    assert asked[0].startswith(b"GET /nginx-ready ")
