@@ -1,75 +1,151 @@
-"""Measures how fast order-service 2 accepts orders: `.venv/bin/python scripts/bench_events.py [ROUNDS]`.
+"""Measures phase 4's events: `.venv/bin/python scripts/bench_events.py rates|growth [ROUNDS] [--most EVENTS]`.
 
-One replica of it and a broker, as processes. Each order is durable (order, answer and event in one transaction) before
-it is accepted; the relay sends the events meanwhile, on the same two cores as everything else. Arrivals are on a
-schedule (open loop), and latency counts from the intended start. Prints medians over the rounds with their range; no
-test depends on them.
+`rates`: how fast one replica of order-service 2 accepts orders, each durable (order, answer and event in one
+transaction) before it is accepted; the relay sends the events meanwhile, on the same two cores as everything else.
+`growth`: how accepting, relay, drain and replay grow with the number of events, from 10^3 to 10^5. Everything runs as
+processes. Arrivals are on a schedule (open loop), and latency counts from the intended start. Prints medians over the
+rounds with their range; no test depends on them.
 """
 
+import argparse
 import platform
 import statistics
 import sys
 import time
 from collections import defaultdict
 
+import pandas as pd
 import psutil
-from confluent_kafka import Consumer, TopicPartition
 
 from environment import Environment
+from environment.environment import Service
 from environment.waiting import wait_until
 from labs.load import Stream, honesty, run_load
 
 RATES = (250, 500, 1000, 1200)
 SECONDS = 5
-PARTITIONS = 6
+FILL_RATE = 500
+"""Orders per second while a backlog grows: what the machine accepts at ease."""
+
+LAST = 1000
+"""Orders at the end of the filling: their latency is that of a full outbox."""
+
+LIMIT_SECONDS = 600.0
 ORDER = {
     "userId": "user-1",
     "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
 }
-found: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
 
 
-def published(bootstrap: str) -> int:
-    """How many OrderCreated events lie in Kafka."""
-    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench"})
-    places = [TopicPartition("order-created", partition) for partition in range(PARTITIONS)]
-    ends = [reader.get_watermark_offsets(place, 10)[1] for place in places]
-    reader.close()
-    return sum(ends)
-
-
-def measure(env: Environment, rate: int) -> None:
-    bootstrap = env.state()["kafka"]["bootstrap"]
-    before = published(bootstrap)
-    replica = env["order-service"].replicas[0]
-    assert replica.pid
-    process, url = psutil.Process(replica.pid), replica.url + "/orders"
-    cpu, began = sum(process.cpu_times()[:2]), time.monotonic()
-    samples = run_load(Stream("orders", url, rate=rate, method="POST", body=ORDER), seconds=SECONDS)
-    accepted = samples[samples["status"] == 201]
-    assert wait_until(lambda: published(bootstrap) - before >= len(accepted), timeout=60)
-    found[rate, "accepted of offered, %"].append(100 * len(accepted) / len(samples))
-    found[rate, "p50, ms"].append(1000 * accepted["latency"].quantile(0.5))
-    found[rate, "p99, ms"].append(1000 * accepted["latency"].quantile(0.99))
-    found[rate, "generator's lag p99, ms"].append(1000 * samples["lag"].quantile(0.99))
-    used = sum(process.cpu_times()[:2]) - cpu
-    found[rate, "CPU per order, ms"].append(1000 * used / max(1, len(accepted)))
-    # Longer than the load by what the relay has left to send.
-    found[rate, "until all are in Kafka, s"].append(time.monotonic() - began)
+def orders(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
+    """Place orders at one replica of order-service; those that it accepted. Says whether the generator kept up."""
+    url = env["order-service"].replicas[0].url + "/orders"
+    samples = run_load(Stream("orders", url, rate, "POST", ORDER), seconds=seconds)
     print(f"{rate}/s: {honesty(samples)}", file=sys.stderr)
+    return samples.assign(accepted=samples["status"] == 201)
+
+
+def messages(env: Environment, topic: str) -> int:
+    table = env.kafka.topics().set_index("topic")["messages"]
+    return int(table.get(topic, 0))
+
+
+def until(env: Environment, topic: str, count: int) -> float:
+    """Seconds until a topic holds so many messages."""
+    began = time.monotonic()
+    if not wait_until(lambda: messages(env, topic) >= count, timeout=LIMIT_SECONDS, every=0.1):
+        raise TimeoutError(f"{topic}: {messages(env, topic)} of {count} messages")
+    return time.monotonic() - began
+
+
+def until_read(env: Environment, group: str, count: int) -> float:
+    """Seconds until a group has done all of at least so many messages."""
+    began = time.monotonic()
+
+    def done() -> bool:
+        lag = env.kafka.lag(group)
+        return bool(lag["end"].sum() >= count and lag["lag"].sum() == 0)
+
+    if not wait_until(done, timeout=LIMIT_SECONDS, every=0.2):
+        raise TimeoutError(f"{group}: {env.kafka.lag(group)['lag'].sum()} messages behind")
+    return time.monotonic() - began
+
+
+def process_of(service: Service) -> psutil.Process:
+    pid = service.replicas[0].pid
+    assert pid
+    return psutil.Process(pid)
+
+
+def rates_round() -> None:
+    with Environment("phase4", runtime="process", only=["kafka", "order-service"]) as env:
+        orders(env, 50, 2)  # to warm up
+        process = process_of(env["order-service"])
+        for rate in RATES:
+            before, cpu = messages(env, "order-created"), sum(process.cpu_times()[:2])
+            began = time.monotonic()
+            samples = orders(env, rate, SECONDS)
+            good = samples[samples["accepted"]]
+            until(env, "order-created", before + len(good))
+            # Longer than the load by what the relay has left to send.
+            took, used = time.monotonic() - began, sum(process.cpu_times()[:2]) - cpu
+            who = f"{rate}/s"
+            found["accepted of offered, %", who].append(100 * len(good) / len(samples))
+            found["p50, ms", who].append(1000 * good["latency"].quantile(0.5))
+            found["p99, ms", who].append(1000 * good["latency"].quantile(0.99))
+            found["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
+            found["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
+            found["until all are in Kafka, s", who].append(took)
+
+
+def growth_round(events: int) -> None:
+    """Fill the outbox while the broker is dead; then relay, drain and replay what is in it."""
+    who = f"{events:,} orders"
+    services = ["kafka", "order-service", "payment-service", "analytics-service"]
+    quick = {"payment-service": {"PAYMENT_SECONDS": 0}}
+    with Environment("phase4", runtime="process", only=services, settings=quick) as env:
+        orders(env, 50, 2)
+        process = process_of(env["order-service"])
+        until_read(env, "order-service-group", 100)
+        with env["analytics-service"].stopped():
+            with env["payment-service"].stopped():
+                with env["kafka"].killed():
+                    samples = orders(env, FILL_RATE, events / FILL_RATE)
+                    last = samples[samples["accepted"]].tail(LAST)["latency"]
+                    began = time.monotonic()
+                accepted = 100 + int(samples["accepted"].sum())
+                until(env, "order-created", accepted)
+                found["relay, s", who].append(time.monotonic() - began)
+                found["accept p50 at the end, ms", who].append(1000 * last.quantile(0.5))
+                found["accept p99 at the end, ms", who].append(1000 * last.quantile(0.99))
+                found["order-service, MiB", who].append(process.memory_info().rss / 2**20)
+                began = time.monotonic()
+            until(env, "order-confirmed", accepted)
+            found["drain, s", who].append(time.monotonic() - began)
+            began = time.monotonic()
+        until_read(env, "analytics-service-group", 3 * accepted)
+        found["replay of all events, s", who].append(time.monotonic() - began)
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    with Environment("phase4", runtime="process", only=["kafka", "order-service"]) as env:
-        run_load(Stream("warm", env["order-service"].url + "/orders", 50, "POST", ORDER), seconds=2)
-        for _ in range(rounds):
-            for rate in RATES:
-                measure(env, rate)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["rates", "growth"])
+    parser.add_argument("rounds", nargs="?", type=int, default=3)
+    parser.add_argument("--most", type=int, default=100_000, help="events of the largest backlog")
+    asked = parser.parse_args()
+    for number in range(asked.rounds):
+        print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
+        if asked.what == "rates":
+            rates_round()
+        else:
+            for events in (n for n in (1_000, 10_000, 100_000) if n <= asked.most):
+                growth_round(events)
     print(f"{platform.platform()}, Python {platform.python_version()}, {psutil.cpu_count()} cores")
-    for (rate, what), values in found.items():
-        middle, least, most = statistics.median(values), min(values), max(values)
-        print(f"{rate:5}/s  {what:28} {middle:8.1f}   ({least:.1f} to {most:.1f})")
+    print(f"{'':<28}{'':<16}{'median':>10}{'least':>10}{'most':>10}")
+    for (what, who), values in sorted(found.items(), key=lambda row: row[0][0]):
+        shown = (statistics.median(values), min(values), max(values))
+        print(f"{what:<28}{who:<16}" + "".join(f"{value:10.1f}" for value in shown))
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ GROUP = "payment-service-group"
 
 JOINS, LEAVES, DIES = "joins", "leaves", "dies"
 
-QUIET = 1.0
-"""Seconds of orders before each change: longer than an offset that was stored waits for its commit."""
+QUIET = 0.5
+"""Seconds between the end of what was placed in one change and the next one, after its work: longer than an offset
+that was stored waits for its commit. An order that the next change finds unfinished would wait for that one too."""
 
 LONGEST = 60.0
 """Seconds that the three changes never take."""
@@ -75,11 +76,11 @@ def measure_rebalance(env: Environment, *, seconds: float = 1, rate: float = 15)
     changes: dict[str, float] = {}
     with Load(order_stream("orders", env, user=user, rate=rate), seconds=LONGEST) as load:
         for change, act in ((JOINS, _join), (LEAVES, _leave), (DIES, _die)):
-            load.until(time.time() - load.begun + QUIET)
+            load.until(time.time() - load.begun + seconds + QUIET)
             changes[change] = time.time()
             act(env)
             changes[f"{change}_end"] = time.time()
-        load.end_in(QUIET)
+        load.end_in(2 * QUIET)
     users = [f"{user}-{number}" for number in range(len(load.samples))]
     users = [name for name, ok in zip(users, load.samples["ok"], strict=True) if ok]
     told = follow(env, CREATED, users, by="user", seconds=ALLOWANCE)

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from environment.folders import live_sessions
 from labs.cli import main
 from tests.residue import nothing_left
 
@@ -190,15 +191,15 @@ def test_an_interrupted_up_leaves_nothing() -> None:
     import signal
 
     command = [sys.executable, "-m", "labs.cli", "up", "phase0", "--runtime", "process"]
-    known = set(Path(os.environ["LAB_STATE"]).iterdir())
+    known = set(live_sessions())
     starting = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
-    while not (fresh := set(Path(os.environ["LAB_STATE"]).iterdir()) - known):
-        assert starting.poll() is None
-    time.sleep(0.3)  # somewhere within the start
+    assert starting.stderr
+    assert "starting 3 replica(s)" in starting.stderr.readline()
+    (session,) = set(live_sessions()) - known
     os.killpg(starting.pid, signal.SIGINT)
-    starting.communicate(timeout=30)
-    assert starting.returncode != 0
-    assert nothing_left(fresh.pop().name) == []
+    _, said = starting.communicate(timeout=30)
+    assert starting.returncode != 0, said
+    assert nothing_left(session) == []
 
 
 def test_the_address_of_the_system_is_its_gateway_where_there_is_one() -> None:
