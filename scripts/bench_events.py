@@ -116,7 +116,7 @@ def growth_round(events: int) -> None:
                     began = time.monotonic()
                 accepted = 100 + int(samples["accepted"].sum())
                 until(env, "order-created", accepted)
-                found["relay, s", who].append(time.monotonic() - began)
+                found["broker back and relay, s", who].append(time.monotonic() - began)
                 found["accept p50 at the end, ms", who].append(1000 * last.quantile(0.5))
                 found["accept p99 at the end, ms", who].append(1000 * last.quantile(0.99))
                 found["order-service, MiB", who].append(process.memory_info().rss / 2**20)

@@ -1,6 +1,6 @@
 """Phase 1's verdicts on limiter, breaker, retries and waits against wrong gateways, live."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,11 +28,6 @@ from labs.experiments.rate_limit import (
     measure_rate_limit,
     predict_rate_limit,
 )
-from labs.experiments.retry_storm import (
-    judge_retry_storm,
-    measure_retry_storm,
-    predict_retry_storm,
-)
 from labs.verdicts import Outcome, Verdict, until_conclusive
 from tests.mutants.descriptions import mutated
 
@@ -51,12 +46,6 @@ def gateway(folder: Path, mutant: str | None = None, *needs: str) -> Iterator[En
     with Environment(
         "phase1", runtime="process", only=only, settings=settings, description=path
     ) as env:
-        yield env
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    with gateway(tmp_path_factory.mktemp("real")) as env:
         yield env
 
 
@@ -81,28 +70,12 @@ def circuit_breaker(env: Environment) -> Verdict:
     return judge_circuit_breaker(samples, prediction)
 
 
-def retry_storm(env: Environment) -> Verdict:
-    prediction = predict_retry_storm(tries=[3])
-    samples = until_conclusive(
-        measure_retry_storm, env, judge=judge_retry_storm, against=prediction, tries=[3]
-    )
-    return judge_retry_storm(samples, prediction)
-
-
 def blocking(env: Environment) -> Verdict:
     prediction = predict_blocking(calls=3, seconds=0.4)
     samples = until_conclusive(
         measure_blocking, env, judge=judge_blocking, against=prediction, calls=3, seconds=0.4
     )
     return judge_blocking(samples, prediction)
-
-
-@pytest.mark.parametrize("judged", [rate_limit, circuit_breaker, retry_storm, blocking])
-def test_the_real_system_passes(
-    judged: Callable[[Environment], Verdict], real: Environment
-) -> None:
-    verdict = judged(real)
-    assert verdict.outcome is Outcome.PASS, verdict
 
 
 def test_a_gateway_that_admits_everybody_has_no_rate_limit(tmp_path: Path) -> None:

@@ -85,9 +85,3 @@ def test_a_computation_that_frees_the_loop_does_not_block(tmp_path: Path) -> Non
         verdict = judged_cpu_blocking(env)
     assert verdict.outcome is Outcome.FAIL
     assert any("the bystander waited less than predicted" in text for text in verdict.reasons)
-
-
-def test_the_real_system_passes_the_same_judgements() -> None:
-    with gateway() as env:
-        verdicts = [judged_off_the_loop(env), judged_cpu_blocking(env)]
-    assert [verdict.outcome for verdict in verdicts] == [Outcome.PASS] * 2, verdicts

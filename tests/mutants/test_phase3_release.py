@@ -92,9 +92,3 @@ def test_a_lab_that_promotes_whatever_it_sees_is_seen_to_fail(
     verdict = judged_canary(env, {"bad": 0.5})
     assert verdict.outcome is Outcome.FAIL
     assert "bad: promoted, against the plan" in verdict.reasons
-
-
-@pytest.mark.parametrize("judged", [judged_rolling, judged_blue_green, judged_canary])
-def test_the_real_system_passes_the_same_judgement(judged: Any, env: Forgetful) -> None:
-    verdict = judged(env)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons

@@ -133,12 +133,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_wrong_service_is_seen_to_fail_and_the_real_one_passes_the_same_judgement(
-    mutant: str, env: Environment
-) -> None:
+def test_a_wrong_service_is_seen_to_fail(mutant: str, env: Environment) -> None:
     judged, service, because = MUTANTS[mutant]
-    verdict = judged(env)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons
     env.configure(service, MUTANT=mutant)
     try:
         verdict = judged(env)

@@ -32,12 +32,6 @@ def with_mutant(folder: Path, name: str) -> Path:
     return mutated(folder, {"payment-service": {"command": command}})
 
 
-@pytest.fixture(scope="module")
-def real() -> Iterator[Environment]:
-    with system() as env:
-        yield env
-
-
 def judged_key_order(env: Environment) -> Verdict:
     prediction = predict_key_order(orders=8, steps=6)
     samples = until_conclusive(
@@ -67,13 +61,3 @@ def test_a_member_that_commits_before_its_work_loses_orders_when_it_dies(tmp_pat
         verdict = judged_rebalance(env)
     assert verdict.outcome is Outcome.FAIL
     assert "a member dies: an order was lost" in verdict.reasons
-
-
-def test_real_keys_keep_the_order(real: Environment) -> None:
-    verdict = judged_key_order(real)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons
-
-
-def test_the_real_members_lose_nothing(real: Environment) -> None:
-    verdict = judged_rebalance(real)
-    assert verdict.outcome is Outcome.PASS, verdict.reasons
