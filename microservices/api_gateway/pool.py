@@ -4,7 +4,7 @@ import asyncio
 from typing import Self
 
 from microservices.api_gateway.connection import Answer, Connection, Unanswered, Unreachable
-from microservices.kit.client import CONNECT_SECONDS, KEEPALIVE_SECONDS
+from microservices.kit.timeouts import CONNECT_SECONDS, KEEPALIVE_SECONDS
 
 MAX_IDLE = 100
 

@@ -3,12 +3,7 @@
 import httpx
 
 from microservices.kit import correlation
-
-CONNECT_SECONDS = 0.3
-"""A live service accepts at once; a dead container's address takes seconds to say no."""
-
-KEEPALIVE_SECONDS = 30
-"""Less than nginx's 60 s and uvicorn's 75 s: we never send on a connection they just closed."""
+from microservices.kit.timeouts import CONNECT_SECONDS, KEEPALIVE_SECONDS
 
 
 def open_client(url: str, *, seconds: float) -> httpx.AsyncClient:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from zlib import crc32
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -128,6 +128,9 @@ Outcome = tuple[Any, BaseException | None]
 class Database:
     """Runs functions of a connection in transactions: writes one after the other, reads beside."""
 
+    AWAY: ClassVar[tuple[type[Exception], ...]] = (OperationalError, InterfaceError)
+    """What reads and writes raise while the database does not answer."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writing_engine = engine.execution_options(writes=True)
@@ -179,7 +182,7 @@ class Database:
             with self._writing_engine.begin() as connection:
                 results = [write.work(connection) for write in writes]
             return [(result, None) for result in results]
-        except (OperationalError, InterfaceError) as error:  # the database, and no single write
+        except self.AWAY as error:  # the database, and no single write
             return [(None, error)] * len(writes)
         except BaseException as error:
             if len(writes) == 1:

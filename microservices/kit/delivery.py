@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import Message
 from sqlalchemy import Connection, Table
-from sqlalchemy.exc import InterfaceError, OperationalError
 
 from microservices.kit import correlation, inbox, trace
 from microservices.kit.database import Database
@@ -107,7 +106,7 @@ class Delivery:
         while True:
             try:
                 return await self._attempt(self.event)
-            except (OperationalError, InterfaceError) as error:
+            except Database.AWAY as error:
                 log.error("the database does not answer, waiting", exc_info=error)
                 await asyncio.sleep(DATABASE_SECONDS)
                 continue

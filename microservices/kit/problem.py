@@ -2,13 +2,13 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
-from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -81,12 +81,12 @@ def title(status: int) -> str:
         return f"Status {status}"
 
 
-def install(app: FastAPI) -> None:
-    """Make ``app`` answer every error as a problem."""
+def install(app: FastAPI, *, away: Sequence[type[Exception]] = ()) -> None:
+    """Make ``app`` answer every error as a problem; those of ``away`` say that its database is."""
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
-    app.add_exception_handler(OperationalError, _database_problem)
-    app.add_exception_handler(InterfaceError, _database_problem)
+    for error in away:
+        app.add_exception_handler(error, _database_problem)
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -56,3 +56,13 @@ def test_a_service_imports_neither_the_labs_nor_the_environment(package: str) ->
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "spared"),
+    [("api_gateway", {"sqlalchemy", "httpx"}), ("user_service", {"httpx", "valkey"})],
+)
+def test_a_service_imports_only_what_it_uses(package: str, spared: set[str]) -> None:
+    code = f"import sys, microservices.{package}.v1; print(sorted(set(sys.modules) & {spared}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"
