@@ -90,7 +90,8 @@ def create_app(
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)
     for router in (*routers, probes.router):
-        app.include_router(router)
+        # Not include_router: it would look for the route twice, at every request.
+        app.router.routes[:0] = router.routes
     problem.install(app, away=database.AWAY if database else ())
     _surround(app, settings)
     return app
@@ -100,7 +101,7 @@ def _surround(app: FastAPI, settings: Settings) -> None:
     # The last one added sees a request first.
     app.add_middleware(BodyLimit)
     if settings.faults == "on":
-        app.include_router(faults.router)
+        app.router.routes.extend(faults.router.routes)
         app.add_middleware(InjectFaults, switch=app.state.faults)
     app.add_middleware(CatchAll)
     app.add_middleware(TrackRequests, drain=app.state.drain)

@@ -8,22 +8,24 @@ PostgreSQL, by ``DATABASE_URL``: an advisory lock gives the same turn-taking.
 Nothing slow belongs inside a transaction: all replicas wait for it.
 
 Group commit: the writes that wait for their turn share one transaction, since its beginning and its
-end cost more than what is in it. When one of them raises, all is rolled back, and each is done again
-in a transaction of its own. So a write function may run twice, and must have no effect but its rows.
+end cost more than what is in it, and the rows they only insert share one statement per table. When
+one of them raises, all is rolled back, and each is done again in a transaction of its own. So a
+write function may run twice, and must have no effect but its rows.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
+from functools import cache, partial
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 from zlib import crc32
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from microservices.kit.settings import BadSetting, Settings
@@ -35,6 +37,10 @@ T = TypeVar("T")
 
 TURN_SECONDS = 5.0
 """Longest wait for another process's write transaction."""
+
+Begin = Callable[[Connection, bool], None]
+"""Begins a transaction on a connection, told whether it will write. (As a listener of SQLAlchemy's own
+event it would cost every statement a third more.)"""
 
 CONNECT_RETRY_SECONDS = 0.5
 GROUP = 64
@@ -48,9 +54,9 @@ def open_database(service: str, settings: Settings) -> "Database":
         BadSetting: when DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
     """
     if settings.database_url is None:
-        return Database(_sqlite(_sqlite_url(service, settings)))
+        return Database(_sqlite(_sqlite_url(service, settings)), _begin_sqlite)
     try:
-        return Database(_postgresql(settings.database_url, service))
+        return Database(_postgresql(settings.database_url), _begin_postgresql(service))
     except ModuleNotFoundError as error:
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
@@ -74,11 +80,6 @@ def _sqlite(url: str) -> Engine:
         connection.execute("PRAGMA synchronous=NORMAL")
         use_wal(connection)
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
     return engine
 
 
@@ -99,24 +100,35 @@ def use_wal(connection: Any) -> None:
             time.sleep(0.01)
 
 
-def _postgresql(url: str, service: str) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+def _begin_sqlite(connection: Connection, writes: bool) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _postgresql(url: str) -> Engine:
+    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+
+
+def _begin_postgresql(service: str) -> Begin:
     turn = text("SELECT pg_advisory_xact_lock(:service)").bindparams(
         service=crc32(service.encode())
     )
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        if connection.get_execution_options().get("writes"):
+    def begin(connection: Connection, writes: bool) -> None:
+        if writes:
             connection.execute(turn)
 
-    return engine
+    return begin
+
+
+Row = Mapping[str, Any]
+"""A value for each column that has one."""
 
 
 @dataclass(frozen=True)
 class Write:
-    """One write that waits for its turn, and who waits for it."""
+    """What waits for its turn: rows to insert, then work to do; and who waits for it."""
 
+    rows: Mapping[Table, Row]
     work: Callable[[Connection], Any]
     done: "asyncio.Future[Any]"
 
@@ -131,12 +143,12 @@ class Database:
     AWAY: ClassVar[tuple[type[Exception], ...]] = (OperationalError, InterfaceError)
     """What reads and writes raise while the database does not answer."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._writing_engine = engine.execution_options(writes=True)
+    def __init__(self, engine: Engine, begin: Begin) -> None:
+        self._engine, self._begin = engine, begin
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._waiting: deque[Write] = deque()
+        self._turns: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._prepared = False
 
@@ -164,22 +176,30 @@ class Database:
 
         Once begun it ends, also when the caller is cancelled.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[T] = loop.create_future()
-        self._waiting.append(Write(partial(_call, work, args, kwargs), done))
-        self._writer.submit(self._write_group, loop)
-        return await done
+        return cast(T, await self._write({}, partial(_call, work, args, kwargs)))
 
-    def _write_group(self, loop: asyncio.AbstractEventLoop) -> None:
-        writes: list[Write] = []
-        while self._waiting and len(writes) < GROUP:
-            writes.append(self._waiting.popleft())
-        if writes:  # else an earlier turn has taken them along
-            loop.call_soon_threadsafe(_settle, writes, self._outcomes(writes))
+    async def insert(self, rows: Mapping[Table, Row]) -> None:
+        """Insert one row per table: all of them, durable on return, or none."""
+        await self._write(rows, _nothing)
+
+    async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
+        write = Write(rows, work, asyncio.get_running_loop().create_future())
+        self._waiting.append(write)
+        if self._turns is None or self._turns.done():
+            self._turns = asyncio.create_task(self._take_turns())
+        return await write.done
+
+    async def _take_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            size = min(GROUP, len(self._waiting))
+            writes = [self._waiting.popleft() for _ in range(size)]
+            _settle(writes, await loop.run_in_executor(self._writer, self._outcomes, writes))
 
     def _outcomes(self, writes: Sequence[Write]) -> list[Outcome]:
         try:
-            with self._writing_engine.begin() as connection:
+            with self._transaction(writes=True) as connection:
+                _insert(connection, [write.rows for write in writes])
                 results = [write.work(connection) for write in writes]
             return [(result, None) for result in results]
         except self.AWAY as error:  # the database, and no single write
@@ -194,9 +214,17 @@ class Database:
     ) -> T:
         """Run ``work(connection, ...)`` on a snapshot, beside the writer and never waiting for it."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(
-            self._reader, lambda: _transaction(self._engine, work, *args, **kwargs)
-        )
+        return await loop.run_in_executor(self._reader, partial(self._read, work, args, kwargs))
+
+    def _read(self, work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
+        with self._transaction(writes=False) as connection:
+            return work(connection, *args, **kwargs)
+
+    @contextmanager
+    def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            self._begin(connection, writes)
+            yield connection
 
     async def unavailable(self) -> str | None:
         """Return why the database cannot be used now; ``None`` when it answers."""
@@ -212,6 +240,8 @@ class Database:
         """Finish what was begun, and close every connection."""
         if self._starting:
             self._starting.cancel()
+        if self._turns:
+            await self._turns
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._writer.shutdown)
         await loop.run_in_executor(None, self._reader.shutdown)
@@ -224,6 +254,25 @@ def _call(
     return work(connection, *args, **kwargs)
 
 
+def _nothing(_: Connection) -> None:
+    pass
+
+
+def _insert(connection: Connection, wanted: Sequence[Mapping[Table, Row]]) -> None:
+    together: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for rows in wanted:
+        for table, row in rows.items():
+            together[table, *row].append(row)
+    for (table, *_), many in together.items():
+        connection.execute(insert_into(table), many)
+
+
+@cache
+def insert_into(table: Table) -> Insert:
+    """Return the statement that inserts into ``table``: to build it costs more than to run it."""
+    return table.insert()
+
+
 def _settle(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
     for write, (result, error) in zip(writes, outcomes, strict=True):
         if write.done.done():  # its caller has left
@@ -232,13 +281,6 @@ def _settle(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
             write.done.set_result(result)
         else:
             write.done.set_exception(error)
-
-
-def _transaction(
-    engine: Engine, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-) -> T:
-    with engine.begin() as connection:
-        return work(connection, *args, **kwargs)
 
 
 def _ping(connection: Connection) -> None:

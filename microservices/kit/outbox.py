@@ -5,21 +5,26 @@ ever told. So the event is a row, written by the same transaction; ``relay.py`` 
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     Column,
     Connection,
+    Delete,
     Integer,
     LargeBinary,
     MetaData,
     Row,
+    Select,
     String,
     Table,
+    bindparam,
     select,
 )
 
 from microservices.kit import trace
+from microservices.kit.database import insert_into
 from microservices.kit.events import Cause, Data, Record, write_event
 
 
@@ -45,31 +50,42 @@ def record_of(data: Data, cause: Cause) -> Record:
     return Record(data.topic, key, value, [(trace.HEADER, traceparent)])
 
 
+def row(data: Data, cause: Cause) -> dict[str, Any]:
+    """Return the row of a new event."""
+    return {
+        "topic": data.topic,
+        "key": data.order_id.encode(),
+        "value": write_event(data, cause),
+        "traceparent": trace.next_step(cause.traceparent),
+    }
+
+
 def add(connection: Connection, outbox: Table, *events: Data, cause: Cause) -> None:
     """Put new events into the outbox, in the caller's transaction."""
-    rows = [
-        {
-            "topic": data.topic,
-            "key": data.order_id.encode(),
-            "value": write_event(data, cause),
-            "traceparent": trace.next_step(cause.traceparent),
-        }
-        for data in events
-    ]
-    connection.execute(outbox.insert(), rows)
+    connection.execute(insert_into(outbox), [row(data, cause) for data in events])
 
 
 def first(connection: Connection, outbox: Table, limit: int) -> list[tuple[int, Record]]:
     """Return the oldest events, in the order of their transactions, each with its position."""
-    rows = connection.execute(select(outbox).order_by(outbox.c.position).limit(limit)).all()
-    return [(row.position, _record(row)) for row in rows]
+    rows = connection.execute(_first(outbox), {"most": limit}).all()
+    return [(found.position, _record(found)) for found in rows]
 
 
-def _record(row: Row[Any]) -> Record:
-    return Record(row.topic, row.key, row.value, [(trace.HEADER, row.traceparent.encode())])
+@cache
+def _first(outbox: Table) -> Select[Any]:
+    return select(outbox).order_by(outbox.c.position).limit(bindparam("most"))
+
+
+def _record(found: Row[Any]) -> Record:
+    headers = [(trace.HEADER, found.traceparent.encode())]
+    return Record(found.topic, found.key, found.value, headers)
 
 
 def remove(connection: Connection, outbox: Table, positions: Sequence[int]) -> None:
     """Forget events that Kafka has."""
-    last = outbox.c.position <= max(positions)
-    connection.execute(outbox.delete().where(last))
+    connection.execute(_remove(outbox), {"last": max(positions)})
+
+
+@cache
+def _remove(outbox: Table) -> Delete:
+    return outbox.delete().where(outbox.c.position <= bindparam("last"))

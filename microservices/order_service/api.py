@@ -1,10 +1,10 @@
 """What every version answers: the orders it has."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from pydantic_core import from_json
 from sqlalchemy import Connection
 
 from microservices.kit import idempotency
@@ -44,11 +44,16 @@ async def get_order(request: Request, id: Id) -> Response:
 
 def store_order(connection: Connection, order: dict[str, Any], claim: Claim | None) -> str:
     """Store an order, and the answer under its key, in one transaction; return the answer."""
-    answer = encode(wire(order)).decode()
+    text = answer(order)
     if claim:
-        idempotency.answer(connection, store.answers, claim, answer)
+        idempotency.answer(connection, store.answers, claim, text)
     store.add_order(connection, order)
-    return answer
+    return text
+
+
+def answer(order: Mapping[Any, Any]) -> str:
+    """Return what a client who ordered is answered."""
+    return encode(wire(order)).decode()
 
 
 def wire(order: Mapping[Any, Any]) -> dict[str, Any]:
@@ -56,7 +61,7 @@ def wire(order: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "id": order["id"],
         "userId": order["user_id"],
-        "items": json.loads(order["items"]),
+        "items": from_json(order["items"]),
         "total": from_cents(order["total_cents"]),
         "status": order["status"],
         "createdAt": order["created_at"],

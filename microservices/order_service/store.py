@@ -1,6 +1,5 @@
 """Orders in the database. Items are kept as the JSON we answer with."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,7 +18,7 @@ from sqlalchemy import (
 
 from microservices.kit.idempotency import answers_table
 from microservices.kit.items import Item
-from microservices.kit.wire import from_cents
+from microservices.kit.wire import encode, from_cents
 from microservices.order_service import model
 from microservices.order_service.model import NewOrder
 
@@ -91,4 +90,4 @@ def items_column(items: list[Item]) -> str:
         }
         for item in items
     ]
-    return json.dumps(wire)
+    return encode(wire).decode()

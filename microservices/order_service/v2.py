@@ -69,7 +69,9 @@ async def take(
 ) -> tuple[str, bool]:
     """Store the order, and the event that tells so; return the answer, and whether it is a repeat."""
     if key is None:
-        return await database.write(store_and_tell, order, None, event, cause), False
+        event_row = {messages.outbox: outbox.row(event, cause)} if event else {}
+        await database.insert({store.orders: order} | event_row)
+        return api.answer(order), False
     found = await idempotency.claim_or_answer(
         database,
         store.answers,

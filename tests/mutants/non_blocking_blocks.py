@@ -5,4 +5,4 @@ from tests.mutants.gateway import run_with
 
 if __name__ == "__main__":
     (route,) = (each for each in api.router.routes if each.path == "/api/non-blocking")
-    run_with(route, "endpoint", api.get_blocking)
+    run_with(route.dependant, "call", api.get_blocking)
