@@ -1,7 +1,8 @@
 """Measures phase 4's events: `.venv/bin/python scripts/bench_events.py rates|growth [ROUNDS] [--most EVENTS]`.
 
-`rates`: how fast one replica of order-service 2 accepts orders, each durable (order, answer and event in one
-transaction) before it is accepted; the relay sends the events meanwhile, on the same two cores as everything else.
+`rates`: how fast one replica of order-service 2 accepts orders, each durable (order and event in one transaction)
+before it is accepted; the relay sends the events meanwhile, on the same cores as everything else. Beside it the same
+number of requests for `/health`: what the machine and HTTP alone need, with no order and no disk.
 `growth`: how accepting, relay, drain and replay grow with the number of events, from 10^3 to 10^5. Everything runs as
 processes. Arrivals are on a schedule (open loop), and latency counts from the intended start. Prints medians over the
 rounds with their range; no test depends on them.
@@ -22,8 +23,8 @@ from environment.environment import Service
 from environment.waiting import wait_until
 from labs.load import Stream, honesty, run_load
 
-RATES = (250, 500, 1000, 1200)
-SECONDS = 5
+RATES = (250, 500, 1000, 1500)
+SECONDS = 10
 FILL_RATE = 500
 """Orders per second while a backlog grows: what the machine accepts at ease."""
 
@@ -36,6 +37,12 @@ ORDER = {
     "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
 }
 found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+
+
+def ask(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
+    """Ask one replica of order-service how it is, as often as it gets orders."""
+    url = env["order-service"].replicas[0].url + "/health"
+    return run_load(Stream("health", url, rate), seconds=seconds)
 
 
 def orders(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
@@ -80,9 +87,10 @@ def process_of(service: Service) -> psutil.Process:
 
 def rates_round() -> None:
     with Environment("phase4", runtime="process", only=["kafka", "order-service"]) as env:
-        orders(env, 50, 2)  # to warm up
+        orders(env, 200, 5)  # to warm up, Kafka's compiler too
         process = process_of(env["order-service"])
         for rate in RATES:
+            health = ask(env, rate, SECONDS)["latency"]
             before, cpu = messages(env, "order-created"), sum(process.cpu_times()[:2])
             began = time.monotonic()
             samples = orders(env, rate, SECONDS)
@@ -94,6 +102,7 @@ def rates_round() -> None:
             found["accepted of offered, %", who].append(100 * len(good) / len(samples))
             found["p50, ms", who].append(1000 * good["latency"].quantile(0.5))
             found["p99, ms", who].append(1000 * good["latency"].quantile(0.99))
+            found["p99 of /health, ms", who].append(1000 * health.quantile(0.99))
             found["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
             found["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
             found["until all are in Kafka, s", who].append(took)
