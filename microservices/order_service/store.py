@@ -16,6 +16,7 @@ from sqlalchemy import (
     select,
 )
 
+from microservices.kit.database import insert_into
 from microservices.kit.idempotency import answers_table
 from microservices.kit.items import Item
 from microservices.kit.wire import encode, from_cents
@@ -58,7 +59,7 @@ def new_row(new: NewOrder, *, seed: int, key: str | None) -> dict[str, Any]:
 
 def add_order(connection: Connection, order: dict[str, Any]) -> None:
     """Insert an order: a value for each column."""
-    connection.execute(orders.insert(), order)
+    connection.execute(insert_into(orders), order)
 
 
 def end_order(

@@ -12,7 +12,7 @@ charges = Table(
     "charges",
     metadata,
     Column("position", Integer, primary_key=True),
-    Column("order_id", String(64), nullable=False),
+    Column("order_id", String(64), nullable=False, index=True),
     # The order again, so that a second charge is refused; empty where a lab asks for no protection.
     Column("once", String(64), unique=True),
     Column("payment_id", String(64), nullable=False),
