@@ -9,6 +9,7 @@ rounds with their range; no test depends on them.
 """
 
 import argparse
+import json
 import platform
 import statistics
 import sys
@@ -66,6 +67,15 @@ def until(env: Environment, topic: str, count: int) -> float:
     return time.monotonic() - began
 
 
+def waits(env: Environment) -> pd.Series:
+    """Seconds that each of the last events waited, from when it was made until the relay handed it to Kafka."""
+    events = env.kafka.read("order-created", offset="latest", limit=LAST)
+    made = pd.to_datetime(
+        events["value"].map(lambda value: json.loads(value)["timestamp"]), utc=True
+    )
+    return (pd.to_datetime(events["time"], utc=True) - made).dt.total_seconds()
+
+
 def until_read(env: Environment, group: str, count: int) -> float:
     """Seconds until a group has done all of at least so many messages."""
     began = time.monotonic()
@@ -106,6 +116,7 @@ def rates_round() -> None:
             found["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
             found["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
             found["until all are in Kafka, s", who].append(took)
+            found["an event waits, p50, ms", who].append(1000 * waits(env).median())
 
 
 def growth_round(events: int) -> None:

@@ -82,16 +82,15 @@ def create_app(
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    app.router.routes[:0] = routes
+    # Not include_router: it would look for the route twice, at every request.
+    own = [route for router in (*routers, probes.router) for route in router.routes]
+    app.router.routes[:0] = [*routes, *own]
     app.state.settings, app.state.database, app.state.client = settings, database, client
     app.state.needs = [*needs, database.unavailable] if database else [*needs]
     app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
     app.state.metrics = Metrics(app.state.drain)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)
-    for router in (*routers, probes.router):
-        # Not include_router: it would look for the route twice, at every request.
-        app.router.routes[:0] = router.routes
     problem.install(app, away=database.AWAY if database else ())
     _surround(app, settings)
     return app

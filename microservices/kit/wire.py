@@ -110,15 +110,20 @@ JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\s*(?:;|$)", re.IGNORECA
 class StrictRoute(APIRoute):
     """A route whose body is strict JSON, read and checked once, by the model that stands for it.
 
-    Its endpoint takes the request and the body, and returns a ``Response``. What other parameters it
-    has only stand in the OpenAPI document: to solve them as FastAPI can, for every request anew,
-    would cost more than all that is done for an order.
+    Its endpoint takes the request and the body, and returns a ``Response``; a header among its
+    parameters only stands in the OpenAPI document. To solve parameters as FastAPI can, for every
+    request anew, would cost more than all that is done for an order.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **described: Any) -> None:
         super().__init__(path, endpoint, **described)
-        if self.body_field:
-            self.app = self._answer
+        if not self.body_field:
+            return
+        if self.dependant.path_params or self.dependant.query_params:
+            raise TypeError(
+                f"{path}: a StrictRoute gives its endpoint the request and the body only"
+            )
+        self.app = self._answer
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)

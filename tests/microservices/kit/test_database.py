@@ -7,7 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, select, text
+from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database, open_database
 from microservices.kit.settings import Settings
@@ -190,3 +191,67 @@ def test_writes_that_wait_share_a_transaction_and_one_that_raises_harms_no_other
         await database.stop()
 
     asyncio.run(use())
+
+
+def test_rows_that_wait_share_a_statement_and_one_that_cannot_be_harms_no_other(
+    tmp_path: Path,
+) -> None:
+    metadata = MetaData()
+    numbers = Table("numbers", metadata, Column("n", Integer, primary_key=True))
+    squares = Table("squares", metadata, Column("n", Integer), Column("square", Integer))
+    statements: list[str] = []
+
+    def ran(_: object, __: object, statement: str, *___: object) -> None:
+        if statement.startswith("INSERT"):
+            statements.append(statement)
+
+    def found(connection: Connection) -> tuple[list[int], list[int]]:
+        return (
+            list(connection.scalars(select(numbers.c.n).order_by(numbers.c.n))),
+            list(connection.scalars(select(squares.c.n).order_by(squares.c.n))),
+        )
+
+    async def use() -> None:
+        database = open_database("numbers", Settings(port=1, data_dir=tmp_path))
+        event.listen(database._engine, "before_cursor_execute", ran)
+        await database.start(metadata.create_all)
+
+        async def add(n: int) -> None:
+            # The square first: it has to go again when the number cannot be.
+            await database.insert({squares: {"n": n, "square": n * n}, numbers: {"n": n}})
+
+        await asyncio.gather(*(add(n) for n in range(20)))
+        assert len(statements) == 2
+        outcomes = await asyncio.gather(
+            *(add(n) for n in (20, 7, 21)), database.write(found), return_exceptions=True
+        )
+        assert [type(each) for each in outcomes] == [type(None), IntegrityError, type(None), tuple]
+        assert await database.read(found) == (list(range(22)), list(range(22)))
+        await database.stop()
+
+    asyncio.run(use())
+
+
+def test_what_was_begun_is_there_after_a_stop(tmp_path: Path) -> None:
+    def slow(connection: Connection) -> None:
+        threading.Event().wait(0.2)
+        connection.execute(text("UPDATE counter SET n = n + 1"))
+
+    async def begin_and_stop() -> None:
+        database = open_counter(tmp_path)
+        await database.start(create_counter)
+        writes = [asyncio.create_task(database.write(slow)) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        writes[0].cancel()
+        await database.stop()
+        await asyncio.gather(*writes[1:])
+
+    async def look() -> int:
+        database = open_counter(tmp_path)
+        try:
+            return await database.read(read_counter)
+        finally:
+            await database.stop()
+
+    asyncio.run(begin_and_stop())
+    assert asyncio.run(look()) == 4

@@ -1,11 +1,19 @@
 from typing import Any
 
 import pytest
+from fastapi import APIRouter, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
 from microservices.kit.problem import Problem
-from microservices.kit.wire import MAX_AMOUNT, from_cents, parse_json, to_cents
+from microservices.kit.wire import (
+    MAX_AMOUNT,
+    StrictRoute,
+    WireModel,
+    from_cents,
+    parse_json,
+    to_cents,
+)
 
 
 @given(st.integers(min_value=0, max_value=MAX_AMOUNT * 100))
@@ -50,3 +58,15 @@ def test_what_python_would_accept_or_choke_on_is_a_400(body: bytes) -> None:
 def test_a_whole_surrogate_pair_is_a_character() -> None:
     found: Any = parse_json(b'"\\ud83d\\ude00"')
     assert found == "\N{GRINNING FACE}"
+
+
+def test_a_strict_route_refuses_an_endpoint_whose_parameters_it_would_not_fill() -> None:
+    class Body(WireModel):
+        n: int
+
+    async def change(request: Request, body: Body, id: str) -> Response:
+        raise NotImplementedError
+
+    router = APIRouter(route_class=StrictRoute)
+    with pytest.raises(TypeError, match="request and the body only"):
+        router.put("/things/{id}")(change)
