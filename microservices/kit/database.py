@@ -46,6 +46,10 @@ CONNECT_RETRY_SECONDS = 0.5
 GROUP = 64
 """Most writes in one transaction: the first of them waits for the last one."""
 
+PACE_SECONDS = 0.002
+"""Least time between the beginnings of two transactions: under load it makes few large ones of many
+small ones."""
+
 
 def open_database(service: str, settings: Settings) -> "Database":
     """Return the database of ``service``; nothing is connected yet.
@@ -192,9 +196,11 @@ class Database:
     async def _take_turns(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
+            began = loop.time()
             size = min(GROUP, len(self._waiting))
             writes = [self._waiting.popleft() for _ in range(size)]
             _settle(writes, await loop.run_in_executor(self._writer, self._outcomes, writes))
+            await asyncio.sleep(began + PACE_SECONDS - loop.time())
 
     def _outcomes(self, writes: Sequence[Write]) -> list[Outcome]:
         try:

@@ -6,7 +6,6 @@ the error message about them. The parser here refuses them with their position.
 
 import re
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Annotated, Any
 
 from fastapi import Request, Response
@@ -47,10 +46,10 @@ def to_cents(value: object) -> int:
         raise ValueError("should be a number")
     if not 0 <= value <= MAX_AMOUNT:
         raise ValueError(f"should be between 0 and {MAX_AMOUNT}")
-    cents = Decimal(repr(value)) * 100
-    if cents != int(cents):
+    cents = round(value * 100)
+    if from_cents(cents) != value:  # the nearest float to a number of cents, or no such number
         raise ValueError("should have at most two decimals")
-    return int(cents)
+    return cents
 
 
 def from_cents(cents: int) -> float:
