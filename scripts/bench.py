@@ -2,8 +2,8 @@
 
 `start`: what starting and scaling cost, on processes, on Docker, and by `docker compose` on the same description, in
 turns (A B C A B C ...), so that a slow minute of the machine hits all alike. `replicas`: how throughput, start and
-nginx's reload grow from 1 to 8 replicas. `bench_gateway.py` measures the gateway. Prints medians with their range; no
-test depends on them.
+nginx's reload grow from 1 to 8 replicas. `bench_gateway.py` measures the gateway, `bench_events.py` how fast orders are
+accepted, and how accepting, relay, drain and replay grow. Prints medians with their range; no test depends on them.
 """
 
 import argparse
