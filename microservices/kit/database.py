@@ -141,6 +141,10 @@ Outcome = tuple[Any, BaseException | None]
 """A result, or an error."""
 
 
+def _nothing(_: Connection) -> None:
+    pass
+
+
 class Database:
     """Runs functions of a connection in transactions: writes one after the other, reads beside."""
 
@@ -182,9 +186,15 @@ class Database:
         """
         return cast(T, await self._write({}, partial(_call, work, args, kwargs)))
 
-    async def insert(self, rows: Mapping[Table, Row]) -> None:
-        """Insert one row per table: all of them, durable on return, or none."""
-        await self._write(rows, _nothing)
+    async def insert(
+        self,
+        rows: Mapping[Table, Row],
+        work: Callable[..., None] = _nothing,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        """Insert one row per table, then run ``work(connection, ...)``: all, durable on return, or nothing."""
+        await self._write(rows, partial(_call, work, args, kwargs))
 
     async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
         write = Write(rows, work, asyncio.get_running_loop().create_future())
@@ -258,10 +268,6 @@ def _call(
     work: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], connection: Connection
 ) -> T:
     return work(connection, *args, **kwargs)
-
-
-def _nothing(_: Connection) -> None:
-    pass
 
 
 def _insert(connection: Connection, wanted: Sequence[Mapping[Table, Row]]) -> None:

@@ -6,7 +6,7 @@ Nobody is called, so nobody has to be there: not payment-service, and not even K
 from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
 
 from microservices.kit import correlation, idempotency, outbox, trace
 from microservices.kit.app import create_app
@@ -47,31 +47,29 @@ async def post_order(
     state = request.app.state
     key = idempotency.idempotency_key(request)
     order = store.new_row(new, seed=state.settings.seed, key=key) | {"status": "pending"}
-    event = created(order, new)
-    cause = cause_of(request)
+    event, cause = created(order, new), cause_of(request)
+    rows = {store.orders: order}
     if state.settings.outbox == "on":
-        answer, repeated = await take(state.database, new, key, order, event, cause)
+        rows[messages.outbox] = outbox.row(event, cause)
+    answer, repeated = await take(state.database, new, key, rows)
+    if state.settings.outbox == "on":
         state.relay.wake()
-    else:
-        answer, repeated = await take(state.database, new, key, order, None, cause)
-        if not repeated:  # whoever kills us just before the next line: nobody will ever know
-            state.producer.send_and_forget(outbox.record_of(event, cause))
+    elif not repeated:  # whoever kills us just before the next line: nobody will ever know
+        state.producer.send_and_forget(outbox.record_of(event, cause))
     return json_response(answer.encode(), 200 if repeated else 201)
 
 
 async def take(
-    database: Database,
-    new: NewOrder,
-    key: str | None,
-    order: dict[str, Any],
-    event: OrderCreated | None,
-    cause: Cause,
+    database: Database, new: NewOrder, key: str | None, rows: dict[Table, dict[str, Any]]
 ) -> tuple[str, bool]:
-    """Store the order, and the event that tells so; return the answer, and whether it is a repeat."""
+    """Insert an order, its event and its answer in one transaction: all of them, or nothing.
+
+    Returns the answer, and whether it is a repeat.
+    """
+    answer = api.answer(rows[store.orders])
     if key is None:
-        event_row = {messages.outbox: outbox.row(event, cause)} if event else {}
-        await database.insert({store.orders: order} | event_row)
-        return api.answer(order), False
+        await database.insert(rows)
+        return answer, False
     found = await idempotency.claim_or_answer(
         database,
         store.answers,
@@ -81,20 +79,8 @@ async def take(
     )
     if isinstance(found, str):
         return found, True
-    return await database.write(store_and_tell, order, found, event, cause), False
-
-
-def store_and_tell(
-    connection: Connection,
-    order: dict[str, Any],
-    claim: idempotency.Claim | None,
-    event: OrderCreated | None,
-    cause: Cause,
-) -> str:
-    """Store an order, its answer and its event in one transaction: all of them, or nothing."""
-    if event is not None:
-        outbox.add(connection, messages.outbox, event, cause=cause)
-    return api.store_order(connection, order, claim)
+    await database.insert(rows, idempotency.answer, store.answers, found, answer)
+    return answer, False
 
 
 def created(order: dict[str, Any], new: NewOrder) -> OrderCreated:
