@@ -118,7 +118,8 @@ class StrictRoute(APIRoute):
         super().__init__(path, endpoint, **described)
         if not self.body_field:
             return
-        if self.dependant.path_params or self.dependant.query_params:
+        found = self.dependant
+        if found.path_params or found.query_params or found.cookie_params or found.dependencies:
             raise TypeError(
                 f"{path}: a StrictRoute gives its endpoint the request and the body only"
             )

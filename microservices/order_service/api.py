@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
-from sqlalchemy import Connection
+from sqlalchemy import Table
 
 from microservices.kit import idempotency
 from microservices.kit.database import Database
@@ -42,12 +42,18 @@ async def get_order(request: Request, id: Id) -> Response:
     return json_response(encode(wire(row._mapping) | reason))
 
 
-def store_order(connection: Connection, order: dict[str, Any], claim: Claim | None) -> str:
-    """Store an order, and the answer under its key, in one transaction; return the answer."""
-    text = answer(order)
+async def keep(
+    database: Database, rows: Mapping[Table, dict[str, Any]], claim: Claim | None
+) -> str:
+    """Insert an order, what else goes with it, and the answer under its key; return the answer.
+
+    In one transaction: all of them, or nothing.
+    """
+    text = answer(rows[store.orders])
     if claim:
-        idempotency.answer(connection, store.answers, claim, text)
-    store.add_order(connection, order)
+        await database.insert(rows, idempotency.answer, store.answers, claim, text)
+    else:
+        await database.insert(rows)
     return text
 
 

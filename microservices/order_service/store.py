@@ -16,7 +16,6 @@ from sqlalchemy import (
     select,
 )
 
-from microservices.kit.database import insert_into
 from microservices.kit.idempotency import answers_table
 from microservices.kit.items import Item
 from microservices.kit.wire import encode, from_cents
@@ -55,11 +54,6 @@ def new_row(new: NewOrder, *, seed: int, key: str | None) -> dict[str, Any]:
         "total_cents": model.sum_of(new.items),
         "created_at": model.now(),
     }
-
-
-def add_order(connection: Connection, order: dict[str, Any]) -> None:
-    """Insert an order: a value for each column."""
-    connection.execute(insert_into(orders), order)
 
 
 def end_order(

@@ -1,6 +1,6 @@
 """order-service 1: has an order paid over HTTP, and waits for it."""
 
-from typing import Annotated, cast
+from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 
@@ -64,7 +64,7 @@ async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> st
             await database.write(idempotency.release, store.answers, claim)
         raise
     order |= {"status": status_after(reason), "cancellation_reason": reason}
-    return cast(str, await database.write(api.store_order, order, claim))
+    return await api.keep(database, {store.orders: order}, claim)
 
 
 def status_after(reason: str | None) -> model.Status:

@@ -62,14 +62,9 @@ async def post_order(
 async def take(
     database: Database, new: NewOrder, key: str | None, rows: dict[Table, dict[str, Any]]
 ) -> tuple[str, bool]:
-    """Insert an order, its event and its answer in one transaction: all of them, or nothing.
-
-    Returns the answer, and whether it is a repeat.
-    """
-    answer = api.answer(rows[store.orders])
+    """Keep an order and its event; return the answer, and whether it is a repeat."""
     if key is None:
-        await database.insert(rows)
-        return answer, False
+        return await api.keep(database, rows, None), False
     found = await idempotency.claim_or_answer(
         database,
         store.answers,
@@ -79,8 +74,7 @@ async def take(
     )
     if isinstance(found, str):
         return found, True
-    await database.insert(rows, idempotency.answer, store.answers, found, answer)
-    return answer, False
+    return await api.keep(database, rows, found), False
 
 
 def created(order: dict[str, Any], new: NewOrder) -> OrderCreated:

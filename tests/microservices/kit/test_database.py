@@ -232,7 +232,7 @@ def test_rows_that_wait_share_a_statement_and_one_that_cannot_be_harms_no_other(
     asyncio.run(use())
 
 
-def test_what_was_begun_is_there_after_a_stop(tmp_path: Path) -> None:
+def test_what_was_begun_and_what_waits_is_there_after_a_stop(tmp_path: Path) -> None:
     def slow(connection: Connection) -> None:
         threading.Event().wait(0.2)
         connection.execute(text("UPDATE counter SET n = n + 1"))
@@ -240,11 +240,13 @@ def test_what_was_begun_is_there_after_a_stop(tmp_path: Path) -> None:
     async def begin_and_stop() -> None:
         database = open_counter(tmp_path)
         await database.start(create_counter)
-        writes = [asyncio.create_task(database.write(slow)) for _ in range(3)]
+        begun = [asyncio.create_task(database.write(slow)) for _ in range(2)]
         await asyncio.sleep(0.05)
-        writes[0].cancel()
+        begun[0].cancel()
+        waiting = asyncio.create_task(database.write(slow))
+        await asyncio.sleep(0)
         await database.stop()
-        await asyncio.gather(*writes[1:])
+        await asyncio.wait_for(asyncio.gather(begun[1], waiting), 5)
 
     async def look() -> int:
         database = open_counter(tmp_path)
