@@ -6,8 +6,8 @@ with Environment("phase0") as env:
     env["payment-service"].url
 """
 
-from environment.client import stop_owned
-from environment.environment import Environment, Fault, Replica, Service
+from environment.client.connection import stop_owned
+from environment.client.environment import Environment, Fault, Replica, Service
 from environment.errors import LabError
 
 __all__ = ["Environment", "Fault", "LabError", "Replica", "Service", "stop_owned"]

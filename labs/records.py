@@ -15,10 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
+from IPython.display import display
 
 from environment.errors import LabError
-from labs import experiments
+from labs.experiment import Experiment, find, name_of, until_conclusive
 from labs.figures import badge
 from labs.machine import ROOT, machine, revision, versions
 from labs.verdicts import Verdict
@@ -104,6 +106,7 @@ class Run:
     def __init__(self, env: Environment, *, profile: str, **parameters: Any) -> None:
         self._env = env
         self._began = time.monotonic()
+        self._seconds: dict[str, float] = {}
         self._folder = RecordFolder.create(
             phase=env.phase,
             runtime=env.runtime,
@@ -118,24 +121,56 @@ class Run:
         """The record's folder."""
         return self._folder.path
 
+    def measure(
+        self, experiment: Experiment, prediction: pd.DataFrame, *others: Any, **settings: Any
+    ) -> pd.DataFrame:
+        """Measure an experiment, while the verdict is inconclusive again, and display the figure.
+
+        Calls `experiment.measure(env, *others, **settings)`; each repetition is announced, and its
+        samples are appended with the next number in their column `attempt`.
+
+        Args:
+            experiment: The experiment's module, such as `hop`.
+            prediction: What its `predict` returned.
+            others: What its `measure` takes beside the environment, such as a second environment.
+            settings: The keyword arguments of its `measure`.
+        """
+        began = time.monotonic()
+        samples = until_conclusive(experiment, prediction, self._env, *others, **settings)
+        self._seconds[name_of(experiment.__name__)] = round(time.monotonic() - began, 2)
+        figure = experiment.plot(samples, prediction)
+        display(figure)  # type: ignore[no-untyped-call]
+        plt.close(figure)
+        return samples
+
     def keep(
-        self, verdict: Verdict, samples: pd.DataFrame, prediction: pd.DataFrame, figure: Figure
+        self, experiment: Experiment, samples: pd.DataFrame, prediction: pd.DataFrame
     ) -> Verdict:
-        """Write one experiment to the record: frames, figure, verdict. Returns the verdict."""
-        name = verdict.experiment
+        """Judge an experiment and write it to the record: frames, figure, verdict, seconds."""
+        name = name_of(experiment.__name__)
+        verdict = experiment.judge(samples, prediction)
+        figure = experiment.plot(samples, prediction)
         badge(figure, verdict)
         write_whole(
             self.path / f"{name}.png", lambda draft: figure.savefig(draft, format="png", dpi=160)
         )
+        plt.close(figure)
         self._folder.facts["experiments"][name] = {
             "samples": _write_frame(self.path / f"{name}.csv", samples),
             "prediction": _write_frame(self.path / f"{name}-prediction.csv", prediction),
             "figure": f"{name}.png",
-            "theory": experiments.theory(name),
+            "title": experiment.TITLE,
+            "theory": experiment.THEORY,
+            "seconds": self._seconds.get(name),
             "verdict": verdict.to_json(),
         }
         self.note()
         return verdict
+
+    def __getitem__(self, experiment: Experiment) -> Verdict:
+        """Return the verdict that was kept for an experiment."""
+        entry = self._folder.facts["experiments"][name_of(experiment.__name__)]
+        return Verdict.from_json(entry["verdict"])
 
     def note(self, **changes: Any) -> None:
         """Write the record, with the time so far and the most memory seen so far."""
@@ -182,11 +217,11 @@ class Record:
 
     def judge(self, name: str) -> Verdict:
         """The verdict that today's judge gives on the recorded samples."""
-        return experiments.judge(name, self.samples(name), self.prediction(name))
+        return find(name).judge(self.samples(name), self.prediction(name))
 
     def plot(self, name: str) -> Figure:
         """The figure of the recorded samples, drawn again."""
-        figure = experiments.plot(name, self.samples(name), self.prediction(name))
+        figure = find(name).plot(self.samples(name), self.prediction(name))
         badge(figure, self.judge(name))
         return figure
 

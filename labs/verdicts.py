@@ -7,15 +7,10 @@ digit. The numbers are in `Verdict.details`, and in the run's record.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
-
-import pandas as pd
-
-EXTENSIONS = 3
-"""How often an inconclusive measurement is extended before it is reported as it stands."""
 
 
 class Outcome(StrEnum):
@@ -53,7 +48,7 @@ class Verdict:
     @classmethod
     def of(
         cls,
-        experiment: str,
+        module: str,
         judged: str,
         *,
         failures: Iterable[str] = (),
@@ -63,13 +58,14 @@ class Verdict:
     ) -> Self:
         """Fail if anything failed; else inconclusive if anything is in doubt; else pass.
 
-        A failure that was seen stands, however thin the rest of the sample is. Where a doubt puts
-        the failures themselves in question, pass no failures.
+        `module` is the experiment's `__name__`. A failure that was seen stands, however thin the
+        rest of the sample is. Where a doubt puts the failures themselves in question, pass no
+        failures. A reason that is given twice is kept once.
         """
-        failed, doubted = tuple(failures), tuple(doubts)
+        failed, doubted = tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(doubts))
         outcome = Outcome.FAIL if failed else Outcome.INCONCLUSIVE if doubted else Outcome.PASS
         return cls(
-            experiment,
+            module.rpartition(".")[2],
             outcome,
             judged,
             reasons=failed or doubted,
@@ -109,28 +105,3 @@ class Verdict:
                 "reasons": tuple(data["reasons"]),
             }
         )
-
-
-def until_conclusive(
-    measure: Callable[..., pd.DataFrame],
-    *subjects: Any,
-    judge: Callable[[pd.DataFrame, Any], Verdict],
-    against: Any,
-    **settings: Any,
-) -> pd.DataFrame:
-    """Measure; while the judge calls it inconclusive, extend the sample, at most three times.
-
-    Calls `measure(*subjects, **settings)` and `judge(samples, against)`. Each extension is
-    appended with the next number in its column `attempt`, and is announced.
-    """
-    samples = measure(*subjects, **settings)
-    for attempt in range(2, EXTENSIONS + 2):
-        verdict = judge(samples, against)
-        if not verdict.extend:
-            return samples
-        print(f"Inconclusive so far ({'; '.join(verdict.reasons)}): extending the sample.")
-        more = measure(*subjects, **settings).assign(attempt=attempt)
-        samples = pd.concat([samples, more], ignore_index=True)
-    if judge(samples, against).extend:
-        print(f"Still inconclusive after {EXTENSIONS} extensions.")
-    return samples

@@ -14,7 +14,7 @@ from typing import Any
 
 from microservices.analytics_service import v1 as analytics
 from microservices.kit import trace
-from microservices.kit.events import EVENTS, Data, dead_letter_topic, schema
+from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic, schema
 from microservices.notification_service import v1 as notifications
 from microservices.order_service import v2 as orders
 from microservices.payment_service import v2 as payments

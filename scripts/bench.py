@@ -26,7 +26,7 @@ from environment import Environment, LabError
 from environment.compose import ROOT, read_description
 from environment.images.engine import connect
 from environment.phases import FOLDER, read_phase
-from environment.probes import probe
+from environment.supervisor.probes import probe
 from environment.waiting import wait_until
 
 SCALED = {"phase0": "user-service", "phase2": "api-gateway"}

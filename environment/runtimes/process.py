@@ -21,9 +21,9 @@ from environment.compose import ROOT, Service
 from environment.errors import LabError
 from environment.identity import Identity
 from environment.nginx import PROXY
-from environment.ports import PortBlock
 from environment.programs import program
 from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
+from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 
 SESSION_LABEL, SUPERVISOR_LABEL = "LAB_SESSION", "LAB_SUPERVISOR"

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response
 
 from microservices.analytics_service import store
 from microservices.kit.database import Database
-from microservices.kit.problem import documented
+from microservices.kit.http.problem import documented
 from microservices.kit.wire import WireModel, encode, from_cents, json_response
 
 router = APIRouter(tags=["analytics"])

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Float, MetaData, String, Table, func, select
 
-from microservices.kit.inbox import inbox_table
+from microservices.kit.events.inbox import inbox_table
 
 metadata = MetaData()
 

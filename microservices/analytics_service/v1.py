@@ -4,12 +4,11 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from microservices.analytics_service import api, store
-from microservices.kit.app import create_app
-from microservices.kit.consumer import EventConsumer
 from microservices.kit.database import open_database
-from microservices.kit.delivery import Handler, Handling
 from microservices.kit.drain import Drain
-from microservices.kit.events import (
+from microservices.kit.events.consumer import EventConsumer
+from microservices.kit.events.delivery import Handler, Handling
+from microservices.kit.events.event_types import (
     Event,
     InventoryFailed,
     InventoryReserved,
@@ -20,8 +19,9 @@ from microservices.kit.events import (
     PaymentFailed,
     PaymentRefunded,
 )
-from microservices.kit.kafka import Topics, client_settings
-from microservices.kit.producer import EventProducer
+from microservices.kit.events.kafka import Topics, client_settings
+from microservices.kit.events.producer import EventProducer
+from microservices.kit.http.app import create_app
 from microservices.kit.settings import Settings
 
 GROUP = "analytics-service-group"

@@ -13,9 +13,9 @@ from microservices.api_gateway.computation import Computation, Stopped, Where
 from microservices.api_gateway.counter import Counter
 from microservices.api_gateway.limiter import Limiter
 from microservices.api_gateway.loop_delay import LoopDelay
-from microservices.kit.bearer import check_bearer
-from microservices.kit.metrics import Metrics
-from microservices.kit.problem import Problem, documented, problem_response
+from microservices.kit.http.bearer import check_bearer
+from microservices.kit.http.metrics import Metrics
+from microservices.kit.http.problem import Problem, documented, problem_response
 from microservices.kit.wire import WireModel, encode, json_response
 
 router = APIRouter(prefix="/api", tags=["gateway"])

@@ -13,7 +13,7 @@ from functools import partial
 import interlock
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from microservices.api_gateway.connection import Answer
+from microservices.api_gateway.http_client.connection import Answer
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pydantic_core import from_json
 from starlette.types import Receive, Scope, Send
 
 from microservices.api_gateway.forward import PlainRoute, send_bytes
-from microservices.api_gateway.upstream import Question, Upstream
-from microservices.kit.problem import Problem
+from microservices.api_gateway.http_client.upstream import Question, Upstream
+from microservices.kit.http.problem import Problem
 from microservices.kit.wire import WireModel, encode
 
 log = logging.getLogger(__name__)

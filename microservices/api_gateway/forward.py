@@ -7,10 +7,10 @@ from urllib.parse import quote
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from microservices.api_gateway.connection import Answer
-from microservices.api_gateway.upstream import Question, Upstream
-from microservices.kit import body
-from microservices.kit.problem import documented
+from microservices.api_gateway.http_client.connection import Answer
+from microservices.api_gateway.http_client.upstream import Question, Upstream
+from microservices.kit.http import body
+from microservices.kit.http.problem import documented
 
 PASSED_ON = frozenset(
     {b"accept", b"content-type", b"idempotency-key", b"traceparent", b"tracestate"}

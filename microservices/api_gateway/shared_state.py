@@ -12,8 +12,8 @@ from limits.errors import StorageError
 from valkey.asyncio import Valkey
 from valkey.exceptions import ValkeyError
 
-from microservices.kit.problem import Problem
-from microservices.kit.timeouts import CONNECT_SECONDS
+from microservices.kit.http.problem import Problem
+from microservices.kit.http.timeouts import CONNECT_SECONDS
 
 TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": CONNECT_SECONDS, "socket_timeout": 1.0}
 NO_ANSWER = (ValkeyError, StorageError, OSError, TimeoutError)

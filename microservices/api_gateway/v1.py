@@ -10,12 +10,12 @@ from microservices.api_gateway.breaker import Breaker
 from microservices.api_gateway.client_address import ClientAddress
 from microservices.api_gateway.computation import Computation
 from microservices.api_gateway.counter import open_counter
+from microservices.api_gateway.http_client.upstream import Upstream
 from microservices.api_gateway.limiter import open_limiter
 from microservices.api_gateway.loop_delay import LoopDelay
 from microservices.api_gateway.settings import GatewaySettings
 from microservices.api_gateway.shared_state import SharedState
-from microservices.api_gateway.upstream import Upstream
-from microservices.kit.app import create_app
+from microservices.kit.http.app import create_app
 
 
 def build(settings: GatewaySettings) -> FastAPI:

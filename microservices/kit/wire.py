@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import from_json, to_json
 from starlette.types import Receive, Scope, Send
 
-from microservices.kit.problem import Problem
+from microservices.kit.http.problem import Problem
 
 MAX_AMOUNT = 1_000_000_000_000
 """Largest amount on the wire: its cents still fit a float exactly, and 64 bits with room."""

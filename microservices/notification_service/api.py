@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
-from microservices.kit.problem import documented
+from microservices.kit.http.problem import documented
 from microservices.kit.wire import Id, WireModel, encode, json_response
 from microservices.notification_service import store
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, select
 
-from microservices.kit.inbox import inbox_table
+from microservices.kit.events.inbox import inbox_table
 
 metadata = MetaData()
 

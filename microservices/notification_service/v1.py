@@ -3,14 +3,14 @@
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from microservices.kit.app import create_app
-from microservices.kit.consumer import EventConsumer
 from microservices.kit.database import open_database
-from microservices.kit.delivery import Handler, Handling
 from microservices.kit.drain import Drain
-from microservices.kit.events import Event, NotificationRequested
-from microservices.kit.kafka import Topics, client_settings
-from microservices.kit.producer import EventProducer
+from microservices.kit.events.consumer import EventConsumer
+from microservices.kit.events.delivery import Handler, Handling
+from microservices.kit.events.event_types import Event, NotificationRequested
+from microservices.kit.events.kafka import Topics, client_settings
+from microservices.kit.events.producer import EventProducer
+from microservices.kit.http.app import create_app
 from microservices.kit.settings import Settings
 from microservices.notification_service import api, store
 

@@ -7,10 +7,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import Table
 
-from microservices.kit import idempotency
 from microservices.kit.database import Database
-from microservices.kit.idempotency import Claim
-from microservices.kit.problem import Problem, documented
+from microservices.kit.http import idempotency
+from microservices.kit.http.idempotency import Claim
+from microservices.kit.http.problem import Problem, documented
 from microservices.kit.wire import Id, encode, from_cents, json_response
 from microservices.order_service import store
 from microservices.order_service.model import Order, OrderDetail

@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 
 from microservices.kit.backoff import backoff
-from microservices.kit.problem import Problem
+from microservices.kit.http.problem import Problem
 
 PAY_SECONDS = 7.0
 """Longest wait for a payment: less than a drain gives us, and less than an idempotency claim."""

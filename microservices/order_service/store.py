@@ -16,7 +16,7 @@ from sqlalchemy import (
     select,
 )
 
-from microservices.kit.idempotency import answers_table
+from microservices.kit.http.idempotency import answers_table
 from microservices.kit.items import Item
 from microservices.kit.wire import encode, from_cents
 from microservices.order_service import model

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 
-from microservices.kit import idempotency
-from microservices.kit.app import create_app
-from microservices.kit.client import open_client
 from microservices.kit.database import Database, open_database
-from microservices.kit.idempotency import Claim
-from microservices.kit.problem import Problem
+from microservices.kit.http import idempotency
+from microservices.kit.http.app import create_app
+from microservices.kit.http.client import open_client
+from microservices.kit.http.idempotency import Claim
+from microservices.kit.http.problem import Problem
 from microservices.kit.wire import StrictRoute, from_cents, json_response
 from microservices.order_service import api, model, payment, store
 from microservices.order_service.model import NewOrder, Order

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header, Request, Response
 from sqlalchemy import Connection, Table
 
-from microservices.kit import correlation, idempotency, outbox, trace
-from microservices.kit.app import create_app
-from microservices.kit.consumer import EventConsumer
+from microservices.kit import correlation, trace
 from microservices.kit.database import Database, open_database
-from microservices.kit.delivery import Handler, Handling
 from microservices.kit.drain import Drain
-from microservices.kit.events import (
+from microservices.kit.events import outbox
+from microservices.kit.events.consumer import EventConsumer
+from microservices.kit.events.delivery import Handler, Handling
+from microservices.kit.events.event_types import (
     Cause,
     Event,
     NotificationRequested,
@@ -22,9 +22,11 @@ from microservices.kit.events import (
     OrderCreated,
     PaymentCompleted,
 )
-from microservices.kit.kafka import Topics, client_settings
-from microservices.kit.producer import EventProducer
-from microservices.kit.relay import Relay
+from microservices.kit.events.kafka import Topics, client_settings
+from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.relay import Relay
+from microservices.kit.http import idempotency
+from microservices.kit.http.app import create_app
 from microservices.kit.wire import StrictRoute, json_response
 from microservices.order_service import api, messages, store
 from microservices.order_service.model import NewOrder, Order

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
-from microservices.kit.problem import documented
+from microservices.kit.http.problem import documented
 from microservices.kit.wire import encode, from_cents, json_response
 from microservices.payment_service import store
 from microservices.payment_service.model import CUSTOMERS, SHOP, Ledger

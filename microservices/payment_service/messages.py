@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, MetaData
 
-from microservices.kit.inbox import inbox_table
-from microservices.kit.lease import leases_table
-from microservices.kit.outbox import outbox_table
+from microservices.kit.events.inbox import inbox_table
+from microservices.kit.events.lease import leases_table
+from microservices.kit.events.outbox import outbox_table
 from microservices.payment_service import store
 
 metadata = MetaData()

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
-from microservices.kit.problem import Problem, documented
+from microservices.kit.http.problem import Problem, documented
 from microservices.kit.wire import StrictRoute, encode, from_cents, json_response
 from microservices.payment_service import store
 from microservices.payment_service.model import NewPayment, Payment

@@ -2,9 +2,9 @@
 
 from fastapi import FastAPI
 
-from microservices.kit.app import create_app
+from microservices.kit.concurrency_limit import Slots
 from microservices.kit.database import open_database
-from microservices.kit.slots import Slots
+from microservices.kit.http.app import create_app
 from microservices.payment_service import api, pay, store
 from microservices.payment_service.settings import PaymentSettings
 

@@ -3,17 +3,17 @@
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from microservices.kit import outbox
-from microservices.kit.app import create_app
-from microservices.kit.consumer import EventConsumer
+from microservices.kit.concurrency_limit import Slots
 from microservices.kit.database import open_database
-from microservices.kit.delivery import Handler, Handling
 from microservices.kit.drain import Drain
-from microservices.kit.events import Event, OrderCreated, PaymentCompleted
-from microservices.kit.kafka import Topics, client_settings
-from microservices.kit.producer import EventProducer
-from microservices.kit.relay import Relay
-from microservices.kit.slots import Slots
+from microservices.kit.events import outbox
+from microservices.kit.events.consumer import EventConsumer
+from microservices.kit.events.delivery import Handler, Handling
+from microservices.kit.events.event_types import Event, OrderCreated, PaymentCompleted
+from microservices.kit.events.kafka import Topics, client_settings
+from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.relay import Relay
+from microservices.kit.http.app import create_app
 from microservices.payment_service import api, messages, pay, store
 from microservices.payment_service.settings import PaymentSettings
 from microservices.payment_service.store import Charge

@@ -7,7 +7,7 @@ from fastapi import Request, Response
 from sqlalchemy import Column, Table
 
 from microservices.kit.database import Database
-from microservices.kit.problem import documented
+from microservices.kit.http.problem import documented
 from microservices.kit.wire import encode, json_response
 from microservices.user_service import model, store
 from microservices.user_service.model import NewUser

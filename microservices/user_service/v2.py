@@ -10,9 +10,9 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import StringConstraints
 from sqlalchemy import Column, Connection, MetaData, String, inspect, select, text
 
-from microservices.kit.app import create_app
 from microservices.kit.database import Database, open_database
-from microservices.kit.problem import Problem, documented
+from microservices.kit.http.app import create_app
+from microservices.kit.http.problem import Problem, documented
 from microservices.kit.wire import Id, StrictRoute, encode, json_response
 from microservices.user_service import api, model, store
 from microservices.user_service.settings import UserSettings

@@ -27,11 +27,11 @@ from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
 from environment.images.engine import connect
 from environment.images.recipe import LOCAL
-from environment.ports import PortBlock
 from environment.runtimes import Launch
 from environment.runtimes import docker_network as networks
 from environment.runtimes.docker import DockerRuntime, sweep_docker
 from environment.runtimes.docker_network import RANGES, SessionNetwork, free_subnet
+from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 from tests.environment.fake_engines import Relay
 

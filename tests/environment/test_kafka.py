@@ -17,7 +17,7 @@ from environment import Environment, LabError
 from environment.kafka import jars
 from environment.kafka import java as javas
 from environment.kafka.__main__ import render
-from environment.probes import probe
+from environment.supervisor.probes import probe
 from environment.waiting import wait_until
 from tests.mutants.descriptions import mutated
 from tests.residue import nothing_left

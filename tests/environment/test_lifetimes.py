@@ -16,10 +16,10 @@ import psutil
 import pytest
 
 from environment import Environment
-from environment.client import Client
+from environment.client.connection import Client
 from environment.folders import live_sessions
 from environment.identity import Identity
-from environment.sweep import sweep
+from environment.supervisor.sweep import sweep
 from tests.residue import nothing_left, residue
 
 pytestmark = pytest.mark.timeout(180)

@@ -21,9 +21,9 @@ from environment.nginx import (
 )
 from environment.nginx.access_log import read_access_log
 from environment.phases import read_phase
-from environment.plan import Plan
 from environment.programs import program
 from environment.specification import Specification
+from environment.supervisor.plan import Plan
 
 
 def checked_by_nginx(folder: Path, text: str) -> str:

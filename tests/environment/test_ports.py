@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from environment.errors import LabError, PortBusy
-from environment.ports import BLOCK, BLOCKS, FIRST, PortBlock
+from environment.supervisor.ports import BLOCK, BLOCKS, FIRST, PortBlock
 
 
 def test_two_blocks_never_share_a_port() -> None:

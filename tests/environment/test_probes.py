@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from environment import probes
-from environment.probes import probe
+from environment.supervisor import probes
+from environment.supervisor.probes import probe
 
 
 @pytest.fixture

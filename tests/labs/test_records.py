@@ -12,74 +12,106 @@ import pandas as pd
 import pytest
 
 from environment.waiting import wait_until
-from labs import experiments
-from labs.experiments.slow_replica import predict_slow_replica
+from labs.experiment import find, modules
+from labs.experiments.phase3 import slow_replica
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
-from tests.labs import (
-    balancing_frames,
-    blocking_frames,
-    delivery_frames,
-    event_frames,
-    frames,
-    front_frames,
-    gateway_frames,
-    kubernetes_frames,
-    release_frames,
-    scaling_frames,
-)
+from tests.labs.experiments.phase0 import frames
+from tests.labs.experiments.phase1 import front_frames, gateway_frames
+from tests.labs.experiments.phase2 import blocking_frames, scaling_frames
+from tests.labs.experiments.phase3 import balancing_frames, kubernetes_frames, release_frames
+from tests.labs.experiments.phase4 import delivery_frames, event_frames
 
 SAMPLES = {
-    "independence": (frames.independence(), frames.independence_prediction()),
-    "startup": (frames.startup(together=1.5), frames.startup_prediction()),
-    "versions": (frames.versions(), frames.versions_prediction()),
-    "hop": (front_frames.hop(), front_frames.hop_prediction()),
-    "aggregation": (front_frames.aggregation(), front_frames.aggregation_prediction()),
+    "independence": (frames.independence_samples(), frames.independence_prediction()),
+    "startup": (frames.startup_samples(together=1.5), frames.startup_prediction()),
+    "versions": (frames.versions_samples(), frames.versions_prediction()),
+    "hop": (front_frames.hop_samples(), front_frames.hop_prediction()),
+    "aggregation": (front_frames.aggregation_samples(), front_frames.aggregation_prediction()),
     "partial_answers": (
-        front_frames.partial_answers(),
+        front_frames.partial_answers_samples(),
         front_frames.partial_answers_prediction(),
     ),
-    "auth": (front_frames.auth(), front_frames.auth_prediction()),
-    "rate_limit": (gateway_frames.rate_limit(), gateway_frames.rate_limit_prediction()),
+    "auth": (front_frames.auth_samples(), front_frames.auth_prediction()),
+    "rate_limit": (gateway_frames.rate_limit_samples(), gateway_frames.rate_limit_prediction()),
     "circuit_breaker": (
-        gateway_frames.circuit_breaker(),
+        gateway_frames.circuit_breaker_samples(),
         gateway_frames.circuit_breaker_prediction(),
     ),
-    "blocking": (gateway_frames.blocking(), gateway_frames.blocking_prediction()),
-    "retry_storm": (gateway_frames.retry_storm(), gateway_frames.retry_storm_prediction()),
-    "cpu_blocking": (blocking_frames.cpu_blocking(), blocking_frames.cpu_blocking_prediction()),
-    "bystanders": (blocking_frames.bystanders(), blocking_frames.bystanders_prediction()),
-    "famous_ratio": (blocking_frames.famous_ratio(), blocking_frames.famous_ratio_prediction()),
-    "off_the_loop": (blocking_frames.off_the_loop(), blocking_frames.off_the_loop_prediction()),
-    "loop_delay": (blocking_frames.loop_delay(), blocking_frames.loop_delay_prediction()),
-    "counter_cure": (scaling_frames.counter_cure(), scaling_frames.counter_cure_prediction()),
-    "counter_drift": (scaling_frames.counter_drift(), scaling_frames.counter_drift_prediction()),
-    "workers": (scaling_frames.workers(), scaling_frames.workers_prediction()),
-    "throughput": (scaling_frames.throughput(), scaling_frames.throughput_prediction()),
-    "limits": (scaling_frames.limits(), scaling_frames.limits_prediction()),
-    "distribution": (balancing_frames.distribution(), balancing_frames.distribution_prediction()),
-    "health_check": (balancing_frames.health_check(), balancing_frames.health_check_prediction()),
-    "long_request": (balancing_frames.long_request(), balancing_frames.long_request_prediction()),
-    "slow_replica": (balancing_frames.slow_replica(), predict_slow_replica()),
-    "autoscaling": (balancing_frames.autoscaling(), balancing_frames.autoscaling_prediction()),
+    "blocking": (gateway_frames.blocking_samples(), gateway_frames.blocking_prediction()),
+    "retry_storm": (gateway_frames.retry_storm_samples(), gateway_frames.retry_storm_prediction()),
+    "cpu_blocking": (
+        blocking_frames.cpu_blocking_samples(),
+        blocking_frames.cpu_blocking_prediction(),
+    ),
+    "head_of_line_blocking": (
+        blocking_frames.head_of_line_blocking_samples(),
+        blocking_frames.bystanders_prediction(),
+    ),
+    "ratio_claim": (
+        blocking_frames.ratio_claim_samples(),
+        blocking_frames.famous_ratio_prediction(),
+    ),
+    "offloading": (blocking_frames.offloading_samples(), blocking_frames.off_the_loop_prediction()),
+    "loop_delay": (blocking_frames.loop_delay_samples(), blocking_frames.loop_delay_prediction()),
+    "atomic_counter": (
+        scaling_frames.atomic_counter_samples(),
+        scaling_frames.counter_cure_prediction(),
+    ),
+    "counter_drift": (
+        scaling_frames.counter_drift_samples(),
+        scaling_frames.counter_drift_prediction(),
+    ),
+    "workers": (scaling_frames.workers_samples(), scaling_frames.workers_prediction()),
+    "throughput": (scaling_frames.throughput_samples(), scaling_frames.throughput_prediction()),
+    "limits": (scaling_frames.limits_samples(), scaling_frames.limits_prediction()),
+    "distribution": (
+        balancing_frames.distribution_samples(),
+        balancing_frames.distribution_prediction(),
+    ),
+    "health_check": (
+        balancing_frames.health_check_samples(),
+        balancing_frames.health_check_prediction(),
+    ),
+    "long_request": (
+        balancing_frames.long_request_samples(),
+        balancing_frames.long_request_prediction(),
+    ),
+    "slow_replica": (balancing_frames.slow_replica_samples(), slow_replica.predict()),
+    "autoscaling": (
+        balancing_frames.autoscaling_samples(),
+        balancing_frames.autoscaling_prediction(),
+    ),
     "rolling_replacement": (
-        release_frames.rolling_replacement(),
+        release_frames.rolling_replacement_samples(),
         release_frames.rolling_replacement_prediction(),
     ),
-    "blue_green": (release_frames.blue_green(), release_frames.blue_green_prediction()),
+    "blue_green": (release_frames.blue_green_samples(), release_frames.blue_green_prediction()),
     "canary": (release_frames.canary_release(), release_frames.canary_prediction()),
-    "kubernetes_objects": (kubernetes_frames.kubernetes_objects(), kubernetes_frames.PREDICTION),
-    "accept_and_done": (event_frames.accept_and_done(), event_frames.accept_and_done_prediction()),
-    "above_capacity": (event_frames.above_capacity(), event_frames.above_capacity_prediction()),
-    "key_order": (event_frames.key_order(), event_frames.key_order_prediction()),
-    "consumer_group": (event_frames.consumer_group(), event_frames.consumer_group_prediction()),
-    "rebalance": (event_frames.rebalance(), event_frames.rebalance_prediction()),
-    "duplicates": (delivery_frames.duplicates(), delivery_frames.duplicates_prediction()),
-    "replay": (delivery_frames.replay(), delivery_frames.replay_prediction()),
-    "dual_write": (delivery_frames.dual_write(), delivery_frames.dual_write_prediction()),
-    "broker_dies": (delivery_frames.broker_dies(), delivery_frames.broker_dies_prediction()),
+    "kubernetes_objects": (
+        kubernetes_frames.kubernetes_objects_samples(),
+        kubernetes_frames.PREDICTION,
+    ),
+    "accept_and_done": (
+        event_frames.accept_and_done_samples(),
+        event_frames.accept_and_done_prediction(),
+    ),
+    "overload": (event_frames.overload_samples(), event_frames.above_capacity_prediction()),
+    "key_order": (event_frames.key_order_samples(), event_frames.key_order_prediction()),
+    "consumer_group": (
+        event_frames.consumer_group_samples(),
+        event_frames.consumer_group_prediction(),
+    ),
+    "rebalance": (event_frames.rebalance_samples(), event_frames.rebalance_prediction()),
+    "duplicates": (delivery_frames.duplicates_samples(), delivery_frames.duplicates_prediction()),
+    "replay": (delivery_frames.replay_samples(), delivery_frames.replay_prediction()),
+    "dual_write": (delivery_frames.dual_write_samples(), delivery_frames.dual_write_prediction()),
+    "broker_dies": (
+        delivery_frames.broker_dies_samples(),
+        delivery_frames.broker_dies_prediction(),
+    ),
     "retry_and_dead_letters": (
-        delivery_frames.retry_and_dead_letters(),
+        delivery_frames.retry_and_dead_letters_samples(),
         delivery_frames.retry_and_dead_letters_prediction(),
     ),
 }
@@ -100,15 +132,14 @@ def environment() -> Any:
 
 def keep(run: Run, name: str) -> Verdict:
     samples, prediction = SAMPLES[name]
-    verdict = experiments.judge(name, samples, prediction)
-    return run.keep(verdict, samples, prediction, experiments.plot(name, samples, prediction))
+    return run.keep(find(name), samples, prediction)
 
 
 def test_every_experiment_has_samples_here() -> None:
-    assert set(SAMPLES) == set(experiments.EXPERIMENTS)
+    assert set(SAMPLES) == set(modules())
 
 
-@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+@pytest.mark.parametrize("name", modules())
 def test_verdict_and_figure_come_again_from_the_record_alone(name: str) -> None:
     run = Run(environment(), profile="quick")
     given = keep(run, name)

@@ -1,11 +1,10 @@
-"""A verdict says the same words on every machine; an inconclusive one gets three more chances."""
+"""A verdict says the same words on every machine."""
 
 from typing import Any
 
-import pandas as pd
 import pytest
 
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.verdicts import Outcome, Verdict
 
 
 def of(**more: Any) -> Verdict:
@@ -41,41 +40,3 @@ def test_a_verdict_survives_json() -> None:
     assert again == verdict
     assert again.details == {"sent": 3}
     assert again.extend
-
-
-class Measurement:
-    """Counts how often it was made."""
-
-    def __init__(self) -> None:
-        self.made = 0
-
-    def __call__(self, env: str, *, seconds: int) -> pd.DataFrame:
-        self.made += 1
-        return pd.DataFrame({"env": [env] * seconds, "attempt": 1})
-
-
-def enough(samples: pd.DataFrame, needed: int) -> Verdict:
-    return of(doubts=["too few"] * (len(samples) < needed))
-
-
-@pytest.mark.parametrize(("needed", "made"), [(2, 1), (4, 2), (8, 4), (100, 4)])
-def test_an_inconclusive_sample_is_extended_three_times_at_most(
-    needed: int, made: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    measure = Measurement()
-    samples = until_conclusive(measure, "env", judge=enough, against=needed, seconds=2)
-    assert measure.made == made
-    assert samples["attempt"].tolist() == [n for n in range(1, made + 1) for _ in range(2)]
-    said = capsys.readouterr().out
-    assert said.count("extending the sample") == made - 1
-    assert ("Still inconclusive" in said) == (needed == 100)
-
-
-def test_a_doubt_that_no_sample_settles_is_not_extended() -> None:
-    measure = Measurement()
-
-    def judge(samples: pd.DataFrame, against: object) -> Verdict:
-        return of(doubts=["one core"], extend=False)
-
-    until_conclusive(measure, "env", judge=judge, against=None, seconds=1)
-    assert measure.made == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from environment.ports import PortBlock
+from environment.supervisor.ports import PortBlock
 
 START_SECONDS = 30.0
 TOKEN = "the-session-token"

@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 
 from microservices.asyncapi import SERVICES, asyncapi, documents
-from microservices.kit.events import EVENTS, Cause, Data, read_event, write_event
+from microservices.kit.events.event_types import EVENTS, Cause, Data, read_event, write_event
 from microservices.kit.items import Item
 
 FOLDER = Path(__file__).parents[2] / "handbook" / "events"

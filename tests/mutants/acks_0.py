@@ -4,7 +4,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
-from microservices.kit import producer
+from microservices.kit.events import producer
 from tests.mutants.service import run_with
 
 

@@ -1,7 +1,7 @@
 """A mutant of the circuit breaker: it takes a refusal for a failure."""
 
 from microservices.api_gateway.breaker import Breaker
-from microservices.api_gateway.connection import Answer
+from microservices.api_gateway.http_client.connection import Answer
 from tests.mutants.gateway import run_with
 
 

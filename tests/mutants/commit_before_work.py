@@ -2,7 +2,7 @@
 
 from confluent_kafka import Message
 
-from microservices.kit.consumer import Partition
+from microservices.kit.events.consumer import Partition
 from tests.mutants.service import run_with
 
 receive = Partition.receive

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Table
 
-from microservices.kit import outbox
-from microservices.kit.events import Record
+from microservices.kit.events import outbox
+from microservices.kit.events.event_types import Record
 from tests.mutants.service import run_with
 
 first = outbox.first

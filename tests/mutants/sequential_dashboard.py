@@ -4,7 +4,7 @@ from starlette.types import Receive, Scope, Send
 
 from microservices.api_gateway import dashboard
 from microservices.api_gateway.forward import PlainRoute, send_bytes
-from microservices.api_gateway.upstream import Upstream
+from microservices.api_gateway.http_client.upstream import Upstream
 from tests.mutants.gateway import run_with
 
 

@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import Send
 
 from microservices.api_gateway import forward
-from microservices.api_gateway.connection import Answer
+from microservices.api_gateway.http_client.connection import Answer
 from tests.mutants.gateway import run_with
 
 respond = forward.respond

@@ -1,6 +1,6 @@
 """A mutant of dead letters: a consumer that moves past what it could not use, and says nothing."""
 
-from microservices.kit.delivery import Abandoned, Delivery
+from microservices.kit.events.delivery import Abandoned, Delivery
 from tests.mutants.service import run_with
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from environment import Environment
-from labs.experiments import autoscaling
+from labs.experiments.phase3 import autoscaling
 from labs.verdicts import Outcome
 
 pytestmark = pytest.mark.timeout(180)
@@ -28,7 +28,7 @@ def test_a_loop_that_forgets_its_window_is_seen_to_fail(
 ) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(autoscaling, "stabilised", without_memory)
-        samples = autoscaling.measure_autoscaling(env)
-    verdict = autoscaling.judge_autoscaling(samples, PREDICTION)
+        samples = autoscaling.measure(env)
+    verdict = autoscaling.judge(samples, PREDICTION)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (f"{autoscaling.WITH}: a step was not the formula's",)

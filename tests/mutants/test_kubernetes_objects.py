@@ -2,21 +2,23 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
-from environment.kubernetes import BASE
-from labs.experiments.kubernetes_objects import (
-    judge_kubernetes_objects,
-    measure_kubernetes_objects,
-    predict_kubernetes_objects,
-)
+from labs.experiments.phase3 import kubernetes_objects
+from labs.experiments.phase3.kubernetes import BASE
 from labs.verdicts import Outcome, Verdict
 
 
 def judged(folder: Path) -> Verdict:
     """As the lab's own cells do it."""
-    prediction = predict_kubernetes_objects(3, requests=600)
-    samples = measure_kubernetes_objects(folder, pods=3, requests=600, seed=7)
-    return judge_kubernetes_objects(samples, prediction)
+    prediction = kubernetes_objects.predict(3, requests=600)
+    samples = kubernetes_objects.measure(
+        SimpleNamespace(seed=7),  # type: ignore[arg-type]
+        pods=3,
+        requests=600,
+        folder=folder,
+    )
+    return kubernetes_objects.judge(samples, prediction)
 
 
 def test_one_wrong_port_fails(tmp_path: Path) -> None:

@@ -5,28 +5,23 @@ from pathlib import Path
 import pytest
 
 from environment import Environment
-from labs.experiments.independence import (
-    judge_independence,
-    measure_independence,
-    predict_independence,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase0 import independence
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(120)
 
 SETTINGS = {"payment-service": {"PAYMENT_SECONDS": 0.1}}
-PREDICTION = predict_independence(
+PREDICTION = independence.predict(
     "payment-service", calls={"POST /orders": ["payment-service"]}, work_seconds=0.1
 )
 
 
 def judged(env: Environment) -> Verdict:
     """As the lab's own cells do it."""
-    samples = until_conclusive(
-        measure_independence, env, judge=judge_independence, against=PREDICTION, seconds=8
-    )
-    return judge_independence(samples, PREDICTION)
+    samples = until_conclusive(independence, PREDICTION, env, seconds=8)
+    return independence.judge(samples, PREDICTION)
 
 
 def test_three_services_in_one_process_are_not_independent(tmp_path: Path) -> None:

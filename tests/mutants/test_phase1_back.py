@@ -8,27 +8,11 @@ import pytest
 
 from environment import Environment
 from environment.compose import COMPOSE_FILE
-from labs.experiments.blocking import (
-    LONG,
-    NON_BLOCKING,
-    judge_blocking,
-    measure_blocking,
-    predict_blocking,
-)
-from labs.experiments.circuit_breaker import (
-    REFUSALS,
-    WAITING,
-    WRONG,
-    judge_circuit_breaker,
-    measure_circuit_breaker,
-    predict_circuit_breaker,
-)
-from labs.experiments.rate_limit import (
-    judge_rate_limit,
-    measure_rate_limit,
-    predict_rate_limit,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase1 import blocking, circuit_breaker, rate_limit
+from labs.experiments.phase1.blocking import LONG, NON_BLOCKING
+from labs.experiments.phase1.circuit_breaker import REFUSALS, WAITING, WRONG
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(120)
@@ -49,38 +33,27 @@ def gateway(folder: Path, mutant: str | None = None, *needs: str) -> Iterator[En
         yield env
 
 
-def rate_limit(env: Environment) -> Verdict:
-    prediction = predict_rate_limit(seconds=1)
-    samples = until_conclusive(
-        measure_rate_limit, env, judge=judge_rate_limit, against=prediction, seconds=1
-    )
-    return judge_rate_limit(samples, prediction)
+def rate_limit_verdict(env: Environment) -> Verdict:
+    prediction = rate_limit.predict(seconds=1)
+    samples = until_conclusive(rate_limit, prediction, env, seconds=1)
+    return rate_limit.judge(samples, prediction)
 
 
-def circuit_breaker(env: Environment) -> Verdict:
-    prediction = predict_circuit_breaker(refusals=20)
-    samples = until_conclusive(
-        measure_circuit_breaker,
-        env,
-        judge=judge_circuit_breaker,
-        against=prediction,
-        open_seconds=1,
-        refusals=20,
-    )
-    return judge_circuit_breaker(samples, prediction)
+def circuit_breaker_verdict(env: Environment) -> Verdict:
+    prediction = circuit_breaker.predict(refusals=20)
+    samples = until_conclusive(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
+    return circuit_breaker.judge(samples, prediction)
 
 
-def blocking(env: Environment) -> Verdict:
-    prediction = predict_blocking(calls=3, seconds=0.4)
-    samples = until_conclusive(
-        measure_blocking, env, judge=judge_blocking, against=prediction, calls=3, seconds=0.4
-    )
-    return judge_blocking(samples, prediction)
+def blocking_verdict(env: Environment) -> Verdict:
+    prediction = blocking.predict(calls=3, seconds=0.4)
+    samples = until_conclusive(blocking, prediction, env, calls=3, seconds=0.4)
+    return blocking.judge(samples, prediction)
 
 
 def test_a_gateway_that_admits_everybody_has_no_rate_limit(tmp_path: Path) -> None:
     with gateway(tmp_path, "limiter_off") as env:
-        verdict = rate_limit(env)
+        verdict = rate_limit_verdict(env)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (
         "the moving window admitted more than predicted",
@@ -93,13 +66,13 @@ def test_a_gateway_that_admits_everybody_has_no_rate_limit(tmp_path: Path) -> No
 )
 def test_a_wrong_breaker_is_seen_at_the_upstream(mutant: str, part: str, tmp_path: Path) -> None:
     with gateway(tmp_path, mutant, "payment-service") as env:
-        verdict = circuit_breaker(env)
+        verdict = circuit_breaker_verdict(env)
     assert verdict.outcome is Outcome.FAIL
     assert WRONG[part] in verdict.reasons
 
 
 def test_a_wait_that_blocks_is_found_whatever_its_name(tmp_path: Path) -> None:
     with gateway(tmp_path, "non_blocking_blocks", "user-service") as env:
-        verdict = blocking(env)
+        verdict = blocking_verdict(env)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (f"{NON_BLOCKING}: {LONG}",)

@@ -7,19 +7,10 @@ from pathlib import Path
 import pytest
 
 from environment import Environment
-from labs.experiments.aggregation import (
-    judge_aggregation,
-    measure_aggregation,
-    predict_aggregation,
-)
-from labs.experiments.auth import judge_auth, measure_auth, predict_auth
-from labs.experiments.hop import DIRECT, HOP, judge_hop, measure_hop, predict_hop
-from labs.experiments.partial_answers import (
-    judge_partial_answers,
-    measure_partial_answers,
-    predict_partial_answers,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase1 import aggregation, auth, hop, partial_answers
+from labs.experiments.phase1.hop import DIRECT, HOP
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(120)
@@ -29,39 +20,30 @@ SERVICES = ("api-gateway", "user-service", "order-service")
 
 def judged_hop(env: Environment) -> Verdict:
     """As the lab's own cells do it, as the three below."""
-    first = measure_hop(env, seconds=2).groupby("stream")["latency"]
-    prediction = predict_hop(first.get_group(DIRECT), first.get_group(HOP))
-    samples = until_conclusive(measure_hop, env, judge=judge_hop, against=prediction, seconds=3)
-    return judge_hop(samples, prediction)
+    first = hop.measure(env, seconds=2).groupby("stream")["latency"]
+    prediction = hop.predict(first.get_group(DIRECT), first.get_group(HOP))
+    samples = until_conclusive(hop, prediction, env, seconds=3)
+    return hop.judge(samples, prediction)
 
 
 def judged_aggregation(env: Environment) -> Verdict:
-    prediction = predict_aggregation(0.5, [0.25, 1.0])
+    prediction = aggregation.predict(0.5, [0.25, 1.0])
     samples = until_conclusive(
-        measure_aggregation,
-        env,
-        judge=judge_aggregation,
-        against=prediction,
-        users_seconds=0.5,
-        orders_seconds=[0.25, 1.0],
+        aggregation, prediction, env, users_seconds=0.5, orders_seconds=[0.25, 1.0]
     )
-    return judge_aggregation(samples, prediction)
+    return aggregation.judge(samples, prediction)
 
 
 def judged_partial_answers(env: Environment) -> Verdict:
-    prediction = predict_partial_answers()
-    samples = until_conclusive(
-        measure_partial_answers, env, judge=judge_partial_answers, against=prediction, times=2
-    )
-    return judge_partial_answers(samples, prediction)
+    prediction = partial_answers.predict()
+    samples = until_conclusive(partial_answers, prediction, env, times=2)
+    return partial_answers.judge(samples, prediction)
 
 
 def judged_auth(env: Environment) -> Verdict:
-    prediction = predict_auth("demo-token")
-    samples = until_conclusive(
-        measure_auth, env, judge=judge_auth, against=prediction, headers=prediction["header"]
-    )
-    return judge_auth(samples, prediction)
+    prediction = auth.predict("demo-token")
+    samples = until_conclusive(auth, prediction, env, headers=prediction["header"])
+    return auth.judge(samples, prediction)
 
 
 Judged = Callable[[Environment], Verdict]

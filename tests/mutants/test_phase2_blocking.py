@@ -8,18 +8,10 @@ import pytest
 
 from environment import Environment
 from environment.compose import COMPOSE_FILE
-from labs.experiments.cpu_blocking import (
-    judge_cpu_blocking,
-    measure_cpu_blocking,
-    predict_cpu_blocking,
-)
-from labs.experiments.off_the_loop import (
-    judge_off_the_loop,
-    measure_off_the_loop,
-    predict_off_the_loop,
-)
+from labs.experiment import until_conclusive
+from labs.experiments.phase2 import cpu_blocking, offloading
 from labs.machine import cores
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(180)
@@ -41,41 +33,29 @@ def mutant(folder: Path, module: str) -> Path:
 
 def judged_off_the_loop(env: Environment) -> Verdict:
     """As the lab's own cells do it."""
-    prediction = predict_off_the_loop(COUNTS[1:], seconds=SECONDS, unloaded=UNLOADED)
+    prediction = offloading.predict(COUNTS[1:], seconds=SECONDS, unloaded=UNLOADED)
     samples = until_conclusive(
-        measure_off_the_loop,
-        env,
-        judge=judge_off_the_loop,
-        against=prediction,
-        computations=COUNTS[1:],
-        seconds=SECONDS,
+        offloading, prediction, env, computations=COUNTS[1:], seconds=SECONDS
     )
-    return judge_off_the_loop(samples, prediction)
+    return offloading.judge(samples, prediction)
 
 
 def judged_cpu_blocking(env: Environment) -> Verdict:
     """As the lab's own cells do it."""
-    prediction = predict_cpu_blocking(
+    prediction = cpu_blocking.predict(
         COUNTS, replicas=[1], seconds=SECONDS, unloaded=UNLOADED, cores=cores()
     )
     samples = until_conclusive(
-        measure_cpu_blocking,
-        env,
-        judge=judge_cpu_blocking,
-        against=prediction,
-        computations=COUNTS,
-        replicas=[1],
-        seconds=SECONDS,
-        rounds=1,
+        cpu_blocking, prediction, env, computations=COUNTS, replicas=[1], seconds=SECONDS, rounds=1
     )
-    return judge_cpu_blocking(samples, prediction)
+    return cpu_blocking.judge(samples, prediction)
 
 
 def test_a_thread_that_releases_nothing_does_not_free_the_loop(tmp_path: Path) -> None:
     with gateway(mutant(tmp_path, "thread_that_releases_nothing")) as env:
         verdict = judged_off_the_loop(env)
     assert verdict.outcome is Outcome.FAIL
-    waited = "where=thread: bystanders waited until they were done"
+    waited = "where=thread: head_of_line_blocking waited until they were done"
     assert verdict.reasons[0] == f"1 computation, {waited}"
     assert all("where=thread" in reason for reason in verdict.reasons)
 

@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from environment import Environment
-from labs.experiments.counter_cure import (
-    judge_counter_cure,
-    measure_counter_cure,
-    predict_counter_cure,
-)
-from labs.experiments.limits import judge_limits, measure_limits, predict_limits
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase2 import atomic_counter, limits
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(180)
@@ -22,30 +18,17 @@ SERVICES = ("nginx", "valkey", "api-gateway")
 
 
 def judged_counter_cure(env: Environment) -> Verdict:
-    prediction = predict_counter_cure(96, concurrency=(1, 16), replicas=2)
+    prediction = atomic_counter.predict(96, concurrency=(1, 16), replicas=2)
     samples = until_conclusive(
-        measure_counter_cure,
-        env,
-        judge=judge_counter_cure,
-        against=prediction,
-        requests=96,
-        concurrency=(1, 16),
-        replicas=2,
+        atomic_counter, prediction, env, requests=96, concurrency=(1, 16), replicas=2
     )
-    return judge_counter_cure(samples, prediction)
+    return atomic_counter.judge(samples, prediction)
 
 
 def judged_limits(env: Environment) -> Verdict:
-    prediction = predict_limits(replicas=(1, 2))
-    samples = until_conclusive(
-        measure_limits,
-        env,
-        judge=judge_limits,
-        against=prediction,
-        seconds=3,
-        replicas=(1, 2),
-    )
-    return judge_limits(samples, prediction)
+    prediction = limits.predict(replicas=(1, 2))
+    samples = until_conclusive(limits, prediction, env, seconds=3, replicas=(1, 2))
+    return limits.judge(samples, prediction)
 
 
 @contextmanager

@@ -5,28 +5,10 @@ from typing import Any
 
 import pytest
 
-from labs.experiments.distribution import (
-    judge_distribution,
-    measure_distribution,
-    predict_distribution,
-)
-from labs.experiments.health_check import (
-    judge_health_check,
-    measure_health_check,
-    predict_health_check,
-)
-from labs.experiments.long_request import (
-    judge_long_request,
-    measure_long_request,
-    predict_long_request,
-)
-from labs.experiments.slow_replica import (
-    judge_slow_replica,
-    measure_slow_replica,
-    predict_slow_replica,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
-from tests.labs.balancing_frames import CLIENTS, WEIGHTS
+from labs.experiment import until_conclusive
+from labs.experiments.phase3 import distribution, health_check, long_request, slow_replica
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase3.balancing_frames import CLIENTS, WEIGHTS
 from tests.mutants.balancer import Forgetful
 
 pytestmark = pytest.mark.timeout(180)
@@ -40,36 +22,28 @@ def env() -> Iterator[Forgetful]:
 
 
 def judged_distribution(env: Forgetful) -> Verdict:
-    prediction = predict_distribution(WEIGHTS, CLIENTS, requests=60)
+    prediction = distribution.predict(WEIGHTS, CLIENTS, requests=60)
     settings: dict[str, Any] = {"weights": WEIGHTS, "clients": CLIENTS, "requests": 60}
-    samples = until_conclusive(
-        measure_distribution, env, judge=judge_distribution, against=prediction, **settings
-    )
-    return judge_distribution(samples, prediction)
+    samples = until_conclusive(distribution, prediction, env, **settings)
+    return distribution.judge(samples, prediction)
 
 
 def judged_long_request(env: Forgetful) -> Verdict:
-    prediction = predict_long_request(("round_robin", "least_conn"), replicas=3)
-    samples = until_conclusive(
-        measure_long_request, env, judge=judge_long_request, against=prediction
-    )
-    return judge_long_request(samples, prediction)
+    prediction = long_request.predict(("round_robin", "least_conn"), replicas=3)
+    samples = until_conclusive(long_request, prediction, env)
+    return long_request.judge(samples, prediction)
 
 
 def judged_health_check(env: Forgetful) -> Verdict:
-    prediction = predict_health_check(replicas=3, max_fails=1, fail_timeout=1)
-    samples = until_conclusive(
-        measure_health_check, env, judge=judge_health_check, against=prediction
-    )
-    return judge_health_check(samples, prediction)
+    prediction = health_check.predict(replicas=3, max_fails=1, fail_timeout=1)
+    samples = until_conclusive(health_check, prediction, env)
+    return health_check.judge(samples, prediction)
 
 
 def judged_slow_replica(env: Forgetful) -> Verdict:
-    prediction = predict_slow_replica()
-    samples = until_conclusive(
-        measure_slow_replica, env, judge=judge_slow_replica, against=prediction
-    )
-    return judge_slow_replica(samples, prediction)
+    prediction = slow_replica.predict()
+    samples = until_conclusive(slow_replica, prediction, env)
+    return slow_replica.judge(samples, prediction)
 
 
 MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] = {
@@ -86,7 +60,7 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
     "a balancer that takes turns whatever it is told": (
         judged_long_request,
         {"algorithm": "round_robin"},
-        "least_conn: bystanders waited for the computation",
+        "least_conn: head_of_line_blocking waited for the computation",
     ),
     "a balancer that takes turns with the slow, too": (
         judged_slow_replica,

@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 
 from environment import Environment
-from labs.experiments import canary
-from labs.experiments.blue_green import judge_blue_green, measure_blue_green, predict_blue_green
-from labs.experiments.canary import judge_canary, measure_canary, predict_canary
-from labs.experiments.rolling_replacement import (
-    judge_rolling_replacement,
-    measure_rolling_replacement,
-    predict_rolling_replacement,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase3 import blue_green, canary, rolling_replacement
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.balancer import Forgetful
 from tests.mutants.descriptions import mutated
 
@@ -41,32 +35,22 @@ def _remembers_all(env: Forgetful) -> None:
 
 
 def judged_rolling(env: Environment) -> Verdict:
-    prediction = predict_rolling_replacement(replicas=2)
-    samples = until_conclusive(
-        measure_rolling_replacement,
-        env,
-        judge=judge_rolling_replacement,
-        against=prediction,
-        replicas=2,
-    )
-    return judge_rolling_replacement(samples, prediction)
+    prediction = rolling_replacement.predict(replicas=2)
+    samples = until_conclusive(rolling_replacement, prediction, env, replicas=2)
+    return rolling_replacement.judge(samples, prediction)
 
 
 def judged_blue_green(env: Environment) -> Verdict:
-    prediction = predict_blue_green()
-    samples = until_conclusive(
-        measure_blue_green, env, judge=judge_blue_green, against=prediction, replicas=1
-    )
-    return judge_blue_green(samples, prediction)
+    prediction = blue_green.predict()
+    samples = until_conclusive(blue_green, prediction, env, replicas=1)
+    return blue_green.judge(samples, prediction)
 
 
 def judged_canary(env: Environment, rates: Mapping[str, float] = canary.RATES) -> Verdict:
     releases: dict[str, Any] = {"rates": rates, "weights": (4, 1)}
-    prediction = predict_canary(**releases)
-    samples = until_conclusive(
-        measure_canary, env, judge=judge_canary, against=prediction, **releases
-    )
-    return judge_canary(samples, prediction)
+    prediction = canary.predict(**releases)
+    samples = until_conclusive(canary, prediction, env, **releases)
+    return canary.judge(samples, prediction)
 
 
 def test_a_service_that_ends_without_draining_is_seen_to_fail(tmp_path: Path) -> None:

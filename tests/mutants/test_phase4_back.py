@@ -5,28 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from environment import Environment
-from labs.experiments.broker_dies import (
-    judge_broker_dies,
-    measure_broker_dies,
-    predict_broker_dies,
+from labs.experiment import until_conclusive
+from labs.experiments.phase4 import (
+    broker_dies,
+    dual_write,
+    duplicates,
+    replay,
+    retry_and_dead_letters,
 )
-from labs.experiments.dual_write import (
-    judge_dual_write,
-    measure_dual_write,
-    predict_dual_write,
-)
-from labs.experiments.duplicates import (
-    judge_duplicates,
-    measure_duplicates,
-    predict_duplicates,
-)
-from labs.experiments.replay import judge_replay, measure_replay, predict_replay
-from labs.experiments.retry_and_dead_letters import (
-    judge_retry_and_dead_letters,
-    measure_retry_and_dead_letters,
-    predict_retry_and_dead_letters,
-)
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
 
@@ -37,51 +24,33 @@ VERSIONS = {"order-service": 2, "payment-service": 2, "analytics-service": 1}
 
 def judged_duplicates(env: Environment) -> Verdict:
     """As the lab's own cells do it, as those below."""
-    prediction = predict_duplicates((1, 2))
-    samples = until_conclusive(
-        measure_duplicates,
-        env,
-        judge=judge_duplicates,
-        against=prediction,
-        deliveries=(1, 2),
-        orders=2,
-    )
-    return judge_duplicates(samples, prediction)
+    prediction = duplicates.predict((1, 2))
+    samples = until_conclusive(duplicates, prediction, env, deliveries=(1, 2), orders=2)
+    return duplicates.judge(samples, prediction)
 
 
 def judged_replay(env: Environment) -> Verdict:
-    prediction = predict_replay()
-    samples = until_conclusive(
-        measure_replay, env, judge=judge_replay, against=prediction, orders=5
-    )
-    return judge_replay(samples, prediction)
+    prediction = replay.predict()
+    samples = until_conclusive(replay, prediction, env, orders=5)
+    return replay.judge(samples, prediction)
 
 
 def judged_dual_write(env: Environment) -> Verdict:
-    prediction = predict_dual_write(orders=2)
-    samples = until_conclusive(
-        measure_dual_write, env, judge=judge_dual_write, against=prediction, orders=2
-    )
-    return judge_dual_write(samples, prediction)
+    prediction = dual_write.predict(orders=2)
+    samples = until_conclusive(dual_write, prediction, env, orders=2)
+    return dual_write.judge(samples, prediction)
 
 
 def judged_broker_dies(env: Environment) -> Verdict:
-    prediction = predict_broker_dies()
-    samples = until_conclusive(
-        measure_broker_dies, env, judge=judge_broker_dies, against=prediction, seconds=1
-    )
-    return judge_broker_dies(samples, prediction)
+    prediction = broker_dies.predict()
+    samples = until_conclusive(broker_dies, prediction, env, seconds=1)
+    return broker_dies.judge(samples, prediction)
 
 
 def judged_retry_and_dead_letters(env: Environment) -> Verdict:
-    prediction = predict_retry_and_dead_letters()
-    samples = until_conclusive(
-        measure_retry_and_dead_letters,
-        env,
-        judge=judge_retry_and_dead_letters,
-        against=prediction,
-    )
-    return judge_retry_and_dead_letters(samples, prediction)
+    prediction = retry_and_dead_letters.predict()
+    samples = until_conclusive(retry_and_dead_letters, prediction, env)
+    return retry_and_dead_letters.judge(samples, prediction)
 
 
 MUTANTS: dict[str, tuple[Callable[[Environment], Verdict], str, str]] = {

@@ -8,9 +8,9 @@ import pytest
 
 from environment import Environment
 from environment.compose import COMPOSE_FILE
-from labs.experiments.key_order import judge_key_order, measure_key_order, predict_key_order
-from labs.experiments.rebalance import judge_rebalance, measure_rebalance, predict_rebalance
-from labs.verdicts import Outcome, Verdict, until_conclusive
+from labs.experiment import until_conclusive
+from labs.experiments.phase4 import key_order, rebalance
+from labs.verdicts import Outcome, Verdict
 from tests.mutants.descriptions import mutated
 
 pytestmark = pytest.mark.timeout(300)
@@ -33,19 +33,15 @@ def with_mutant(folder: Path, name: str) -> Path:
 
 
 def judged_key_order(env: Environment) -> Verdict:
-    prediction = predict_key_order(orders=8, steps=6)
-    samples = until_conclusive(
-        measure_key_order, env, judge=judge_key_order, against=prediction, orders=8, steps=6
-    )
-    return judge_key_order(samples, prediction)
+    prediction = key_order.predict(orders=8, steps=6)
+    samples = until_conclusive(key_order, prediction, env, orders=8, steps=6)
+    return key_order.judge(samples, prediction)
 
 
 def judged_rebalance(env: Environment) -> Verdict:
-    prediction = predict_rebalance(seconds=1)
-    samples = until_conclusive(
-        measure_rebalance, env, judge=judge_rebalance, against=prediction, seconds=1
-    )
-    return judge_rebalance(samples, prediction)
+    prediction = rebalance.predict(seconds=1)
+    samples = until_conclusive(rebalance, prediction, env, seconds=1)
+    return rebalance.judge(samples, prediction)
 
 
 def test_events_with_random_keys_lose_their_order(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A mutant of partial answers: a dashboard that fails as a whole when one of its parts does."""
 
 from microservices.api_gateway import dashboard
-from microservices.api_gateway.upstream import Question, Upstream
+from microservices.api_gateway.http_client.upstream import Question, Upstream
 from tests.mutants.gateway import run_with
 
 

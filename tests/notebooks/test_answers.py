@@ -6,13 +6,8 @@ import pandas as pd
 import pytest
 
 from environment import Environment
-from labs.experiments.independence import (
-    judge_independence,
-    measure_independence,
-    predict_independence,
-)
-from labs.experiments.startup import predict_startup
-from labs.load import Load, Stream
+from labs.experiments.phase0 import independence, startup
+from labs.load.open_loop import Load, Stream
 
 
 @pytest.fixture
@@ -23,11 +18,11 @@ def env(runtime: str) -> Iterator[Environment]:
 
 @pytest.mark.slow
 def test_killing_user_service_costs_its_own_requests_alone(env: Environment) -> None:
-    prediction = predict_independence(
+    prediction = independence.predict(
         "user-service", calls={"POST /orders": ["payment-service"]}, work_seconds=0
     )
-    samples = measure_independence(env, kill="user-service", seconds=9)
-    assert judge_independence(samples, prediction).outcome == "pass"
+    samples = independence.measure(env, kill="user-service", seconds=9)
+    assert independence.judge(samples, prediction).outcome == "pass"
     assert set(samples[~samples["ok"]]["stream"]) == {"GET /users"}
 
 
@@ -46,5 +41,5 @@ def test_a_stopped_service_finishes_the_payments_under_way(env: Environment) -> 
 
 
 def test_ten_services_on_four_cores() -> None:
-    answer = predict_startup([0.6] * 10, [0.5] * 10, cores=4)
+    answer = startup.predict([0.6] * 10, [0.5] * 10, cores=4)
     pd.testing.assert_series_equal(answer["seconds"], pd.Series([6.0, 1.25], name="seconds"))

@@ -6,11 +6,7 @@ import httpx
 import pytest
 
 from environment import Environment
-from labs.experiments.rate_limit import (
-    judge_rate_limit,
-    measure_rate_limit,
-    predict_rate_limit,
-)
+from labs.experiments.phase1 import rate_limit
 
 pytestmark = pytest.mark.slow
 
@@ -26,9 +22,9 @@ def env(request: pytest.FixtureRequest) -> Iterator[Environment]:
 
 
 def test_three_per_second_are_five_in_the_worst_second(env: Environment) -> None:
-    prediction = predict_rate_limit(limit=3, seconds=1)
-    samples = measure_rate_limit(env, limit=3, seconds=1)
-    verdict = judge_rate_limit(samples, prediction)
+    prediction = rate_limit.predict(limit=3, seconds=1)
+    samples = rate_limit.measure(env, limit=3, seconds=1)
+    verdict = rate_limit.judge(samples, prediction)
     assert prediction["most"].tolist() == [3, 5]
     assert verdict.outcome != "fail"  # a busy machine may keep the client from filling a window
 

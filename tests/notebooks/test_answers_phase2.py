@@ -6,9 +6,8 @@ import pandas as pd
 import pytest
 
 from environment import Environment
-from labs.calls import ask
-from labs.experiments.bystanders import judge_bystanders, measure_bystanders
-from labs.experiments.famous_ratio import predict_famous_ratio
+from labs.experiments.phase2 import head_of_line_blocking, ratio_claim
+from labs.load.calls import ask
 
 
 @pytest.fixture(scope="module")
@@ -20,18 +19,18 @@ def env() -> Iterator[Environment]:
 def test_a_hundred_times_is_a_matter_of_choice() -> None:
     unloaded = 0.004
     k = round(99 * unloaded / 0.1)
-    assert predict_famous_ratio([k], seconds=0.1, unloaded=unloaded)["ratio"].item() > 99
+    assert ratio_claim.predict([k], seconds=0.1, unloaded=unloaded)["ratio"].item() > 99
 
 
 @pytest.mark.slow
 def test_nobody_waits_behind_a_door_that_looks_who_is_busy(env: Environment) -> None:
     env.balance("least_conn", "api-gateway")
-    samples = measure_bystanders(env, replicas=[3])
+    samples = head_of_line_blocking.measure(env, replicas=[3])
     env.balance("round_robin", "api-gateway")
     nobody = pd.DataFrame({"replicas": [3], "share": [0.0]})
-    assert judge_bystanders(samples, nobody).outcome != "fail"
+    assert head_of_line_blocking.judge(samples, nobody).outcome != "fail"
     third = pd.DataFrame({"replicas": [3], "share": [1 / 3]})
-    assert judge_bystanders(samples, third).outcome != "pass"
+    assert head_of_line_blocking.judge(samples, third).outcome != "pass"
 
 
 @pytest.mark.slow

@@ -6,18 +6,8 @@ from typing import Any
 import pytest
 
 from environment import Environment
-from labs.experiments.distribution import (
-    judge_distribution,
-    measure_distribution,
-    predict_distribution,
-)
-from labs.experiments.health_check import (
-    DEAD,
-    judge_health_check,
-    measure_health_check,
-    predict_health_check,
-)
-from labs.experiments.slow_replica import predict_slow_replica
+from labs.experiments.phase3 import distribution, health_check, slow_replica
+from labs.experiments.phase3.health_check import DEAD
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +18,7 @@ def env() -> Iterator[Environment]:
 
 def test_one_in_twenty_goes_to_the_slow_one_at_ninety_per_second() -> None:
     rate = (20 - (3 + 1) / 2) / 0.2
-    table = predict_slow_replica([(rate, 0.2)]).set_index("algorithm")
+    table = slow_replica.predict([(rate, 0.2)]).set_index("algorithm")
     assert table["share"]["least_conn"] == pytest.approx(1 / 20)
 
 
@@ -39,17 +29,17 @@ def test_two_people_of_one_office_meet_the_same_replica(env: Environment) -> Non
         "clients": ["10.1.2.3", "10.1.2.200"],
         "requests": 40,
     }
-    prediction = predict_distribution(ways["weights"], ways["clients"], requests=40)
+    prediction = distribution.predict(ways["weights"], ways["clients"], requests=40)
     office = prediction[prediction["client"] != ""]
     assert office["replica"].nunique() == 1
-    assert judge_distribution(measure_distribution(env, **ways), prediction).outcome == "pass"
+    assert distribution.judge(distribution.measure(env, **ways), prediction).outcome == "pass"
 
 
 @pytest.mark.slow
 def test_three_failures_and_two_seconds_cost_as_predicted(env: Environment) -> None:
     limits = {"replicas": 3, "max_fails": 3, "fail_timeout": 2}
-    prediction = predict_health_check(**limits)
-    verdict = judge_health_check(measure_health_check(env, **limits, seconds=5), prediction)
+    prediction = health_check.predict(**limits)
+    verdict = health_check.judge(health_check.measure(env, **limits, seconds=5), prediction)
     dead, _ = verdict.details["faults"]
     assert dead["fault"] == DEAD
     assert dead["failed"] >= 3

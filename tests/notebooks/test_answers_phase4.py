@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from environment import Environment
-from labs.experiments.consumer_group import predict_consumer_group
+from labs.experiments.phase4 import consumer_group
 
 ORDER = {"userId": "ada", "items": [{"productId": "prod-1", "quantity": 1, "price": 19.99}]}
 
@@ -19,7 +19,7 @@ def env() -> Iterator[Environment]:
 
 
 def test_one_more_member_is_worth_it_where_the_busiest_has_less() -> None:
-    table = predict_consumer_group(messages=120, seconds=0.1, members=range(1, 13), partitions=12)
+    table = consumer_group.predict(messages=120, seconds=0.1, members=range(1, 13), partitions=12)
     worth = table["members"][table["drain"].diff().fillna(-1) < 0]
     assert list(worth) == [1, 2, 3, 4, 6, 12]
 

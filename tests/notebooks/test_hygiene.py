@@ -9,9 +9,9 @@ from statistics import median
 import pytest
 from nbformat import NotebookNode
 
-from labs.experiments import EXPERIMENTS
-from labs.notebooks import FOLDER, Lab
-from labs.outputs import is_verdict, read, tidy
+from labs.experiment import modules
+from labs.running.notebooks import FOLDER, Lab
+from labs.running.outputs import is_verdict, read, tidy
 
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
@@ -57,7 +57,7 @@ def test_a_stored_verdict_holds_no_measured_digit(path: Path) -> None:
     for cell in filter(is_verdict, code(read(path))):
         text = cell.outputs[0].data["text/plain"]
         name = text.split()[1]
-        source = (FOLDER / "experiments" / f"{name}.py").read_text()
+        source = (FOLDER.parent / f"{modules()[name].replace('.', '/')}.py").read_text()
         nodes = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant)]
         rule = " ".join(str(node.value) for node in nodes)
         assert set(re.findall(r"\d[\d.,%]*", text)) <= set(re.findall(r"\d[\d.,%]*", rule))
@@ -74,7 +74,7 @@ def test_it_says_what_it_is_and_takes_the_common_parameters(path: Path) -> None:
     lab = Lab.read(path)
     assert path.stem.startswith(f"{lab.phase}_")
     assert set(lab.parameters) >= {"PROFILE", "RUNTIME", "SEED"}
-    assert set(lab.experiments) <= set(EXPERIMENTS)
+    assert set(lab.experiments) <= set(modules())
     assert json.loads(path.read_text())["metadata"]["kernelspec"]["name"] == "python3"
 
 

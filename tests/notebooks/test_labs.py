@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from labs.notebooks import FOLDER, Lab
-from labs.outputs import read
 from labs.records import load_record
+from labs.running.notebooks import FOLDER, Lab
+from labs.running.outputs import read
 from labs.verdicts import Outcome
 from tests.labs.toys import write_lab
 

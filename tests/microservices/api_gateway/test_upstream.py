@@ -5,7 +5,7 @@ import time
 import pytest
 
 from environment.waiting import wait_until
-from microservices.api_gateway.connection import MAX_ANSWER_BYTES
+from microservices.api_gateway.http_client.connection import MAX_ANSWER_BYTES
 from tests.microservices.api_gateway import scripted
 from tests.microservices.api_gateway.conftest import Front, Script
 from tests.microservices.api_gateway.scripted import Behaviour, answering, breaking_off

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microservices.kit.problem import Problem
+from microservices.kit.http.problem import Problem
 from microservices.kit.wire import (
     MAX_AMOUNT,
     StrictRoute,

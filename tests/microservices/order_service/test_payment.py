@@ -3,7 +3,7 @@ import asyncio
 import httpx
 import pytest
 
-from microservices.kit.problem import Problem
+from microservices.kit.http.problem import Problem
 from microservices.order_service import payment
 
 

@@ -1,0 +1,217 @@
+"""`lab kafka`: what `env.kafka` answers in a notebook, for a terminal."""
+
+import json
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from environment import Environment
+from environment.client.status import aligned
+from environment.errors import LabError
+from labs.cli.options import JsonOption, SessionOption, pairs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from environment.kafka.tools import Kafka
+
+kafka_app = typer.Typer(
+    help="Kafka of a session: topics, messages, groups, lag, dead letters.", no_args_is_help=True
+)
+
+WATCH_EVERY = 1.0
+
+TopicArgument = Annotated[str, typer.Argument(help="A topic, such as order-created.")]
+PartitionOption = Annotated[int | None, typer.Option(min=0, help="Only this partition.")]
+
+
+def _kafka(session: str | None) -> "Kafka":
+    return Environment.attach(session).kafka
+
+
+@kafka_app.command()
+def topics(session: SessionOption = None, as_json: JsonOption = False) -> None:
+    """The topics, with the number of their partitions and messages."""
+    _print(_kafka(session).topics(), as_json)
+
+
+@kafka_app.command()
+def create(
+    topic: TopicArgument,
+    partitions: Annotated[int, typer.Option(min=1, help="How many.")] = 6,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Makes a topic; services make their own when they start."""
+    _print(_kafka(session).create(topic, partitions=partitions), as_json)
+
+
+@kafka_app.command()
+def offsets(
+    topic: TopicArgument, session: SessionOption = None, as_json: JsonOption = False
+) -> None:
+    """How far each partition of a topic goes."""
+    _print(_kafka(session).offsets(topic), as_json)
+
+
+@kafka_app.command()
+def produce(
+    topic: TopicArgument,
+    value: Annotated[str, typer.Argument(help='What to send, such as \'{"orderId": "o-1"}\'.')],
+    key: Annotated[
+        str | None, typer.Option(help="Messages with one key go to one partition.")
+    ] = None,
+    header: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, may be repeated.")] = None,
+    partition: PartitionOption = None,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sends one message, and says where it went."""
+    headers = dict(pairs(header or [], "NAME=VALUE"))
+    sent = _kafka(session).produce(topic, value, key=key, headers=headers, partition=partition)
+    _print(sent, as_json)
+
+
+@kafka_app.command()
+def read(
+    topic: TopicArgument,
+    partition: PartitionOption = None,
+    offset: Annotated[
+        str, typer.Option(help="earliest, latest, or an offset in each partition.")
+    ] = "earliest",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many messages.")] = 20,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Reads messages without moving anybody's offset; with --json their headers too."""
+    begin: Any = int(offset) if offset.isdecimal() else offset
+    found = _kafka(session).read(topic, partition=partition, offset=begin, limit=limit)
+    _print(found, as_json, ("time", "partition", "offset", "key", "value"))
+
+
+@kafka_app.command()
+def groups(session: SessionOption = None, as_json: JsonOption = False) -> None:
+    """The consumer groups: state, members, topics, lag."""
+    _print(_kafka(session).groups(), as_json)
+
+
+@kafka_app.command()
+def lag(
+    group: Annotated[str | None, typer.Argument(help="A group; else all.")] = None,
+    watch: Annotated[
+        float, typer.Option(min=0, help="Look again every second, for so many seconds.")
+    ] = 0,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How far each group is behind, per partition, and who has the partition."""
+    kafka = _kafka(session)
+    if watch and not as_json:
+        return _watch(kafka, group, watch)
+    _print(kafka.lag(group), as_json)
+
+
+@kafka_app.command()
+def reset(
+    group: Annotated[str, typer.Argument(help="A group without members.")],
+    topic: TopicArgument,
+    to: Annotated[
+        str, typer.Option(help="earliest, latest, an offset, or a time: 2026-11-22T10:00.")
+    ],
+    partition: PartitionOption = None,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sets a group back (or forward) in a topic, so that it reads from there."""
+    _print(_kafka(session).reset(group, topic, to=_target(to), partition=partition), as_json)
+
+
+@kafka_app.command()
+def dlq(
+    topic: Annotated[str | None, typer.Argument(help="Only what comes from this topic.")] = None,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """The dead letters: what consumers gave up on, where it came from, and why."""
+    shown = ("topic", "partition", "offset", "time", "origin_partition", "origin_offset", "group")
+    _print(
+        _kafka(session).dead_letters(topic),
+        as_json,
+        (*shown, "attempts", "redriven", "error", "key", "value"),
+    )
+
+
+@kafka_app.command()
+def redrive(
+    topic: Annotated[str | None, typer.Argument(help="Only what comes from this topic.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    session: SessionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sends dead letters back to where they came from, each once."""
+    _print(_kafka(session).redrive(topic, limit=limit), as_json)
+
+
+@kafka_app.command()
+def ui(session: SessionOption = None) -> None:
+    """The address of a page that shows all this and updates by itself; it ends with the session."""
+    print(_kafka(session).ui().url)
+
+
+def _target(to: str) -> int | str | datetime:
+    if to in ("earliest", "latest"):
+        return to
+    try:
+        return int(to) if to.isdecimal() else datetime.fromisoformat(to)
+    except ValueError:
+        raise LabError(
+            f"--to is earliest, latest, an offset such as 0 or a time such as 2026-11-22T10:00, not {to!r}."
+        ) from None
+
+
+def _print(frame: "pd.DataFrame", as_json: bool, shown: Sequence[str] = ()) -> None:
+    if as_json:
+        print(json.dumps(_records(frame), indent=2))
+    else:
+        print(_lines(frame, shown))
+
+
+def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return records
+
+
+def _lines(frame: "pd.DataFrame", shown: Sequence[str] = ()) -> str:
+    names = list(shown or frame.columns)
+    rows = frame[names].astype(object).itertuples(index=False)
+    return aligned([names, *([_word(value) for value in row] for row in rows)])
+
+
+def _word(value: Any) -> str:
+    """One cell. A message can hold what a terminal would obey; that is shown, and not sent there."""
+    import pandas as pd
+
+    if value is None or value is pd.NA or value is pd.NaT:
+        return "-"
+    if isinstance(value, pd.Timestamp):
+        return value.tz_convert(datetime.now().astimezone().tzinfo).strftime("%H:%M:%S.%f")[:-3]
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
+    )
+
+
+def _watch(kafka: "Kafka", group: str | None, seconds: float) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    deadline = time.monotonic() + seconds
+    with Live(auto_refresh=False) as live:
+        while True:
+            lines = _lines(kafka.lag(group)) + "\n"
+            live.update(Text(lines, no_wrap=True, overflow="ellipsis"), refresh=True)
+            if time.monotonic() >= deadline:
+                return
+            time.sleep(WATCH_EVERY)

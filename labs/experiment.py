@@ -1,0 +1,116 @@
+"""What an experiment is, and which there are.
+
+An experiment is one module of `labs/experiments/phaseN/`, and the module is the namespace: `hop.predict`,
+`hop.measure`, `hop.judge`, `hop.plot`. A module of such a folder that states a `THEORY` is an experiment; the others
+are helpers of their phase.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import pandas as pd
+
+from environment.errors import UnknownName
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from labs.verdicts import Verdict
+
+EXTENSIONS = 3
+"""How often an inconclusive measurement is repeated before it is reported as it stands."""
+
+FOLDER = Path(__file__).resolve().parent / "experiments"
+
+
+class Experiment(Protocol):
+    """The names that an experiment's module offers."""
+
+    @property
+    def __name__(self) -> str: ...
+
+    @property
+    def TITLE(self) -> str:
+        """The question, as one sentence."""
+
+    @property
+    def THEORY(self) -> str:
+        """What is predicted, as a formula in words."""
+
+    @property
+    def predict(self) -> Callable[..., pd.DataFrame]:
+        """Return the theory as numbers. Needs no measurement and no running system."""
+
+    @property
+    def measure(self) -> Callable[..., pd.DataFrame]:
+        """Return one attempt: a tidy frame of all that judging and drawing need, with a column `attempt` of 1.
+
+        The first argument is the `Environment`. What the function changes there, it changes back.
+        """
+
+    @property
+    def judge(self) -> Callable[[pd.DataFrame, pd.DataFrame], Verdict]:
+        """Return the verdict on samples (of all attempts) against a prediction."""
+
+    @property
+    def plot(self) -> Callable[[pd.DataFrame, pd.DataFrame], Figure]:
+        """Return a figure of what the verdict counted, with the prediction on the same axes."""
+
+
+def name_of(module: str) -> str:
+    """Return an experiment's name, the last part of its module's: `hop` of `labs.experiments.phase1.hop`."""
+    return module.rpartition(".")[2]
+
+
+@cache
+def modules() -> dict[str, str]:
+    """Return the module of each experiment by its name, phase after phase.
+
+    Reads the folder and imports nothing.
+    """
+    files = sorted(FOLDER.glob("phase*/*.py"))
+    return {
+        path.stem: f"labs.experiments.{path.parent.name}.{path.stem}"
+        for path in files
+        if re.search(r"^THEORY = ", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+
+
+def find(name: str) -> Experiment:
+    """Import the experiment of that name.
+
+    Raises:
+        UnknownName: There is none; the message names those there are.
+    """
+    if name not in modules():
+        near = get_close_matches(name, modules(), n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise UnknownName(f"no experiment {name!r}.{hint} There are: {', '.join(modules())}")
+    return cast("Experiment", importlib.import_module(modules()[name]))
+
+
+def until_conclusive(
+    experiment: Experiment, prediction: pd.DataFrame, *subjects: Any, **settings: Any
+) -> pd.DataFrame:
+    """Measure an experiment; while its judge is in doubt and more samples might help, measure again.
+
+    At most three times. Each attempt is appended with the next number in its column `attempt`.
+    """
+    samples = experiment.measure(*subjects, **settings)
+    for attempt in range(2, EXTENSIONS + 2):
+        verdict = experiment.judge(samples, prediction)
+        if not verdict.extend:
+            return samples
+        print(f"Inconclusive so far ({'; '.join(verdict.reasons)}): measuring once more.")
+        more = experiment.measure(*subjects, **settings).assign(attempt=attempt)
+        samples = pd.concat([samples, more], ignore_index=True)
+    if experiment.judge(samples, prediction).extend:
+        print(f"Still inconclusive after {EXTENSIONS} repetitions.")
+    return samples

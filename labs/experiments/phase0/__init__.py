@@ -1,0 +1,1 @@
+"""The experiments of phase 0, and what only they use."""

@@ -1,0 +1,205 @@
+"""Start-up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import psutil
+
+from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
+from labs.machine import busy_seconds
+from labs.machine import cores as usable_cores
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "What does starting services together save over one by one?"
+
+THEORY = (
+    "One by one takes the sum of the start-up times; together takes the slowest start, or "
+    "all their processor time shared among the cores, whichever is longer: max(slowest, sum"
+    " of CPU / C)."
+)
+
+ALONE, TOGETHER = "one by one", "together"
+
+STRONG = (BLUE, GREEN, PINK)
+"""Colours that carry white text."""
+
+BOUND = 0.8
+"""Together must take at most this share of the sum."""
+
+JUDGED = "started together, the services are ready within 0.8 of the time they take one by one"
+
+
+def predict(
+    seconds: Sequence[float] | pd.Series[float],
+    cpu_seconds: Sequence[float] | pd.Series[float],
+    *,
+    cores: float,
+) -> pd.DataFrame:
+    """Return `THEORY` as numbers.
+
+    `seconds` and `cpu_seconds` are one number per service, each started alone; `cores` is what the
+    services may use. Columns: `mode`, `seconds` (until all are ready).
+    """
+    together = max(*seconds, sum(cpu_seconds) / cores)
+    return pd.DataFrame({"mode": [ALONE, TOGETHER], "seconds": [float(sum(seconds)), together]})
+
+
+def measure(env: Environment, *, rounds: int = 3) -> pd.DataFrame:
+    """Restart every service, in turn one by one and together; one row per restarted replica.
+
+    An odd number of `rounds` has a round in the middle, which is then the one drawn.
+
+    Columns: `mode`, `round`, those of `Environment.restart` (`service`, `replica`, `began`,
+    `ready` in unix seconds, `seconds`, `cpu_seconds`), `free` (cores that other programs left,
+    on average over that restart), `cores` (usable by this process), `runtime`, `attempt`.
+    """
+    names = list(env.services)
+    parts = []
+    for number in range(1, rounds + 1):
+        for mode, calls in ((ALONE, [[name] for name in names]), (TOGETHER, [names])):
+            parts += [_restart(env, call).assign(mode=mode, round=number) for call in calls]
+    return pd.concat(parts, ignore_index=True).assign(
+        cores=usable_cores(), runtime=env.runtime, attempt=1
+    )
+
+
+def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:
+    before, at = busy_seconds(), pd.Timestamp.now()
+    rows = env.restart(*names)
+    busy, seconds = busy_seconds() - before, (pd.Timestamp.now() - at).total_seconds()
+    others = max(0.0, busy - float(rows["cpu_seconds"].sum())) / seconds
+    return rows.assign(free=(psutil.cpu_count() or 1) - others)
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """The median round's together takes at most `BOUND` of its one by one.
+
+    Inconclusive on one core, where there is nothing to share; and where it fails while other
+    programs left too little of the machine for the theory to promise success.
+    """
+    rounds = summarise(samples)
+    ratio = float(rounds["ratio"].median())
+    details = {
+        "ratio": ratio,
+        "predicted_ratio": float(_predicted(prediction, TOGETHER) / _predicted(prediction, ALONE)),
+        "rounds": rounds.to_dict("records"),
+    }
+    if samples["cores"].iloc[0] < 2:
+        doubt = "one core: starting together can only take turns on it"
+        return Verdict.of(__name__, JUDGED, doubts=[doubt], details=details, extend=False)
+    if ratio <= BOUND:
+        return Verdict.of(__name__, JUDGED, details=details)
+    if float(rounds["possible"].median()) > BOUND:
+        doubt = "other programs kept the cores busy"
+        return Verdict.of(__name__, JUDGED, doubts=[doubt], details=details)
+    failure = "together took longer than that, on cores that were free"
+    return Verdict.of(__name__, JUDGED, failures=[failure], details=details)
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """Per round: seconds in both modes, their `ratio`, and the ratio theory held `possible`."""
+    rows = []
+    for (attempt, number), part in samples.groupby(["attempt", "round"]):
+        alone, together = (part[part["mode"] == mode] for mode in (ALONE, TOGETHER))
+        free = min(float(together["cores"].iloc[0]), float(together["free"].iloc[0]))
+        theory = predict(alone["seconds"], alone["cpu_seconds"], cores=max(free, 0.01))
+        one_by_one = float(alone["seconds"].sum())
+        at_once = float(together["ready"].max() - together["began"].min())
+        rows.append(
+            {
+                "attempt": attempt,
+                "round": number,
+                ALONE: one_by_one,
+                TOGETHER: at_once,
+                "ratio": at_once / one_by_one,
+                "possible": float(_predicted(theory, TOGETHER)) / one_by_one,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _predicted(prediction: pd.DataFrame, mode: str) -> float:
+    return float(prediction.set_index("mode")["seconds"][mode])
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Start-up bars per service, one by one above together, the predictions dashed."""
+    rounds = summarise(samples)
+    middle = rounds.iloc[(rounds["ratio"] - rounds["ratio"].median()).abs().argmin()]
+    shown = samples[
+        (samples["attempt"] == middle["attempt"]) & (samples["round"] == middle["round"])
+    ]
+    one_by_one = float(middle[ALONE])
+    cores = int(samples["cores"].iloc[0])
+    figure, axes = canvas(
+        "Three starts at once share the cores",
+        runtime=samples["runtime"].iloc[0],
+        note=f"{cores} core{'s' * (cores != 1)}, the median of {len(rounds)} rounds",
+        rows=2,
+        height=4.2,
+    )
+    for ax, mode in zip(axes, (ALONE, TOGETHER), strict=True):
+        _draw_mode(ax, shown[shown["mode"] == mode], mode)
+        _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
+    style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
+    _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style, side="left")
+    axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))
+    axes[1].set_xlabel("time since the first start (s)")
+    return figure
+
+
+def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
+    """One bar per service; one by one, each begins where the one before was ready."""
+    rows = rows.reset_index(drop=True)
+    left = rows["began"] - rows["began"].min()
+    if mode == ALONE:
+        left = rows["seconds"].cumsum() - rows["seconds"]
+    colours = {name: STRONG[index] for index, name in enumerate(sorted(set(rows["service"])))}
+    ax.barh(
+        rows["service"],
+        rows["seconds"],
+        left=left,
+        color=[colours[name] for name in rows["service"]],
+        height=0.66,
+    )
+    for name, start, seconds in zip(rows["service"], left, rows["seconds"], strict=True):
+        ax.annotate(
+            f"{seconds:.1f} s",
+            (start, name),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            size=9,
+            color="white",
+            weight="bold",
+        )
+    ax.invert_yaxis()
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    ax.set_title(mode, color=SOFT, weight="normal")
+
+
+def _mark(ax: Axes, at: float, label: str, style: dict[str, Any], *, side: str = "right") -> None:
+    """A vertical line, its label over it, ending there (`right`) or beginning there (`left`)."""
+    ax.axvline(at, **style)
+    ax.annotate(
+        label,
+        (at, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(0, 2),
+        textcoords="offset points",
+        ha=side,
+        va="bottom",
+        size=8.5,
+        color=style.get("color", INK),
+    )

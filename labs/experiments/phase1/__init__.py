@@ -1,0 +1,1 @@
+"""The experiments of phase 1, and what only they use."""

@@ -1,0 +1,189 @@
+"""The cure of a drifting counter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from labs.experiments.replicas import fresh
+from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
+from labs.load.calls import ask
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "One place to count in, and one step to count with."
+
+THEORY = (
+    "n memories each count N / n. A GET and a SET are two steps: of up to c callers who "
+    "read the same number each writes the same next one, so between N / c and N - 1 calls "
+    "are counted. INCR is one step, and counts all N."
+)
+
+GATEWAY, COUNT = "api-gateway", "/api/count"
+
+MEMORY, GETSET, INCR = "memory", "getset", "incr"
+
+NAMES = {
+    MEMORY: "memories",
+    GETSET: "Valkey: GET, SET",
+    INCR: "Valkey: INCR",
+}
+
+COLOURS = {MEMORY: ORANGE, GETSET: BLUE, INCR: GREEN}
+
+OVERLAP = 2.0
+"""Calls under way at the same time, on average, from which on they certainly met."""
+
+JUDGED = (
+    "INCR counts every call, however many come at once; GET then SET counts every call of one "
+    "caller, and loses some when calls overlap"
+)
+
+
+def predict(requests: int, *, concurrency: Sequence[int], replicas: int) -> pd.DataFrame:
+    """Return `THEORY` as numbers.
+
+    Columns: `store`, `concurrency` (callers), `requests`, `low` and `high` (calls counted).
+    """
+    rows = []
+    for c in concurrency:
+        shared = -(-requests // c), requests - (c > 1)
+        rows.append([MEMORY, c, requests, requests // replicas, -(-requests // replicas)])
+        rows.append([GETSET, c, requests, *shared])
+        rows.append([INCR, c, requests, requests, requests])
+    return pd.DataFrame(rows, columns=["store", "concurrency", "requests", "low", "high"])
+
+
+def measure(
+    env: Environment,
+    *,
+    requests: int = 192,
+    concurrency: Sequence[int] = (1, 8, 32),
+    replicas: int = 2,
+) -> pd.DataFrame:
+    """For each store, c callers together ask N times for the count of `replicas` replicas; one more
+    call before and one after say by how much the count grew. Leaves the counter with INCR.
+
+    One row per store and concurrency. Columns: `store`, `concurrency`, `requests`, `answered` (of
+    those), `counted` (by how much the count grew meanwhile), `overlap` (calls that nginx had under
+    way at the same time, on average), `runtime`, `attempt`.
+    """
+    rows = []
+    for store in NAMES:
+        fresh(env, GATEWAY, replicas, COUNTER_STORE=store)
+        for c in concurrency:
+            rows.append({"store": store, "concurrency": c, **_count(env, requests, c)})
+    return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
+
+
+def _count(env: Environment, requests: int, callers: int) -> dict[str, float]:
+    url = env[GATEWAY].url + COUNT
+    parts = [
+        ask(url, requests=number, together=c) for number, c in ((1, 1), (requests, callers), (1, 1))
+    ]
+    before, calls, after = parts
+    shown = [part["count"].iloc[0] if "count" in part else float("nan") for part in (before, after)]
+    log = env.access_log()
+    log = log[log["path"].str.startswith(COUNT)].tail(requests + 1).head(requests)
+    return {
+        "requests": requests,
+        "answered": int((calls["status"] == 200).sum()),
+        "counted": float(shown[1] - shown[0] - 1),
+        "overlap": overlap(log),
+    }
+
+
+def overlap(log: pd.DataFrame) -> float:
+    """Requests under way at the same time, on average, of an access log."""
+    span = log["time"].max() - (log["time"] - log["seconds"]).min()
+    return float(log["seconds"].sum() / max(span, 0.001))
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """INCR: exactly N; GET then SET: exactly N with one caller, fewer with more.
+
+    Inconclusive where calls of several callers never overlapped, or some were not answered. The
+    memories are drawn, not judged: that they drift is another experiment.
+    """
+    failures, doubts = [], []
+    judged = prediction[prediction["store"] != MEMORY]
+    for expected in judged.to_dict("records"):
+        found = [_judge(row, expected) for row in _rows(samples, expected)]
+        failures += [word for kind, word in found if kind == "failure"]
+        if not any(kind == "settled" for kind, _ in found):
+            doubts += [word for kind, word in found[-1:]] or [f"{_name(expected)}: not measured"]
+    return Verdict.of(
+        __name__,
+        JUDGED,
+        failures=dict.fromkeys(failures),
+        doubts=dict.fromkeys(doubts),
+        details={"series": samples.to_dict("records")},
+    )
+
+
+def _judge(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
+    """What one series says: `settled`, `doubt` or `failure`, and why."""
+    name, counted, requests = _name(expected), row["counted"], expected["requests"]
+    if row["answered"] < requests or pd.isna(counted):
+        return "doubt", f"{name}: not every call was answered"
+    if expected["high"] == requests and counted < requests:
+        return "failure", f"{name}: calls were lost"
+    if counted > requests:
+        return "failure", f"{name}: more was counted than was called"
+    if expected["concurrency"] > 1 and row["overlap"] < OVERLAP:
+        return "doubt", f"{name}: the calls never overlapped"
+    if expected["high"] < requests and counted == requests:
+        return "failure", f"{name}: no call was lost, though they overlapped"
+    return "settled", ""
+
+
+def _rows(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> list[dict[Any, Any]]:
+    same = samples["store"] == expected["store"]
+    mine = samples[same & (samples["concurrency"] == expected["concurrency"])]
+    return list(mine.to_dict("records"))
+
+
+def _name(expected: Mapping[Any, Any]) -> str:
+    callers = expected["concurrency"]
+    return f"{expected['store']}, {callers} caller{'s' * (callers != 1)}"
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Calls counted against callers at a time, a colour per store; what is predicted dashed."""
+    levels = sorted(set(prediction["concurrency"]))
+    figure, (ax,) = canvas(
+        "How replicas count together",
+        runtime=samples["runtime"].iloc[0],
+        note=f"{prediction['requests'].iloc[0]} calls each",
+        height=4.4,
+    )
+    for index, store in enumerate(NAMES):
+        mine = samples[samples["store"] == store]
+        at = [levels.index(c) + 0.26 * (index - 1) for c in mine["concurrency"]]
+        ax.plot(at, mine["counted"], "o", ms=9, color=COLOURS[store], label=NAMES[store])
+        for expected in prediction[prediction["store"] == store].to_dict("records"):
+            x = levels.index(expected["concurrency"]) + 0.26 * (index - 1)
+            _draw_range(ax, x, expected)
+    ax.plot([], [], label="predicted", **PREDICTION)
+    ax.set_xticks(range(len(levels)), [str(level) for level in levels])
+    ax.set_ylim(0, 1.1 * prediction["requests"].max())
+    ax.set_xlabel("callers at a time (count)")
+    ax.set_ylabel("calls counted (count)")
+    legend(figure, ax)
+    return figure
+
+
+def _draw_range(ax: Axes, x: float, expected: Mapping[Any, Any]) -> None:
+    """A dash where one number is predicted, a shaded column between two dashes where a range is."""
+    low, high = expected["low"], expected["high"]
+    ax.fill_between([x - 0.1, x + 0.1], low, high, color="black", alpha=0.08, linewidth=0)
+    for edge in {low, high}:
+        ax.plot([x - 0.1, x + 0.1], [edge] * 2, **(PREDICTION | {"linestyle": (0, (2.5, 1.2))}))

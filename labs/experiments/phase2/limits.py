@@ -1,0 +1,166 @@
+"""Limits that multiply."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from environment.waiting import wait_until
+from labs.experiments.replicas import fresh
+from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.load.calls import ask
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "How many requests does a limit of five admit when n replicas keep it?"
+
+THEORY = (
+    "Each of n memories knows only what it admitted itself, and together they admit n times"
+    " the limit. A window that all share admits the limit once, however many keep it."
+)
+
+GATEWAY = "api-gateway"
+
+MEMORY, SHARED = "memory", "valkey"
+
+NAMES = {MEMORY: "a window in each memory", SHARED: "one window in Valkey"}
+
+COLOURS = {MEMORY: ORANGE, SHARED: BLUE}
+
+EACH = 20
+"""Requests per replica: more than the limit, so that every replica's window is filled."""
+
+JUDGED = "n windows in memory admit n times the limit, one window in Valkey admits it once: exact"
+
+
+def predict(*, limit: int = 5, replicas: Sequence[int]) -> pd.DataFrame:
+    """Return `THEORY` as numbers.
+
+    Columns: `store`, `replicas`, `requests` (sent at once), `admitted`.
+    """
+    return pd.DataFrame(
+        [
+            [store, n, EACH * n, limit * (n if store == MEMORY else 1)]
+            for store in (MEMORY, SHARED)
+            for n in replicas
+        ],
+        columns=["store", "replicas", "requests", "admitted"],
+    )
+
+
+def measure(
+    env: Environment, *, limit: int = 5, seconds: int = 10, replicas: Sequence[int] = (1, 2, 3)
+) -> pd.DataFrame:
+    """Send 20 n requests at once to n replicas that keep a moving window of `seconds`, each in its
+    own memory, then all in Valkey. Leaves the window in Valkey, and the last number of replicas.
+
+    One row per request. Columns: `store`, `replicas`, `window` (seconds), `sent` and `ended` (unix
+    seconds), `status`, `runtime`, `attempt`.
+    """
+    settings = {"LIMIT_REQUESTS": limit, "LIMIT_SECONDS": seconds, "LIMIT_WINDOW": "moving"}
+    parts: list[pd.DataFrame] = []
+    for store in (MEMORY, SHARED):
+        fresh(env, GATEWAY, replicas[0], LIMIT_STORE=store, **settings)
+        for n in replicas:
+            url = env.scale(GATEWAY, n).url
+            if parts:
+                _until(parts[-1]["ended"].max() + seconds)
+            answers = ask(f"{url}/api/limited", requests=EACH * n, together=EACH * n)
+            parts.append(answers[["sent", "ended", "status"]].assign(store=store, replicas=n))
+    return pd.concat(parts, ignore_index=True).assign(
+        window=float(seconds), runtime=env.runtime, attempt=1
+    )
+
+
+def _until(moment: float) -> None:
+    """The last burst's window has passed by then: who was admitted is forgotten."""
+    wait_until(lambda: time.time() > moment, timeout=moment - time.time() + 1)
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """Exact. Inconclusive where a burst took longer than the window, which then admits more, or a
+    request got neither of the two answers."""
+    failures, doubts, details = [], [], {}
+    counted = summarise(samples)
+    for expected in prediction.to_dict("records"):
+        n, store = expected["replicas"], expected["store"]
+        name = f"{NAMES[store]}, {n} replica{'s' * (n != 1)}"
+        mine = counted[(counted["store"] == store) & (counted["replicas"] == n)]
+        sound = mine[mine["at_once"] & mine["answered"] & (mine["sent"] == expected["requests"])]
+        details[name] = {"admitted": list(mine["admitted"]), "predicted": expected["admitted"]}
+        if (sound["admitted"] != expected["admitted"]).any():
+            failures.append(f"{name}: admitted another number than predicted")
+        elif sound.empty:
+            doubts.append(f"{name}: the requests were not all answered within one window")
+    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """Per burst: requests `sent` and `admitted`, whether all came `at_once` (within the window) and
+    were `answered` with 200 or 429."""
+    rows = []
+    for key, part in samples.groupby(["attempt", "store", "replicas"]):
+        span = part["ended"].max() - part["sent"].min()
+        rows.append(
+            {
+                **dict(zip(("attempt", "store", "replicas"), key, strict=True)),
+                "sent": len(part),
+                "admitted": int((part["status"] == 200).sum()),
+                "at_once": bool(span < part["window"].iloc[0]),
+                "answered": bool(part["status"].isin([200, 429]).all()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Requests admitted against the number of replicas, a bar per store, the prediction dashed."""
+    counted = summarise(samples[samples["attempt"] == samples["attempt"].max()])
+    figure, (ax,) = canvas(
+        "One limit, kept by several replicas",
+        runtime=samples["runtime"].iloc[0],
+        note=f"{EACH} requests per replica, at once",
+    )
+    for store, side in ((MEMORY, -0.2), (SHARED, 0.2)):
+        mine = counted[counted["store"] == store]
+        ax.bar(
+            mine["replicas"] + side,
+            mine["admitted"],
+            0.34,
+            color=COLOURS[store],
+            label=NAMES[store],
+        )
+        expected = prediction[prediction["store"] == store]
+        _draw_prediction(ax, expected["replicas"] + side, expected["admitted"])
+    ax.plot([], [], label="predicted", **PREDICTION)
+    ax.set_xticks(sorted(set(prediction["replicas"])))
+    ax.tick_params(axis="x", length=0)
+    ax.grid(axis="x", visible=False)
+    ax.set_ylim(0, 1.15 * max(prediction["admitted"].max(), counted["admitted"].max()))
+    ax.set_xlabel("replicas (count)")
+    ax.set_ylabel("requests admitted (count)")
+    legend(figure, ax)
+    return figure
+
+
+def _draw_prediction(ax: Axes, at: pd.Series[float], heights: pd.Series[int]) -> None:
+    for x, height in zip(at, heights, strict=True):
+        ax.plot([x - 0.2, x + 0.2], [height] * 2, **PREDICTION)
+        ax.annotate(
+            str(height),
+            (x, height),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            size=9,
+            color=SOFT,
+        )

@@ -1,0 +1,225 @@
+"""Off the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from labs.experiments.phase2.cpu_blocking import (
+    BYSTANDER,
+    COMPUTATION,
+    CPU_BOUND,
+    GATEWAY,
+    HEAD_START,
+    USERS,
+    warm_up,
+)
+from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
+from labs.load.burst import Burst
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "What do a thread and a process spare the head_of_line_blocking of a computation?"
+
+THEORY = (
+    "On the event loop k computations delay a bystander by all of their time, k x s. In a "
+    "thread they share the interpreter lock with the loop, which gets it every few "
+    "milliseconds; in a process they share nothing with it but the machine: under 5 % of "
+    "the loop's delay."
+)
+
+LOOP, THREAD, PROCESS = "loop", "thread", "process"
+
+COLOURS = {LOOP: ORANGE, THREAD: BLUE, PROCESS: GREEN}
+
+BYSTANDERS, APART = 5, 0.05
+"""How many are sent behind the computations, and how many seconds apart."""
+
+DISTURBED = 0.25
+"""Cores that other programs used during a trial, from which on they may be why it was slow."""
+
+ENOUGH = 2
+"""Trials that must agree that head_of_line_blocking which overtook the computations did so too late: who gets
+the interpreter lock next is a matter of luck."""
+
+BOUND = 0.05
+"""Of the delay behind computations on the loop: the most behind as many elsewhere."""
+
+JUDGED = (
+    "behind computations in a thread or in a process, head_of_line_blocking wait less than 5 % of what they "
+    "wait behind as many on the event loop, and are answered before those are done"
+)
+
+
+def predict(computations: Sequence[int], *, seconds: float, unloaded: float) -> pd.DataFrame:
+    """Return `THEORY` as numbers.
+
+    `seconds` is s, of CPU time, `unloaded` the latency L0 (s). Columns: `where`, `computations`,
+    `low` and `high` (the range of the delay, s).
+    """
+    rows: list[list[Any]] = []
+    for k in computations:
+        delay = unloaded + k * seconds
+        rows.append([LOOP, k, delay, delay])
+        rows += [[where, k, 0.0, BOUND * delay] for where in (THREAD, PROCESS)]
+    return pd.DataFrame(rows, columns=["where", "computations", "low", "high"])
+
+
+def measure(
+    env: Environment,
+    *,
+    computations: Sequence[int] = (1, 2, 4),
+    seconds: float = 0.6,
+    rounds: int = 1,
+) -> pd.DataFrame:
+    """Send k computations of `seconds` CPU time together to one replica and five GET /api/users
+    behind them, for each k and each of `?where=loop|thread|process`, `rounds` times.
+
+    One row per request. Columns: those of `Burst.samples`, `trial` (number), `where`,
+    `computations`, `runtime`, `attempt`. Leaves one replica.
+    """
+    env.scale(GATEWAY, 1)
+    warm_up(env)
+    _start_pools(env, max(computations))
+    parts: list[pd.DataFrame] = []
+    for _ in range(rounds):
+        for k in computations:
+            for where in COLOURS:
+                sent = _trial(env, k, where=where, seconds=seconds)
+                parts.append(sent.assign(trial=len(parts), where=where, computations=k))
+    samples = pd.concat(parts, ignore_index=True)
+    return samples.assign(runtime=env.runtime, attempt=1)
+
+
+def _start_pools(env: Environment, computations: int) -> None:
+    """Let every thread and process of the pools be there: the first computations start them."""
+    for where in (THREAD, PROCESS):
+        with Burst(env[GATEWAY].url) as burst:
+            burst.send("warm-up", f"{CPU_BOUND}?seconds=0.05&where={where}", times=computations)
+
+
+def _trial(env: Environment, computations: int, *, where: str, seconds: float) -> pd.DataFrame:
+    with Burst(env[GATEWAY].url) as burst:
+        path = f"{CPU_BOUND}?seconds={seconds}&where={where}"
+        burst.send(COMPUTATION, path, times=computations)
+        for number in range(BYSTANDERS):
+            burst.listen(APART if number else HEAD_START)
+            burst.send(BYSTANDER, USERS)
+    return burst.samples
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """One row per trial: the head_of_line_blocking' `delay` (s); whether they were `asked` while all the
+    computations were still to be done, and `overtook` the last of them; whether all was `ok`;
+    `others` (cores that other programs used).
+
+    The delay is their median; behind the loop, where all wait for the same moment, the first one's.
+    """
+    rows = []
+    for key, part in samples.groupby(["attempt", "trial", "where", "computations"]):
+        bystanders = part[part["request"] == BYSTANDER]
+        done = part[part["request"] == COMPUTATION]["ended"]
+        seconds = float(part["ended"].max() - part["sent"].min())
+        rows.append(
+            {
+                **dict(zip(("attempt", "trial", "where", "computations"), key, strict=True)),
+                "delay": float(bystanders["latency"].quantile(1.0 if key[2] == LOOP else 0.5)),
+                "asked": bool(bystanders["sent"].max() < done.min()),
+                "overtook": bool(bystanders["ended"].median() < done.max()),
+                "ok": bool((part["status"] == 200).all()),
+                "others": float(part["others"].iloc[0]) / seconds,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """For each k, the delay behind computations in a thread and in a process is under `BOUND` of
+    that on the loop, measured or predicted, whichever is less.
+
+    Bystanders that do not overtake the computations waited for them, however busy the machine;
+    those that do, but late, tell nothing on cores that others kept busy.
+    """
+    trials = summarise(samples)
+    cases = [
+        _case(trials[trials["computations"] == expected["computations"]], expected)
+        for expected in prediction.to_dict("records")
+    ]
+    return Verdict.of(
+        __name__,
+        JUDGED,
+        failures=[case["failure"] for case in cases if case["failure"]],
+        doubts=[case["doubt"] for case in cases if case["doubt"]],
+        details={"cases": cases},
+    )
+
+
+def _case(trials: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
+    """One k in one place: its numbers, and a `failure` or a `doubt` in words (else empty)."""
+    k, where = expected["computations"], expected["where"]
+    name = f"{k} computation{'s' * (k != 1)}, where={where}"
+    asked = trials[trials["asked"]]
+    mine, loop = asked[asked["where"] == where], asked[asked["where"] == LOOP]
+    limit = min(expected["high"], BOUND * float(loop["delay"].median()))
+    kept = mine[(mine["delay"] < limit) | (mine["others"] < DISTURBED)]["delay"]
+    failure = doubt = ""
+    if not trials[trials["where"] == where]["ok"].all():
+        failure = f"{name}: not every request was answered"
+    elif mine.empty or loop.empty:
+        doubt = f"{name}: no head_of_line_blocking that were sent while all of them were to be done"
+    elif where == LOOP:
+        failure = f"{name}: head_of_line_blocking did not wait" * bool(mine["overtook"].any())
+    elif not mine["overtook"].all():
+        failure = f"{name}: head_of_line_blocking waited until they were done"
+    elif kept.empty:
+        doubt = f"{name}: other programs kept the cores busy"
+    elif kept.median() >= limit and len(kept) < ENOUGH:
+        doubt = f"{name}: head_of_line_blocking waited longer than predicted, in a single trial"
+    elif kept.median() >= limit:
+        failure = f"{name}: head_of_line_blocking waited longer than predicted"
+    delays = {"delays": mine["delay"].tolist(), "cores_of_others": mine["others"].tolist()}
+    return {**expected, **delays, "failure": failure, "doubt": doubt}
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Delay (s, logarithmic) behind k computations in each place, the bound as a band."""
+    figure, (ax,) = canvas(
+        "Where a computation disturbs, and where it does not",
+        runtime=samples["runtime"].iloc[0],
+        note="one replica",
+        height=4.4,
+    )
+    trials = summarise(samples)
+    counts = sorted(prediction["computations"].unique())
+    for index, (where, colour) in enumerate(COLOURS.items()):
+        mine = trials[trials["where"] == where]
+        place = mine["computations"].map(counts.index) + 0.1 * (index - 1)
+        style: dict[str, Any] = {"ms": 7, "color": colour, "zorder": 3}
+        ax.plot(place, mine["delay"], "o", label=f"where={where}", **style)
+    for number, k in enumerate(counts):
+        rows = prediction[prediction["computations"] == k].set_index("where")["high"]
+        _draw_predicted(ax, number, rows.to_dict())
+    ax.plot([], [], label="predicted", **PREDICTION)
+    ax.set_yscale("log")
+    ax.set_xticks(range(len(counts)), [str(k) for k in counts])
+    ax.grid(axis="x", visible=False)
+    ax.set_xlabel("computations sent together, just before (count)")
+    ax.set_ylabel(f"delay of GET {USERS} (s)")
+    legend(figure, ax)
+    return figure
+
+
+def _draw_predicted(ax: Axes, at: float, high: Mapping[Any, float]) -> None:
+    """A dashed line for the loop; below another, everything that the other places may take."""
+    ax.plot([at - 0.25, at + 0.25], [high[LOOP]] * 2, **PREDICTION)
+    ax.plot([at - 0.25, at + 0.25], [high[THREAD]] * 2, **PREDICTION)
+    floor = 0.001  # a logarithmic axis has no zero
+    ax.fill_between([at - 0.25, at + 0.25], floor, high[THREAD], color=INK, alpha=0.08, linewidth=0)

@@ -1,0 +1,294 @@
+"""Throughput."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from labs.figures import FAULT_TEXT, INK, PALETTE, PREDICTION, SOFT, canvas, legend, styled
+from labs.load.open_loop import Load, Stream
+from labs.load.schedule import load_report
+from labs.machine import busy_seconds
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "How much computing do n replicas carry on C cores?"
+
+THEORY = (
+    "One core does mu = 1 / s requests of s seconds of CPU time in a second. n replicas on "
+    "C cores do min(n, C) x mu, and no more than they are offered."
+)
+
+GATEWAY = "api-gateway"
+
+STEPS = (0.5, 1.1)
+"""Offered, in parts of what the replicas would carry if each had a core: half of it, then more."""
+
+TOLERANCE = 0.2
+"""Of the predicted rate."""
+
+EXPLAINED = 0.5
+"""Idle cores, per core's worth of missing throughput, from which on the system is to blame: cores
+that other programs use are not idle."""
+
+PART = 12
+"""Intervals between answers: a part of a window that is long enough to tell a rate, and a multiple
+of 2, 3 and 4, since that many replicas answer nearly together."""
+
+SETTLE = 0.3
+"""Seconds after a step's beginning that are not counted: its queue is still growing."""
+
+LAG_LIMIT = 0.1
+"""Seconds of the load's lag p99: rates are judged here, no latencies."""
+
+TIMEOUT = 60.0
+
+ORIGINAL = {1: 150, 3: 450}
+"""Requests per second that the original course printed, by the number of instances."""
+
+JUDGED = "n replicas carry min(n, C) times what one core does: within 20 % of the predicted rate"
+
+
+def predict(*, seconds: float, cores: int, replicas: Sequence[int]) -> pd.DataFrame:
+    """Return `THEORY` as numbers.
+
+    Columns: `replicas`, `step` (of `STEPS`), `offered`, `carried` (at most) and `achieved`
+    (requests per second), `seconds`, `cores`.
+    """
+    one = 1 / seconds
+    rows = [[n, step, step * n * one, min(n, cores) * one] for n in replicas for step in STEPS]
+    table = pd.DataFrame(rows, columns=["replicas", "step", "offered", "carried"])
+    achieved = table[["offered", "carried"]].min(axis=1)
+    return table.assign(achieved=achieved, seconds=seconds, cores=cores)
+
+
+def measure(
+    env: Environment,
+    *,
+    seconds: float = 0.05,
+    step_seconds: float = 1.2,
+    replicas: Sequence[int] = (1, 2, 3, 4),
+) -> pd.DataFrame:
+    """Offer n replicas computations of `seconds` CPU time: half of what n cores would carry, then
+    more, `step_seconds` each. Leaves the last number of replicas.
+
+    One row per request. Columns: those of `Load.samples`, `replicas`, `step`, `began` and `ended`
+    (unix seconds: what is counted of the step), `idle` (cores that nobody used meanwhile),
+    `runtime`, `attempt`.
+    """
+    parts = []
+    for n in replicas:
+        url = f"{env.scale(GATEWAY, n).url}/api/cpu-bound?seconds={seconds}"
+        edges = [(step, index * step_seconds) for index, step in enumerate(STEPS)]
+        streams = [
+            Stream(
+                str(step),
+                url,
+                rate=step * n / seconds,
+                begins=at,
+                ends=at + step_seconds,
+                timeout=TIMEOUT,
+            )
+            for step, at in edges
+        ]
+        with Load(*streams, seconds=len(STEPS) * step_seconds, seed=env.seed) as load:
+            idle = [idle_during(load, at + SETTLE, at + step_seconds) for _, at in edges]
+        for (step, at), cores in zip(edges, idle, strict=True):
+            began, ended = load.begun + at + SETTLE, load.begun + at + step_seconds
+            window = {"step": step, "began": began, "ended": ended, "idle": cores}
+            mine = load.samples["stream"] == str(step)
+            parts.append(load.samples[mine].assign(replicas=n, **window))
+    return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def idle_during(load: Load, since: float, until: float) -> float:
+    """Cores that nobody used between two seconds of a load, on average."""
+    load.until(since)
+    before = busy_seconds()
+    load.until(until)
+    return idle_cores(busy_seconds() - before, until - since)
+
+
+def idle_cores(busy: float, seconds: float) -> float:
+    """Cores that nobody used, when all programs used `busy` CPU seconds in `seconds`."""
+    return max(0.0, (psutil.cpu_count() or 1) - busy / seconds)
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """Each rate within `TOLERANCE`. A lower one is in doubt where no core was idle meanwhile, since
+    other programs then had what is missing; with idle cores it is the system's own.
+    """
+    rates = summarise(samples)
+    found = []
+    for expected in prediction.to_dict("records"):
+        n = expected["replicas"]
+        mine = rates[(rates["replicas"] == n) & (rates["step"] == expected["step"])]
+        name = (
+            f"{n} replica{'s' * (n != 1)}, {'more' if expected['step'] > 1 else 'less'} than full"
+        )
+        judged = [compare(row, expected) for row in mine[~mine["lagged"]].to_dict("records")]
+        found.append(
+            (name, judged or [("doubt", "the load generator could not keep its schedule")])
+        )
+    lost = ["requests were lost"] * bool((~samples["ok"]).any())
+    return settle(__name__, JUDGED, found, lost, details={"rates": rates.to_dict("records")})
+
+
+def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
+    """What one measured rate says: ("settled", ""), or a "doubt" or "failure" in words.
+
+    `row` has `achieved`, `best` and `idle`, as `summarise` gives them; `expected` is a row of the
+    prediction. Where other programs had the cores for a part of the time, the best part settles
+    the case: nothing else on a machine makes a system faster. Answers that were held up come in
+    later, so only what n replicas can carry is too much.
+    """
+    enough = (1 - TOLERANCE) * expected["achieved"]
+    if row["achieved"] > (1 + TOLERANCE) * expected["carried"]:
+        return "failure", "carried more than predicted"
+    if row["achieved"] >= enough:
+        return "settled", ""
+    missing = (expected["achieved"] - row["achieved"]) * expected["seconds"]
+    if row["idle"] >= EXPLAINED * missing:
+        return "failure", "carried less than predicted, on cores that were idle"
+    if row["best"] >= enough:
+        return "settled", ""
+    return "doubt", "other programs kept the cores busy"
+
+
+def settle(
+    experiment: str,
+    judged: str,
+    cases: Iterable[tuple[str, list[tuple[str, str]]]],
+    failures: Sequence[str] = (),
+    *,
+    details: dict[str, Any],
+) -> Verdict:
+    """A verdict on cases that were measured once per attempt: a failure stands, and a doubt does
+    until an attempt settles the case."""
+    failed, doubts = list(failures), []
+    for name, found in cases:
+        failed += [f"{name}: {why}" for kind, why in found if kind == "failure"]
+        if all(kind == "doubt" for kind, _ in found):
+            doubts.append(f"{name}: {found[-1][1] if found else 'not measured'}")
+    return Verdict.of(
+        experiment, judged, failures=dict.fromkeys(failed), doubts=doubts, details=details
+    )
+
+
+def summarise(samples: pd.DataFrame) -> pd.DataFrame:
+    """Per attempt, replicas and step: `offered`, `achieved` and `best` (requests per second),
+    `idle` (cores), and whether the generator `lagged`."""
+    rows = []
+    for key, part in samples.groupby(["attempt", "replicas", "step"]):
+        all_of_load = samples[(samples["attempt"] == key[0]) & (samples["replicas"] == key[1])]
+        window = part["began"].iloc[0], part["ended"].iloc[0]
+        answers = all_of_load["intended"] + all_of_load["latency"]
+        rows.append(
+            {
+                **dict(zip(("attempt", "replicas", "step"), key, strict=True)),
+                "offered": rate(part["intended"], *window),
+                "achieved": rate(answers, *window),
+                "best": best_rate(answers, *window),
+                "idle": float(part["idle"].iloc[0]),
+                "lagged": not load_report(part, lag_limit=LAG_LIMIT).kept_schedule,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def rate(moments: pd.Series[float], began: float, ended: float) -> float:
+    """Events per second within a window, and until the next one: intervals, so that no edge cuts
+    one, and silence at an edge counts."""
+    times = _around(moments, began, ended)
+    span = times[-1] - times[0] if len(times) else 0.0
+    return float((len(times) - 1) / span) if span > 0 else 0.0
+
+
+def best_rate(moments: pd.Series[float], began: float, ended: float) -> float:
+    """Events per second in the part of a window in which `PART` of them came fastest."""
+    times = _around(moments, began, ended)
+    spans = times[PART:] - times[:-PART]
+    return float(PART / spans.min()) if len(spans) and spans.min() > 0 else 0.0
+
+
+def _around(moments: pd.Series[float], began: float, ended: float) -> np.ndarray[Any, Any]:
+    """The events from the last one before a window to the first one after it, in order."""
+    times = np.sort(moments.to_numpy())
+    first = max(0, np.searchsorted(times, began, side="right") - 1)
+    return times[first : np.searchsorted(times, ended) + 1]
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Achieved against offered rate, both in what one core does; the core ceiling, and the original
+    course's two points."""
+    rates = summarise(samples)
+    one, cores = 1 / prediction["seconds"].iloc[0], int(prediction["cores"].iloc[0])
+    figure, (ax,) = canvas(
+        f"What replicas carry on {cores} core{'s' * (cores != 1)}",
+        runtime=samples["runtime"].iloc[0],
+        note=f"computations of {1000 / one:g} ms",
+        height=4.8,
+    )
+    most = max(4.6, 1.05 * float(rates["offered"].max() / one))
+    for index, n in enumerate(sorted(int(number) for number in set(rates["replicas"]))):
+        mine = rates[rates["replicas"] == n]
+        label = f"{n} replica{'s' * (n != 1)}"
+        _draw_rates(ax, mine, prediction, color=PALETTE[index], label=label)
+        offered = np.array([0, min(n, cores), most])
+        predicted = "predicted" if index == 0 else None
+        ax.plot(offered, np.minimum(offered, min(n, cores)), label=predicted, **PREDICTION)
+    ax.axhline(cores, color=FAULT_TEXT, linewidth=1.2, linestyle=":")
+    _say(ax, 0.02, cores, "the core ceiling", FAULT_TEXT)
+    _draw_original(ax, cores)
+    ax.set_xlim(0, most)
+    ax.set_ylim(0, 3.5)
+    ax.set_xlabel(f"offered (1 = what a core computes: {one:g} requests/s)")
+    ax.set_ylabel("achieved (in the same unit)")
+    legend(figure, ax)
+    return figure
+
+
+def _draw_rates(
+    ax: Axes, rates: pd.DataFrame, prediction: pd.DataFrame, *, color: str, label: str
+) -> None:
+    """The measured points of one number of replicas; hollow where they are too low."""
+    expected = prediction.set_index(["replicas", "step"]).to_dict("index")
+    for row in rates.to_dict("records"):
+        case = expected[row["replicas"], row["step"]]
+        low = row["achieved"] < (1 - TOLERANCE) * case["achieved"]
+        x, y = (case["seconds"] * row[name] for name in ("offered", "achieved"))
+        ax.plot(x, y, "o", ms=8, color=color, mfc="none" if low else color)
+    ax.plot([], [], "o", ms=8, color=color, label=label)
+
+
+def _draw_original(ax: Axes, cores: int) -> None:
+    """The original's points, in what its own single instance did; and what the model says of them."""
+    one = ORIGINAL[1]
+    for n, printed in ORIGINAL.items():
+        ax.plot(n, printed / one, "*", ms=15, color=INK, markerfacecolor="none", zorder=5)
+        words = f"the original: {printed} requests/s, {n} instance{'s' * (n != 1)}"
+        if n > cores:
+            words += f"\nour model: that takes {n} cores"
+        ax.annotate(
+            words,
+            (n, printed / one),
+            xytext=(10, 0 if n > cores else -16),
+            textcoords="offset points",
+            size=8.5,
+            color=SOFT,
+        )
+
+
+def _say(ax: Axes, x: float, y: float, words: str, colour: str) -> None:
+    style: dict[str, Any] = {"size": 8.5, "color": colour}
+    ax.annotate(words, (x, y), xytext=(2, 4), textcoords="offset points", **style)

@@ -1,0 +1,1 @@
+"""The experiments of phase 3, and what only they use."""

@@ -1,0 +1,24 @@
+"""Holds manifests against Kubernetes' own schemas, of two versions, without a cluster."""
+
+from labs.experiments.phase3.kubernetes.manifests import Manifest
+
+VERSIONS = ("1.35", "1.37")
+"""The oldest version of Kubernetes that is maintained, and the newest."""
+
+
+def schema_problem(manifest: Manifest, version: str) -> str:
+    """What that version's schema has against an object; empty when it is valid.
+
+    Strict: an unknown field is a problem too, and so is a kind that Kubernetes does not have.
+    """
+    # Only who checks a schema pays for the import.
+    from kubernetes_validate import SchemaNotFoundError, ValidationError, validate  # type: ignore[import-untyped]
+
+    try:
+        validate(manifest, version, strict=True)
+    except SchemaNotFoundError:
+        return f"Kubernetes {version} has no {manifest['kind']} in {manifest['apiVersion']}"
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.absolute_path)
+        return f"{place or 'the object'}: {error.message}"
+    return ""

@@ -1,0 +1,57 @@
+"""Calls: a number of requests, so many at a time, and what each was answered. For counting.
+
+`labs.load` keeps a rate and `labs.load.burst` an order, whatever the answers do; here each caller sends
+its next request when it has its answer.
+
+    ask(f"{env['api-gateway'].url}/api/count", requests=30)                   one after the other
+    ask(f"{env['api-gateway'].url}/api/limited", requests=60, together=60)    all at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+import pandas as pd
+
+
+def ask(url: str, *, requests: int, together: int = 1, timeout: float = 60) -> pd.DataFrame:
+    """GET `url` so many times, `together` of them at any moment; one row per request.
+
+    On new connections. Columns: `number` (from 1, in the order of sending), `sent` and `ended`
+    (unix seconds), `status` (0 when there was no answer within `timeout` seconds), and the fields
+    of the JSON objects that were answered.
+    """
+    # In a thread of its own: a notebook's thread has an event loop already.
+    with ThreadPoolExecutor(1) as thread:
+        rows = thread.submit(asyncio.run, _ask_all(url, requests, together, timeout)).result()
+    return pd.DataFrame(rows).sort_values("number", ignore_index=True)
+
+
+async def _ask_all(url: str, requests: int, together: int, timeout: float) -> list[dict[str, Any]]:
+    numbers = iter(range(1, requests + 1))
+    rows: list[dict[str, Any]] = []
+
+    async def one_after_the_other() -> None:
+        for number in numbers:
+            sent = time.time()
+            answer = await _ask(session, url)
+            rows.append({"number": number, "sent": sent, "ended": time.time(), **answer})
+
+    limits = aiohttp.ClientTimeout(total=timeout)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=limits) as session:
+        await asyncio.gather(*(one_after_the_other() for _ in range(together)))
+    return rows
+
+
+async def _ask(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
+    try:
+        async with session.get(url) as response:
+            fields = await response.json() if response.content_type == "application/json" else {}
+            return {**fields, "status": response.status}
+    except (aiohttp.ClientError, OSError, TimeoutError):
+        return {"status": 0}

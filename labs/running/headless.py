@@ -1,0 +1,273 @@
+"""`lab run`: the labs without a browser. Progress, verdicts, a record each, one report, exit status.
+
+Exit status: 0 when every cell ran and every expected verdict came and none failed (inconclusive
+ones are reported, loudly); 1 otherwise; 2 for a phase, profile or parameter that does not exist;
+128 + the signal's number when it was interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, get_args
+
+from rich.console import Console
+from rich.text import Text
+
+from environment import LabError, stop_owned
+from environment.errors import UnknownName
+from environment.specification import RuntimeName
+from labs.records import Record, RecordFolder, load_record, runs_folder
+from labs.running.execution import CellEvent, Execution, Failure
+from labs.running.notebooks import FOLDER, Lab, choose, read_parameters
+from labs.running.report import write_report
+from labs.verdicts import Outcome
+
+PROFILES = ("quick", "full")
+RUNTIMES = get_args(RuntimeName)
+
+CELL_SECONDS = {"quick": 180.0, "full": 900.0}
+"""Limit of one cell."""
+
+STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLUSIVE: "bold yellow"}
+
+
+class Stopped(BaseException):
+    """A signal told the command to stop."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one lab went: its record, and why it did not run through, if it did not."""
+
+    lab: Lab
+    record: Record
+    failure: Failure | None
+
+    @property
+    def outcomes(self) -> dict[str, Outcome | None]:
+        """Every expected or given verdict's outcome; None where an expected one is missing."""
+        given = {name: self.record.verdict(name).outcome for name in self.record.experiments}
+        return {name: given.get(name) for name in (*self.lab.experiments, *given)}
+
+    @property
+    def passed(self) -> bool:
+        """Whether the course still holds: inconclusive does not contradict it."""
+        outcomes = self.outcomes.values()
+        return not self.failure and None not in outcomes and Outcome.FAIL not in outcomes
+
+
+def run_labs(
+    phases: Sequence[str],
+    *,
+    profile: str = "quick",
+    runtime: str = "auto",
+    parameters: Mapping[str, str] | None = None,
+    out: Path | None = None,
+    folder: Path = FOLDER,
+    cell_seconds: float | None = None,
+) -> int:
+    """Run these labs (all when none is named), one after the other; returns the exit status.
+
+    `parameters` are texts, as on the command line. `out` is where records and the report go
+    (default `runs/`). `cell_seconds` limits one cell (default by profile).
+    """
+    console = Console(highlight=False)
+    root = (out or runs_folder()).resolve()
+    try:
+        labs = choose(phases, folder)
+        values = {"PROFILE": profile, "RUNTIME": runtime} | read_parameters(parameters or {}, labs)
+        _one_of("profile", values["PROFILE"], PROFILES)
+        _one_of("runtime", values["RUNTIME"], RUNTIMES)
+        _writable(root)
+    except LabError as problem:
+        Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")
+        return 2
+    runner = Runner(console, root, values, cell_seconds or CELL_SECONDS[values["PROFILE"]])
+    try:
+        with _signals():
+            for lab in labs:
+                runner.run(lab)
+    except (Stopped, KeyboardInterrupt) as stop:
+        number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+        console.print("[bold red]stopped[/]: everything this command started is removed")
+        return 128 + number
+    finally:
+        runner.report()
+    return 0 if all(result.passed for result in runner.results) else 1
+
+
+def _one_of(what: str, name: object, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnknownName(f"no {what} {name!r}; there are: {', '.join(known)}")
+
+
+def _writable(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=root).close()
+    except OSError as problem:
+        raise LabError(
+            f"no record can be kept in {root} ({problem}); choose another by --out"
+        ) from None
+
+
+class Runner:
+    """Runs labs one by one, and keeps what came of them."""
+
+    def __init__(
+        self, console: Console, root: Path, values: Mapping[str, Any], cell_seconds: float
+    ) -> None:
+        self.console = console
+        self.root = root
+        self.values = values
+        self.cell_seconds = cell_seconds
+        self.results: list[Result] = []
+
+    def run(self, lab: Lab) -> None:
+        """Run one lab; whatever happens, its record says so and nothing it started stays."""
+        run, began = uuid.uuid4().hex[:12], time.monotonic()
+        output = self.root / f".{run}.ipynb"
+        self.console.print(f"\n[bold]{lab.phase}[/]  {lab.title}")
+        failure: Failure | None = Failure("it was stopped")
+        try:
+            failure = self._execute(lab, output, run)
+        finally:
+            self._stop_owned()
+            record = self._close_record(lab, output, run, failure, time.monotonic() - began)
+            result = Result(lab, record, failure)
+            self.results.append(result)
+            self._say(result)
+
+    def _execute(self, lab: Lab, output: Path, run: str) -> Failure | None:
+        values = {name: value for name, value in self.values.items() if name in lab.parameters}
+        variables = {
+            "LAB_OWNER": str(os.getpid()),
+            "LAB_RUN": run,
+            "LAB_RUNS": str(self.root),
+            "LAB_PROFILE": str(self.values["PROFILE"]),
+            "LAB_RUNTIME": str(self.values["RUNTIME"]),
+        }
+        with self.console.status("starting the kernel") as status:
+
+            def watch(event: CellEvent) -> None:
+                status.update(_line(event))
+                if event.seconds is not None:
+                    self.console.print(_line(event), no_wrap=True, overflow="ellipsis")
+
+            return Execution(
+                lab.path,
+                output,
+                parameters=values,
+                variables=variables,
+                cell_seconds=self.cell_seconds,
+                watch=watch,
+            ).run()
+
+    def _stop_owned(self) -> None:
+        """The kernel's environments belong to this command: they end with the lab."""
+        try:
+            for session in stop_owned():
+                self.console.print(f"  stopped session {session}, which the lab had left running")
+        except LabError as problem:
+            self.console.print(f"  [bold red]could not stop everything:[/] {problem}")
+
+    def _close_record(
+        self, lab: Lab, output: Path, run: str, failure: Failure | None, seconds: float
+    ) -> Record:
+        """The record the kernel left, or a new one when it left none, with how it ended."""
+        folder = self._record_of(run) or RecordFolder.create(
+            root=self.root,
+            phase=lab.phase,
+            runtime=str(self.values["RUNTIME"]),
+            profile=str(self.values["PROFILE"]),
+            run=run,
+        )
+        notebook = None
+        if output.exists():
+            notebook = lab.path.name
+            output.replace(folder.path / notebook)
+        folder.write(
+            status="failed" if failure else "complete",
+            failure=vars(failure) if failure else None,
+            notebook=notebook,
+            title=lab.title,
+            expected=list(lab.experiments),
+            seconds=round(seconds, 2),
+        )
+        return Record(folder.path, folder.facts)
+
+    def _record_of(self, run: str) -> RecordFolder | None:
+        for path in sorted(self.root.glob("*/record.json"), reverse=True):
+            try:
+                record = load_record(path.parent)
+            except LabError:
+                continue
+            if record.facts.get("run") == run:
+                return RecordFolder(record.path, record.facts)
+        return None
+
+    def _say(self, result: Result) -> None:
+        if result.failure:
+            where = "" if result.failure.cell is None else f"cell {result.failure.cell + 1}: "
+            self.console.print(Text(f"  {where}{result.failure.why}", style="bold red"))
+            self.console.print(Text.from_ansi(result.failure.traceback[-3000:]))
+        for name, outcome in result.outcomes.items():
+            word = outcome.upper() if outcome else "MISSING"
+            self.console.print(
+                Text(f"  {word:<13}", style=STYLES[outcome] if outcome else "bold red"),
+                Text(name),
+                sep="",
+            )
+            if outcome not in (None, Outcome.PASS):
+                for reason in result.record.verdict(name).reasons:
+                    self.console.print(Text(f"               {reason}"))
+
+    def report(self) -> None:
+        """One page about all of them."""
+        if self.results:
+            page = write_report([result.record for result in self.results], self.root)
+            self.console.print(f"\nreport: {page}")
+
+
+def _line(event: CellEvent) -> Text:
+    """One cell in a line: its number, how long it took, the first line that does something."""
+    lines = [line for line in event.source.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("#", "import ", "from "))]
+    code = (telling or lines)[0]
+    took = "      " if event.seconds is None else f"{event.seconds:5.1f}s"
+    line = Text(f"  {event.cell + 1:3d} {took}  {code}")
+    line.stylize("dim", 0, 13)
+    return line
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP become an exception, so that everything is cleaned up on the way out."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, _: FrameType | None) -> None:
+        raise Stopped(number)
+
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,240 @@
+"""The consumer: one member of a group, which shares the partitions of its topics out among its members.
+
+Where a group goes on reading is its offset in each partition. It moves here only after the effect
+of a message is durable (``delivery.py``): a replica killed at any moment leaves a message that is
+delivered again, never one that is lost.
+
+A thread asks Kafka for messages all the time, also while all of them are being worked on, so that
+the group never takes a busy replica for a dead one.
+"""
+
+import asyncio
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TimedOut
+from contextlib import suppress
+from typing import Any, Self
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from microservices.kit.drain import Drain
+from microservices.kit.events.delivery import Abandoned, Delivery, Handling
+from microservices.kit.events.kafka import RETRY_SECONDS, Topics
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+MOST = 500
+"""Messages of one partition that we hold at once; then Kafka keeps the others for a while."""
+
+FEW = 100
+FINISH_SECONDS = 3.0
+"""Longest wait, when we give a partition back, for work that has begun."""
+
+LEAVE_SECONDS = 1.0
+"""Longest wait for Kafka to take note that we leave; it may be away."""
+
+Place = tuple[str, int]
+"""Topic and partition."""
+
+GROUP_SETTINGS: dict[str, Any] = {
+    "auto.offset.reset": "earliest",  # who comes late misses nothing
+    "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
+    "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
+    "auto.commit.interval.ms": 250,
+    "partition.assignment.strategy": "cooperative-sticky",  # who stays keeps its partitions
+    "session.timeout.ms": 6000,
+    "heartbeat.interval.ms": 500,
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 50,
+}
+
+
+class EventConsumer:
+    """Reads the topics of ``handling`` as a member of its group."""
+
+    def __init__(
+        self, client: dict[str, Any], handling: Handling, *, topics: Topics, drain: Drain
+    ) -> None:
+        self._handling, self._topics, self._drain = handling, topics, drain
+        self._settings = {**client, **GROUP_SETTINGS, "group.id": handling.group}
+        self._partitions: dict[Place, Partition] = {}
+        self._calls: deque[Callable[[Consumer], None]] = deque()
+        self._joined = False
+        self._stopping, self._finished = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._poll, name="consumer", daemon=True)
+
+    async def __aenter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        self._starting = asyncio.create_task(self._start())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Finish what has begun, and leave the group, so that others take over at once."""
+        self._starting.cancel()
+        self._stopping.set()
+        if self._thread.ident is not None:
+            await asyncio.to_thread(self._finished.wait, FINISH_SECONDS + 1)
+            await asyncio.to_thread(self._thread.join, LEAVE_SECONDS)
+
+    async def unavailable(self) -> str | None:
+        """Return why no events come; ``None`` when we are in the group, if only as a spare."""
+        return None if self._joined else f"not yet a member of {self._handling.group}"
+
+    async def _start(self) -> None:
+        await self._topics.create()
+        self._consumer = Consumer(self._settings)
+        self._thread.start()
+
+    # -- in the thread --
+
+    def _poll(self) -> None:
+        self._consumer.subscribe(
+            self._handling.topics,
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_lost,
+        )
+        while not (self._stopping.is_set() or self._drain.draining):
+            self._fetch()
+            self._do_calls()
+        self._joined = False
+        self._release(self._consumer.assignment(), FINISH_SECONDS)
+        self._finished.set()
+        self._consumer.close()
+
+    def _fetch(self) -> None:
+        try:
+            message = self._consumer.poll(POLL_SECONDS)
+            if message is not None:
+                # poll returns with the first message; consume would wait for the last one.
+                more = self._consumer.consume(MOST, timeout=0)
+                self._loop.call_soon_threadsafe(self._receive, [message, *more])
+        except KafkaException as error:
+            log.warning("nothing fetched, trying again: %s", error)
+
+    def _do_calls(self) -> None:
+        """Do what the loop asks of the client, which works only for the thread that polls."""
+        while self._calls:
+            call = self._calls.popleft()
+            try:
+                call(self._consumer)
+            except KafkaException as error:  # the partition has another owner meanwhile
+                log.warning("not done: %s", error.args[0].str())
+
+    def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self._joined = True
+        log.info("assigned %s", named(places))
+        self._loop.call_soon_threadsafe(self._take, [(p.topic, p.partition) for p in places])
+
+    def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
+        log.info("gives back %s", named(places))
+        self._release(places, FINISH_SECONDS)
+
+    def _on_lost(self, _: Consumer, places: list[TopicPartition]) -> None:
+        log.warning("lost %s: the group took this replica for dead", named(places))
+        self._release(places, 0)
+
+    def _release(self, places: list[TopicPartition], seconds: float) -> None:
+        releasing = self._leave([(p.topic, p.partition) for p in places], seconds)
+        with suppress(TimedOut):
+            asyncio.run_coroutine_threadsafe(releasing, self._loop).result(seconds + 1)
+        self._do_calls()
+
+    # -- in the loop --
+
+    def _take(self, places: list[Place]) -> None:
+        for place in places:
+            self._partitions[place] = Partition(place, self._handling, self._calls.append)
+
+    async def _leave(self, places: list[Place], seconds: float) -> None:
+        leaving = [self._partitions.pop(place) for place in places if place in self._partitions]
+        await asyncio.gather(*(partition.leave(seconds) for partition in leaving))
+
+    def _receive(self, messages: list[Message]) -> None:
+        for message in messages:
+            if error := message.error():
+                log.warning("kafka: %s", error.str())
+            elif partition := self._partitions.get(place_of(message)):
+                partition.receive(message)
+
+
+class Partition:
+    """The messages of one partition that we have: worked on side by side, settled one after the other."""
+
+    def __init__(
+        self, place: Place, handling: Handling, call: Callable[[Callable[[Consumer], None]], None]
+    ) -> None:
+        self._place, self._handling, self._call = place, handling, call
+        self._deliveries: deque[Delivery] = deque()
+        self._arrived = asyncio.Event()
+        self._leaving = self._paused = False
+        self._task = asyncio.create_task(self._run())
+
+    def receive(self, message: Message) -> None:
+        """Take a message."""
+        self._deliveries.append(Delivery(message, self._handling))
+        self._arrived.set()
+        if len(self._deliveries) >= MOST and not self._paused:
+            self._paused = True
+            self._call(lambda consumer: consumer.pause([TopicPartition(*self._place)]))
+
+    async def leave(self, seconds: float) -> None:
+        """Settle what has begun, for at most so long; leave the rest to the partition's next owner."""
+        self._leaving = True
+        for delivery in self._deliveries:
+            delivery.abandon()
+        self._arrived.set()
+        await asyncio.wait([self._task], timeout=seconds)
+        self._task.cancel()
+        for delivery in self._deliveries:
+            delivery.cancel()
+
+    async def _run(self) -> None:
+        with suppress(Abandoned):
+            while await self._next():
+                delivery = self._deliveries[0]
+                await self._settle(delivery)
+                self._move_past(delivery.message)
+                self._deliveries.popleft()
+                self._resume()
+
+    async def _settle(self, delivery: Delivery) -> None:
+        while True:
+            try:
+                return await delivery.settle()
+            except Abandoned:
+                raise
+            except Exception:  # a defect of ours; to move on would lose the message
+                log.exception("a message cannot be settled, trying again")
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _next(self) -> bool:
+        """Wait for a message; false when the next one is not ours any more."""
+        while not self._deliveries and not self._leaving:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return bool(self._deliveries) and (not self._leaving or self._deliveries[0].begun)
+
+    def _move_past(self, message: Message) -> None:
+        self._call(lambda consumer: consumer.store_offsets(message))
+
+    def _resume(self) -> None:
+        if self._paused and len(self._deliveries) <= FEW:
+            self._paused = False
+            self._call(lambda consumer: consumer.resume([TopicPartition(*self._place)]))
+
+
+def place_of(message: Message) -> Place:
+    """Return where a message lies."""
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None
+    assert partition is not None
+    return topic, partition
+
+
+def named(places: list[TopicPartition]) -> str:
+    """Return partitions as a log line names them."""
+    return ", ".join(f"{place.topic}/{place.partition}" for place in places) or "no partition"

@@ -1,0 +1,116 @@
+"""The relay: sends the outbox's events to Kafka, in their order.
+
+One replica at a time does it, the one with the lease. It is woken by a commit of its own process,
+and looks for those of other replicas many times per second. When it is killed after Kafka had an
+event and before the row was removed, the next one sends that event again: at least once. Whoever
+reads it has an inbox.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from typing import Self
+from uuid import uuid4
+
+from confluent_kafka import KafkaException
+from sqlalchemy import Table
+from sqlalchemy.exc import SQLAlchemyError
+
+from microservices.kit.database import Database
+from microservices.kit.events import lease, outbox
+from microservices.kit.events.lease import LEASE_SECONDS
+from microservices.kit.events.producer import EventProducer
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+LOOK_SECONDS = 0.025
+"""How soon the relay sees what another replica of its service has committed."""
+
+PACE_SECONDS = 0.01
+"""The rest after each batch: under load it makes few large batches of many small ones."""
+
+RENEW_SECONDS = LEASE_SECONDS / 4
+LAST_SECONDS = 1.0
+"""How long we still send when we stop."""
+
+NAME = "relay"
+
+
+class Relay:
+    """Moves events from the tables ``outbox`` to Kafka, while it holds the lease."""
+
+    def __init__(
+        self, database: Database, producer: EventProducer, *, outbox: Table, leases: Table
+    ) -> None:
+        self._database, self._producer = database, producer
+        self._outbox, self._leases = outbox, leases
+        self._holder = str(uuid4())
+        self._renewed = -LEASE_SECONDS
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Tell that events were committed."""
+        self._woken.set()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop; what is not sent stays in the table, for the next one with the lease."""
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+        with suppress(SQLAlchemyError, KafkaException, TimeoutError):
+            await asyncio.wait_for(self._send_the_rest(), LAST_SECONDS)
+        with suppress(SQLAlchemyError):
+            await self._database.write(lease.give_up, self._leases, name=NAME, holder=self._holder)
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                if not await self._holds_lease():
+                    await asyncio.sleep(RENEW_SECONDS)
+                elif not await self._send_some():
+                    await self._woken_or_later()
+            except (SQLAlchemyError, KafkaException) as error:
+                log.error("events cannot be sent, trying again", exc_info=error)
+                await asyncio.sleep(RENEW_SECONDS)
+
+    async def _send_the_rest(self) -> None:
+        while await self._holds_lease() and await self._send_some():
+            pass
+
+    async def _holds_lease(self) -> bool:
+        if time.monotonic() - self._renewed < RENEW_SECONDS:
+            return True
+        began = time.monotonic()
+        mine = await self._database.write(lease.take, self._leases, name=NAME, holder=self._holder)
+        self._renewed = began if mine else -LEASE_SECONDS
+        return mine
+
+    async def _send_some(self) -> bool:
+        """Send the oldest events; false when there are none."""
+        self._woken.clear()
+        rows = await self._database.read(outbox.first, self._outbox, BATCH)
+        if not rows:
+            return False
+        records = [record for _, record in rows]
+        sending = asyncio.ensure_future(self._producer.send(records))
+        try:
+            # While Kafka is away this lasts. We keep the lease: another one would be no better off.
+            while not (await asyncio.wait([sending], timeout=RENEW_SECONDS))[0]:
+                await self._holds_lease()
+            sending.result()
+        finally:
+            sending.cancel()
+        positions = [position for position, _ in rows]
+        await self._database.write(outbox.remove, self._outbox, positions)
+        await asyncio.sleep(PACE_SECONDS)
+        return True
+
+    async def _woken_or_later(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)

@@ -1,0 +1,99 @@
+"""Faults on demand: ``PUT /faults`` makes a replica slow, or makes it fail.
+
+Present only with ``FAULTS=on``, and only for who holds ``CONTROL_TOKEN``. State is in memory: a
+restarted replica is healthy. Probes, metrics and documentation are never touched.
+"""
+
+import asyncio
+import random
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Request, Response
+from pydantic import Field, model_validator
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from microservices.kit.http.bearer import check_bearer
+from microservices.kit.http.problem import documented, problem_response
+from microservices.kit.wire import StrictRoute, WireModel, encode, json_response
+
+UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json", "/static-")
+
+
+class Faults(WireModel):
+    """What is wrong with this replica; by default nothing.
+
+    ``seconds`` delays every business request. ``status`` answers a share ``rate`` of them (all,
+    when not given) instead of the service.
+    """
+
+    seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
+    status: Annotated[int, Field(ge=400, le=599)] | None = None
+    rate: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1
+
+    @model_validator(mode="after")
+    def _rate_of_something(self) -> Self:
+        if "rate" in self.model_fields_set and self.status is None:
+            raise ValueError("rate is the share of requests answered with status: give status too")
+        return self
+
+
+class FaultSwitch:
+    """Holds the present faults of one replica."""
+
+    def __init__(self) -> None:
+        self.faults = Faults()
+
+
+router = APIRouter(prefix="/faults", tags=["faults"], route_class=StrictRoute)
+
+
+@router.put("", response_model=Faults, responses=documented(400, 401, 413, 415, 422))
+async def put_faults(request: Request, faults: Faults) -> Response:
+    """Replace the present faults. ``{}`` heals."""
+    check_token(request)
+    request.app.state.faults.faults = faults
+    return _answer(faults)
+
+
+@router.get("", response_model=Faults, responses=documented(401))
+async def get_faults(request: Request) -> Response:
+    """Show the present faults."""
+    check_token(request)
+    return _answer(request.app.state.faults.faults)
+
+
+def _answer(faults: Faults) -> Response:
+    return json_response(encode(faults.model_dump(by_alias=True)))
+
+
+def check_token(request: Request) -> None:
+    """Let only the holder of CONTROL_TOKEN pass.
+
+    Raises:
+        Problem: 401, when the bearer token is missing or another one.
+    """
+    check_bearer(request, request.app.state.settings.control_token, "CONTROL_TOKEN of this session")
+
+
+def strikes(rate: float) -> bool:
+    """Toss the coin of one request."""
+    return random.random() < rate
+
+
+class InjectFaults:
+    """Applies the present faults to business routes."""
+
+    def __init__(self, app: ASGIApp, switch: FaultSwitch) -> None:
+        self.app = app
+        self.switch = switch
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(UNTOUCHED):
+            return await self.app(scope, receive, send)
+        faults = self.switch.faults
+        if faults.seconds:
+            await asyncio.sleep(faults.seconds)
+        if faults.status is not None and strikes(faults.rate):
+            response = problem_response(faults.status, "a fault somebody injected through /faults")
+            return await response(scope, receive, send)
+        await self.app(scope, receive, send)

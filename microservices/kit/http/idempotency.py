@@ -1,0 +1,164 @@
+"""Idempotency: a request that is sent twice with one ``Idempotency-Key`` has one effect.
+
+A table remembers, per user and key, what was asked (a fingerprint) and what was answered. A
+request first *claims* its key, then works, then stores its answer together with its effect. While
+one request works, another one with the same key, in whatever replica, waits for the answer. A
+claim has a deadline: when its holder was killed, the next request takes over.
+"""
+
+import asyncio
+import hashlib
+import re
+import time
+from dataclasses import dataclass
+
+from fastapi import Request
+from pydantic import BaseModel
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Float,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    select,
+)
+
+from microservices.kit.database import Database
+from microservices.kit.http.problem import Problem
+
+CLAIM_SECONDS = 10.0
+"""How long a claim holds. Longer than any work done under one, else two would work at once."""
+
+POLL_SECONDS = 0.05
+ACCEPTED = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the request's key, ``None`` without one.
+
+    Raises:
+        Problem: 400, when the key is repeated, empty, too long, or not visible ASCII.
+    """
+    found = request.headers.getlist("idempotency-key")
+    if not found:
+        return None
+    if len(found) > 1 or not ACCEPTED.fullmatch(found[0]):
+        raise Problem(400, "Idempotency-Key: send one, of 1 to 255 visible ASCII characters")
+    return found[0]
+
+
+def fingerprint(body: BaseModel) -> str:
+    """Return what makes two bodies the same request: their meaning, not their white space."""
+    return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
+
+
+def answers_table(metadata: MetaData) -> Table:
+    """Declare the table of claims and answers."""
+    return Table(
+        "answers",
+        metadata,
+        Column("user_id", String(64), primary_key=True),
+        Column("key", String(255), primary_key=True),
+        Column("fingerprint", String(64), nullable=False),
+        Column("claimed_until", Float, nullable=False),
+        Column("answer", Text),
+    )
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one key until ``until`` (seconds since the epoch)."""
+
+    user_id: str
+    key: str
+    until: float
+
+
+async def claim_or_answer(
+    database: Database, answers: Table, *, user_id: str, key: str, asked: str
+) -> Claim | str:
+    """Claim a key, or return the answer it was given before, after waiting for one in the making.
+
+    Raises:
+        Problem: 422, when the key belongs to a request with another body.
+    """
+    while True:
+        found = await database.write(claim, answers, user_id=user_id, key=key, asked=asked)
+        if found is not None:
+            return found
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def claim(
+    connection: Connection, answers: Table, *, user_id: str, key: str, asked: str
+) -> Claim | str | None:
+    """Claim a key, or return the answer it was given before; ``None`` while another one works on it.
+
+    Raises:
+        Problem: 422, when the key belongs to a request with another body.
+    """
+    mine = (answers.c.user_id == user_id) & (answers.c.key == key)
+    row = connection.execute(select(answers).where(mine)).one_or_none()
+    now = time.time()
+    mine_now = Claim(user_id, key, now + CLAIM_SECONDS)
+    if row is None:
+        values = {
+            "user_id": user_id,
+            "key": key,
+            "fingerprint": asked,
+            "claimed_until": mine_now.until,
+        }
+        connection.execute(answers.insert().values(values))
+        return mine_now
+    check_same(row.fingerprint, asked)
+    if row.answer is not None:
+        return str(row.answer)
+    if row.claimed_until > now:
+        return None
+    connection.execute(answers.update().where(mine).values(claimed_until=mine_now.until))
+    return mine_now
+
+
+def check_same(first: str, asked: str) -> None:
+    """Refuse a key that was used for something else.
+
+    Raises:
+        Problem: 422.
+    """
+    if first != asked:
+        raise Problem(422, "this Idempotency-Key was used with another body: use a new key")
+
+
+def answer(connection: Connection, answers: Table, claim: Claim, body: str) -> None:
+    """Store the answer, in the transaction of the effect it reports.
+
+    Raises:
+        Problem: 503, when the claim ran out and another request holds the key; nothing is stored.
+    """
+    statement = answers.update().where(_held(answers, claim)).values(answer=body)
+    if connection.execute(statement).rowcount != 1:
+        detail = (
+            "this request took too long and another one holds its Idempotency-Key; send it again"
+        )
+        raise Problem(503, detail, headers={"Retry-After": "1"})
+
+
+def release(connection: Connection, answers: Table, claim: Claim) -> None:
+    """Give up a claim without an answer, so that a repeat need not wait.
+
+    The key and its fingerprint stay: the work may have had half of its effect.
+    """
+    connection.execute(answers.update().where(_held(answers, claim)).values(claimed_until=0))
+
+
+def _held(answers: Table, claim: Claim) -> ColumnElement[bool]:
+    return and_(
+        answers.c.user_id == claim.user_id,
+        answers.c.key == claim.key,
+        answers.c.claimed_until == claim.until,
+        answers.c.answer.is_(None),
+    )

@@ -1,0 +1,59 @@
+"""Probes: is the process alive (``/health``), and does it want requests (``/ready``)?"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+
+from microservices.kit.drain import Drain
+from microservices.kit.http.metrics import get_metrics
+from microservices.kit.http.problem import Problem, documented
+from microservices.kit.wire import WireModel, encode, json_response
+
+Need = Callable[[], Awaitable[str | None]]
+"""Asks something of the service's own; returns why it does not answer, ``None`` when it does."""
+
+router = APIRouter(tags=["probes"])
+router.add_route("/metrics", get_metrics, methods=["GET"], include_in_schema=False)
+
+
+class Health(WireModel):
+    """Who answers."""
+
+    status: Literal["ok"]
+    service: str
+    version: str
+    instance: str
+
+
+class Ready(WireModel):
+    """This replica wants requests."""
+
+    status: Literal["ready"]
+
+
+@router.get("/health", response_model=Health)
+async def get_health(request: Request) -> Response:
+    """Tell that the process is alive, and who it is. Asks nobody."""
+    return json_response(request.app.state.health)
+
+
+@router.get("/ready", response_model=Ready, responses=documented(503))
+async def get_ready(request: Request) -> Response:
+    """Tell whether this replica wants requests: it is not draining, and all of its own answers.
+
+    Never asks another service: one that is down would take all its callers out of rotation.
+    """
+    if reason := await unready(request.app.state.drain, request.app.state.needs):
+        raise Problem(503, reason, headers={"Retry-After": "1"})
+    return json_response(encode({"status": "ready"}))
+
+
+async def unready(drain: Drain, needs: Sequence[Need]) -> str | None:
+    """Return why this replica wants no requests, ``None`` when it does."""
+    if drain.draining:
+        return "draining: this replica is about to stop"
+    for need in needs:
+        if reason := await need():
+            return reason
+    return None

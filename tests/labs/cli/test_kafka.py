@@ -1,0 +1,154 @@
+"""`lab kafka`, as somebody types it, and as the handbook says it is typed."""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from environment import Environment
+from environment.compose import ROOT
+from labs.cli.kafka import kafka_app
+from labs.cli.main import main
+from tests.residue import nothing_left
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+
+CHAPTER = ROOT / "handbook" / "phase4_kafka_commands.md"
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[Environment]:
+    environment = Environment("phase4", runtime="process", only=["kafka"]).start()
+    session = str(environment.session)
+    yield environment
+    environment.stop()
+    assert nothing_left(session, seconds=0) == []
+
+
+class Said(NamedTuple):
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+Lab = Callable[..., Said]
+
+
+@pytest.fixture
+def lab(
+    env: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Lab:
+    """Runs `lab` in this process, which has imported already what a new one would take a second for."""
+
+    def run(*words: str) -> Said:
+        monkeypatch.setattr(sys, "argv", ["lab", *words, "--session", str(env.session)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        return Said(code if isinstance(code, int) else 1, *capsys.readouterr())
+
+    return run
+
+
+def rows(lab: Lab, *words: str) -> list[dict[str, Any]]:
+    said = lab("kafka", *words, "--json")
+    assert said.code == 0, said.err
+    found: list[dict[str, Any]] = json.loads(said.out)
+    return found
+
+
+def chapters_commands() -> list[str]:
+    blocks = re.findall(r"^```shell\n(.*?)^```", CHAPTER.read_text(), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def test_every_command_of_the_chapter_works_in_its_order(env: Environment, lab: Lab) -> None:
+    group = Consumer({"bootstrap.servers": env.kafka.bootstrap, "group.id": "parcel-service-group"})
+    said: dict[str, str] = {}
+    for line in chapters_commands():
+        program, *words = shlex.split(line)
+        assert program == "lab"
+        if words[1] == "groups":  # by then somebody has read something
+            group.commit(offsets=[TopicPartition("parcels", 0, 0)], asynchronous=False)
+            group.close()
+        done = lab(*words)
+        assert done.code == 0, f"{line}\n{done.err}"
+        assert done.out.strip(), line
+        said.setdefault(line, done.out)
+        if words[1] == "redrive":
+            said["redrive again"] = done.out
+
+    def one(start: str) -> str:
+        return next(text for line, text in said.items() if line.startswith(start))
+
+    assert "parcels" in one("lab kafka topics")
+    packed, sent = (
+        next(line.split() for line in one("lab kafka read parcels").splitlines() if word in line)
+        for word in ('"o-1", "status": "packed"', '"o-1", "status": "sent"')
+    )
+    assert packed[1] == sent[1], "one key, one partition"
+    assert int(packed[2]) < int(sent[2])
+    assert '"status": "packed"' in one("lab kafka read parcels --partition")
+    assert "parcel-service-group" in one("lab kafka groups")
+    assert "no JSON" in one("lab kafka dlq")
+    assert one("lab kafka redrive").rstrip().endswith("sent")
+    assert len(said["redrive again"].splitlines()) == 1, "nothing but the headings"
+    assert httpx.get(one("lab kafka ui").strip()).status_code == 200
+
+
+def test_the_chapter_names_every_command() -> None:
+    names = {
+        command.name or command.callback.__name__  # type: ignore[union-attr]
+        for command in kafka_app.registered_commands
+    }
+    assert names == {line.split()[2] for line in chapters_commands()}
+
+
+def test_what_is_printed_can_be_read_by_a_program(lab: Lab) -> None:
+    rows(lab, "create", "orders-json", "--partitions", "2")
+    (sent,) = rows(lab, "produce", "orders-json", "hello", "--key", "k", "--header", "a=b=c")
+    (read,) = rows(lab, "read", "orders-json")
+    assert (read["value"], read["key"], read["headers"]) == ("hello", "k", {"a": "b=c"})
+    assert (read["partition"], read["offset"], read["time"]) == (
+        sent["partition"], sent["offset"], sent["time"],
+    )  # fmt: skip
+    assert [row["partition"] for row in rows(lab, "offsets", "orders-json")] == [0, 1]
+    assert "orders-json" in [row["topic"] for row in rows(lab, "topics")]
+    assert rows(lab, "dlq", "orders-json") == rows(lab, "redrive", "orders-json") == []
+
+
+def test_what_a_terminal_would_obey_is_shown_and_not_sent_to_it(env: Environment, lab: Lab) -> None:
+    env.kafka.create("escapes", partitions=1)
+    env.kafka.produce("escapes", "\x1b[31mred\x07\nnext line")
+    said = lab("kafka", "read", "escapes").out
+    assert "\\x1b[31mred\\x07\\nnext line" in said
+    assert "\x1b" not in said
+    assert len(said.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["read", "none"], "There is no topic 'none'"),
+        (["lag", "none"], "There is no consumer group 'none'"),
+        (["produce", "none", "x", "--header", "novalue"], "Expected NAME=VALUE"),
+        (["reset", "g", "t", "--to", "soon"], "--to is earliest, latest"),
+    ],
+)
+def test_a_mistake_is_explained_without_a_traceback(lab: Lab, words: list[str], why: str) -> None:
+    said = lab("kafka", *words)
+    assert said.code == 2
+    assert said.err.startswith(f"error: {why}")
+
+
+def test_the_chapter_is_in_the_index() -> None:
+    assert f"({CHAPTER.name})" in Path(CHAPTER.parent, "index.md").read_text()

@@ -1,0 +1,53 @@
+"""Start-up: the bound, the machine that cannot show it, and the prediction."""
+
+import pytest
+
+from labs.experiments.phase0 import startup
+from labs.verdicts import Outcome
+from tests.labs.experiments.phase0 import frames
+
+PREDICTION = frames.startup_prediction()
+
+
+def test_together_takes_the_slowest_or_the_shared_processor_time() -> None:
+    by_cpu = startup.predict([1.0, 1.0, 1.0], [0.9, 0.9, 0.9], cores=2)
+    assert by_cpu["seconds"].tolist() == [3.0, pytest.approx(1.35)]
+    by_slowest = startup.predict([0.5, 3.0], [0.1, 0.1], cores=8)
+    assert by_slowest["seconds"].tolist() == [3.5, 3.0]
+
+
+def test_together_well_below_the_sum_passes() -> None:
+    verdict = startup.judge(frames.startup_samples(together=1.5), PREDICTION)
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.details["ratio"] == pytest.approx(0.5)
+
+
+def test_together_as_slow_as_one_by_one_fails_on_free_cores() -> None:
+    verdict = startup.judge(frames.startup_samples(together=2.9), PREDICTION)
+    assert verdict.outcome is Outcome.FAIL
+
+
+def test_one_core_is_inconclusive_and_no_larger_sample_helps() -> None:
+    verdict = startup.judge(frames.startup_samples(together=1.5, cores=1), PREDICTION)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert not verdict.extend
+
+
+def test_cores_that_others_kept_busy_are_inconclusive_and_extended() -> None:
+    verdict = startup.judge(frames.startup_samples(together=2.9, free=1.0), PREDICTION)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+
+
+def test_one_odd_round_does_not_decide() -> None:
+    samples = frames.startup_samples(together=1.5)
+    odd = (samples["round"] == 2) & (samples["mode"] == "together")
+    samples.loc[odd, "ready"] += 5
+    assert startup.judge(samples, PREDICTION).outcome is Outcome.PASS
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = startup.plot(frames.startup_samples(together=1.5), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert figure.axes[-1].get_xlabel().endswith("(s)")
+    assert all(any(t.get_text() == "predicted" for t in axes.texts) for axes in figure.axes)

@@ -1,0 +1,76 @@
+"""Retry storm: the arithmetic, and a judge that counts every call."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase1 import retry_storm
+from labs.experiments.phase1.retry_storm import BREAKER, ONE, TWO
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase1 import gateway_frames
+from tests.labs.experiments.phase1.gateway_frames import retry_storm_samples
+
+PREDICTION = gateway_frames.retry_storm_prediction()
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return retry_storm.judge(samples, PREDICTION)
+
+
+def test_tries_multiply_from_layer_to_layer_and_a_breaker_bounds_them() -> None:
+    found = retry_storm.predict(tries=(1, 2, 3), clicks=1).set_index(["way", "tries"])["calls"]
+    assert found[ONE].to_list() == [1, 2, 3]
+    assert found[TWO].to_list() == [1, 4, 9]
+    assert found[BREAKER].to_list() == [1, 2, 3]
+    many = retry_storm.predict(clicks=100).set_index("way")["calls"]
+    assert set(many[BREAKER]) == {3}
+
+
+def test_the_storm_as_predicted_passes() -> None:
+    verdict = judge(retry_storm_samples())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+@pytest.mark.parametrize("way", [ONE, TWO, BREAKER])
+def test_one_call_more_or_less_fails(way: str, change: int) -> None:
+    samples = retry_storm_samples()
+    first = samples[(samples["way"] == way) & (samples["tries"] == 3)].index[0]
+    samples.loc[first, "calls"] += change
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0].startswith(f"{way}, 3 tries")
+
+
+def test_a_call_that_moved_from_one_click_to_the_next_fails() -> None:
+    samples = retry_storm_samples()
+    first, second = samples[(samples["way"] == TWO) & (samples["tries"] == 2)].index[:2]
+    samples.loc[[first, second], "calls"] += [1, -1]
+    assert judge(samples).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize("failures", [2, 4, 10**6])
+def test_a_breaker_that_opens_at_another_number_fails(failures: int) -> None:
+    assert judge(retry_storm_samples(breaker_failures=failures)).outcome is Outcome.FAIL
+
+
+def test_tries_that_add_instead_of_multiplying_fail() -> None:
+    samples = retry_storm_samples()
+    two = (samples["way"] == TWO) & (samples["tries"] == 3)
+    samples.loc[two, "calls"] = 6
+    assert judge(samples).outcome is Outcome.FAIL
+
+
+def test_a_click_that_succeeded_or_was_not_made_is_inconclusive() -> None:
+    samples = retry_storm_samples()
+    samples.loc[0, "status"] = 201
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons == ("one layer, 1 try: the fault never hit",)
+    assert judge(retry_storm_samples().query("tries < 3")).outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = retry_storm.plot(retry_storm_samples(), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert "(log)" in figure.axes[0].get_ylabel()
+    assert figure.axes[0].get_yscale() == "log"

@@ -1,0 +1,128 @@
+"""CPU-bound blocking: the range, what falls out of it, and what the machine may have done."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase2 import cpu_blocking
+from labs.experiments.phase2.cpu_blocking import classify, stretch
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase2 import blocking_frames as frames
+
+PREDICTION = frames.cpu_blocking_prediction()
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return cpu_blocking.judge(samples, PREDICTION)
+
+
+def bystander(samples: pd.DataFrame, *, computations: int, replicas: int) -> "pd.Series[bool]":
+    return (
+        (samples["request"] == "bystander")
+        & (samples["computations"] == computations)
+        & (samples["replicas"] == replicas)
+    )
+
+
+def test_a_bystander_waits_for_its_share_of_the_computations() -> None:
+    rows = cpu_blocking.predict(
+        [0, 2, 3, 18], replicas=[1, 3], seconds=3, unloaded=0.1, cores=4
+    ).set_index(["replicas", "computations"])
+    assert rows.loc[(1, 18), "high"] == pytest.approx(54.1)
+    assert rows.loc[(3, 2), "high"] == pytest.approx(0.1)
+    assert rows.loc[(3, 3), "high"] == pytest.approx(3.1)
+    assert rows["ahead"].tolist() == [0, 2, 3, 18, 0, 0, 1, 6]
+
+
+@pytest.mark.parametrize(
+    ("busy", "cores", "expected"),
+    [
+        (1, 2, (1, 1)),
+        (2, 2, (1, 1)),
+        (3, 2, (1, 2)),
+        (4, 2, (2, 2)),
+        (5, 2, (2, 3)),
+        (3, 8, (1, 1)),
+    ],
+)
+def test_a_core_holds_its_share_of_the_busy_rounded_down_or_up(
+    busy: int, cores: int, expected: tuple[float, float]
+) -> None:
+    assert stretch(busy, cores) == expected
+
+
+@pytest.mark.parametrize("f", [1.0, 1.15])
+def test_delays_within_the_range_pass(f: float) -> None:
+    verdict = judge(frames.cpu_blocking_samples(f=f))
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+def test_bystanders_that_wait_for_nobody_fail_whatever_else_the_machine_did() -> None:
+    samples = frames.cpu_blocking_samples(others=5)
+    samples.loc[samples["request"] == "bystander", "latency"] = 0.01
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.FAIL
+    assert "1 computation, 1 replica: the bystander waited less than predicted" in verdict.reasons
+
+
+def test_one_busy_replica_that_blocks_the_others_fails() -> None:
+    samples = frames.cpu_blocking_samples()
+    samples.loc[bystander(samples, computations=2, replicas=3), "latency"] = 0.3
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (
+        "2 computations, 3 replicas: the bystander waited longer than predicted",
+    )
+
+
+def test_computations_that_take_longer_on_free_cores_fail() -> None:
+    assert judge(frames.cpu_blocking_samples(f=1.6)).outcome is Outcome.FAIL
+
+
+def test_computations_that_take_longer_on_busy_cores_are_inconclusive_and_extended() -> None:
+    verdict = judge(frames.cpu_blocking_samples(f=1.6, others=2.0))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+    assert "4 computations, 1 replica: other programs kept the cores busy" in verdict.reasons
+
+
+def test_a_disturbed_trial_is_set_aside_for_the_good_one_of_the_next_attempt() -> None:
+    disturbed = frames.cpu_blocking_samples(f=1.6, others=2.0)
+    good = frames.cpu_blocking_samples(rounds=1).assign(attempt=2)
+    both = pd.concat([disturbed, good], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+    assert (classify(both, PREDICTION)["worth"] == "disturbed").any()
+
+
+@pytest.mark.parametrize("received", [0.0, 0.0115])
+def test_a_bystander_that_came_too_early_is_no_evidence(received: float) -> None:
+    samples = frames.cpu_blocking_samples()
+    late = (samples["request"] == "computation") & (samples["number"] == 0)
+    samples.loc[late, "received"] = samples["sent"] + 0.001 + 0.02 - received
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert "no bystander that was sent behind its share of them" in verdict.reasons[0]
+
+
+def test_a_bystander_that_went_to_another_replica_is_no_evidence() -> None:
+    samples = frames.cpu_blocking_samples()
+    samples.loc[bystander(samples, computations=4, replicas=3), "replica"] = "api-gateway-1"
+    assert judge(samples).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_log_that_tells_nothing_is_no_evidence() -> None:
+    unknown = frames.cpu_blocking_samples().assign(received=float("nan"), replica="")
+    assert judge(unknown).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_request_without_an_answer_fails() -> None:
+    samples = frames.cpu_blocking_samples()
+    samples.loc[bystander(samples, computations=4, replicas=1), "status"] = 504
+    assert "not every request was answered" in judge(samples).reasons[0]
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = cpu_blocking.plot(frames.cpu_blocking_samples(f=1.6, others=2), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert figure.axes[0].get_ylabel().endswith("(s)")
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"predicted", "1 replica", "set aside"} <= labels

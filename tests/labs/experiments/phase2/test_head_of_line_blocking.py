@@ -1,0 +1,74 @@
+"""A share of head_of_line_blocking: who counts, who waited, and which share is too far off."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase2 import head_of_line_blocking
+from labs.experiments.phase2.head_of_line_blocking import classify
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase2 import blocking_frames as frames
+
+PREDICTION = frames.bystanders_prediction()
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return head_of_line_blocking.judge(samples, PREDICTION)
+
+
+def test_of_n_replicas_one_share_waits() -> None:
+    assert head_of_line_blocking.predict([1, 2, 4])["share"].tolist() == [1, 0.5, 0.25]
+
+
+def test_a_share_1_over_n_passes() -> None:
+    verdict = judge(frames.head_of_line_blocking_samples())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+def test_only_bystanders_of_the_computation_count() -> None:
+    requests = classify(frames.head_of_line_blocking_samples())
+    since = requests["intended"] - frames.BEGAN
+    counted = since[requests["counts"]]
+    assert counted.min() >= 0.4
+    assert counted.max() <= 0.8
+    assert not requests["waited"][since > 0.96].any()
+
+
+def test_an_event_loop_that_goes_on_fails_whatever_else_the_machine_did() -> None:
+    verdict = judge(frames.head_of_line_blocking_samples(blocked=0, others=1.5))
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0] == "1 replica: fewer head_of_line_blocking waited than predicted"
+
+
+def test_a_computation_that_blocks_every_replica_fails_on_a_calm_machine() -> None:
+    samples = frames.head_of_line_blocking_samples()
+    alone = samples[samples["replicas"] == 1]
+    everywhere = pd.concat([alone.assign(replicas=n) for n in (1, 2, 3)])
+    assert judge(everywhere).outcome is Outcome.FAIL
+    assert judge(everywhere.assign(others=1.2)).outcome is Outcome.INCONCLUSIVE
+
+
+def test_too_few_bystanders_are_inconclusive() -> None:
+    verdict = judge(frames.head_of_line_blocking_samples().iloc[::8])
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+
+
+def test_a_generator_that_lagged_is_inconclusive_and_its_attempt_is_set_aside() -> None:
+    lagged = frames.head_of_line_blocking_samples(blocked=0).assign(lag=0.3)
+    assert judge(lagged).outcome is Outcome.INCONCLUSIVE
+    good = frames.head_of_line_blocking_samples().assign(attempt=2)
+    assert judge(pd.concat([lagged, good], ignore_index=True)).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("column", "value"), [("ok", False), ("computed", 503.0)])
+def test_a_request_without_an_answer_fails(column: str, value: bool | float) -> None:
+    samples = frames.head_of_line_blocking_samples()
+    samples.loc[30, column] = value
+    assert judge(samples).outcome is Outcome.FAIL
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = head_of_line_blocking.plot(frames.head_of_line_blocking_samples(), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert figure.axes[-1].get_xlabel().endswith("(s)")
+    assert figure.axes[2].get_title(loc="left").startswith("3 replicas: 33% wait, predicted;")

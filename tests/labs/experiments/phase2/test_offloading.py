@@ -1,0 +1,98 @@
+"""Off the event loop: the bound, who must overtake whom, and what the machine may have done."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase2 import offloading
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase2 import blocking_frames as frames
+
+PREDICTION = frames.off_the_loop_prediction()
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return offloading.judge(samples, PREDICTION)
+
+
+def test_the_loop_takes_all_of_the_time_and_the_others_under_5_percent_of_it() -> None:
+    high = offloading.predict([4], seconds=3, unloaded=0.01).set_index("where")["high"]
+    assert high["loop"] == pytest.approx(12.01)
+    assert high["thread"] == high["process"] == pytest.approx(0.6, rel=0.01)
+
+
+def test_bystanders_that_overtake_at_once_pass() -> None:
+    verdict = judge(frames.offloading_samples())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+@pytest.mark.parametrize("others", [0.05, 2.0])
+def test_a_thread_that_keeps_bystanders_waiting_fails_however_busy_the_machine(
+    others: float,
+) -> None:
+    verdict = judge(frames.offloading_samples(overtake=False, others=others))
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == tuple(
+        f"{k} computation{'s' * (k > 1)}, where=thread: head_of_line_blocking waited until they were done"
+        for k in (1, 2, 4)
+    )
+
+
+def late(*, others: float) -> pd.DataFrame:
+    attempts = [
+        frames.offloading_samples(thread=0.05, others=others).assign(attempt=n) for n in (1, 2)
+    ]
+    return pd.concat(attempts, ignore_index=True)
+
+
+def test_bystanders_that_overtake_late_fail_on_a_calm_machine_only() -> None:
+    assert judge(late(others=0.05)).outcome is Outcome.FAIL
+    verdict = judge(late(others=1.0))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+
+
+def test_one_late_trial_is_inconclusive_and_extended() -> None:
+    verdict = judge(frames.offloading_samples(thread=0.05))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.extend
+
+
+def test_a_late_trial_is_set_aside_for_the_good_one_of_the_next_attempt() -> None:
+    good = frames.offloading_samples().assign(attempt=3)
+    both = pd.concat([late(others=1.0), good], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+
+
+def test_a_busy_loop_does_not_widen_the_bound() -> None:
+    samples = late(others=0.05)
+    behind_loop = (samples["where"] == "loop") & (samples["request"] == "bystander")
+    samples.loc[behind_loop, "latency"] *= 3
+    assert judge(samples).outcome is Outcome.FAIL
+
+
+def test_a_loop_that_nobody_waits_for_fails() -> None:
+    samples = frames.offloading_samples()
+    behind_loop = (samples["where"] == "loop") & (samples["request"] == "bystander")
+    samples.loc[behind_loop, "ended"] = samples["sent"] + 0.01
+    assert "where=loop: head_of_line_blocking did not wait" in judge(samples).reasons[0]
+
+
+def test_bystanders_that_were_asked_too_late_are_no_evidence() -> None:
+    samples = frames.offloading_samples()
+    computing = samples["request"] == "computation"
+    samples.loc[computing, "ended"] = samples["sent"]
+    assert judge(samples).outcome is Outcome.INCONCLUSIVE
+
+
+def test_a_request_without_an_answer_fails() -> None:
+    samples = frames.offloading_samples()
+    samples.loc[samples["where"] == "process", "status"] = 503
+    assert "where=process: not every request was answered" in judge(samples).reasons[0]
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = offloading.plot(frames.offloading_samples(), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert figure.axes[0].get_ylabel().endswith("(s)")
+    labels = {text.get_text() for text in figure.legends[0].get_texts()}
+    assert {"predicted", "where=loop", "where=thread", "where=process"} == labels

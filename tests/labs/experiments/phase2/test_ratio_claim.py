@@ -1,0 +1,41 @@
+"""The famous ratio: what k makes of it, and that only the delays are judged."""
+
+import pytest
+
+from labs.experiments.phase2 import ratio_claim
+from labs.experiments.phase2.ratio_claim import ORIGINAL_DELAY, ORIGINAL_UNLOADED
+from labs.verdicts import Outcome
+from tests.labs.experiments.phase2 import blocking_frames as frames
+
+PREDICTION = frames.famous_ratio_prediction()
+
+
+def test_the_theory_gives_the_originals_number_and_any_other() -> None:
+    rows = ratio_claim.predict([0, 1, 18, 180], seconds=3, unloaded=ORIGINAL_UNLOADED)
+    ratios = rows.set_index("computations")["ratio"]
+    assert rows["high"][2] == pytest.approx(ORIGINAL_DELAY, rel=0.02)
+    assert ratios[18] == pytest.approx(457, rel=0.03)
+    assert ratios[0] == 1
+    assert ratios[180] == pytest.approx(10 * ratios[18], rel=0.01)
+
+
+def test_delays_that_grow_with_k_pass() -> None:
+    verdict = ratio_claim.judge(frames.ratio_claim_samples(), PREDICTION)
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    assert verdict.experiment == "ratio_claim"
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.2])
+def test_delays_that_grow_otherwise_fail(seconds: float) -> None:
+    verdict = ratio_claim.judge(frames.ratio_claim_samples(seconds=seconds), PREDICTION)
+    assert verdict.outcome is Outcome.FAIL
+    assert any(reason.startswith("18 computations, 1 replica") for reason in verdict.reasons)
+
+
+def test_the_figure_marks_the_originals_numbers() -> None:
+    figure = ratio_claim.plot(frames.ratio_claim_samples(), PREDICTION)
+    words = [text.get_text() for text in figure.axes[0].texts]
+    assert "the original: 53,364 ms, 457 x" in words
+    assert "the original: 116 ms" in words
+    assert figure.axes[0].get_ylabel().endswith("(s)")
+    assert any("runtime: process" in text.get_text() for text in figure.texts)

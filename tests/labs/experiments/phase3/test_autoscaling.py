@@ -1,0 +1,107 @@
+"""Autoscaling: the formula, the window, and the loops that keep to neither."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase3 import autoscaling
+from labs.experiments.phase3.autoscaling import (
+    TARGET,
+    WITH,
+    WITHOUT,
+    changes_of_direction,
+    recommended,
+    stabilised,
+)
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase3 import balancing_frames
+
+PREDICTION = balancing_frames.autoscaling_prediction()
+FRAME = balancing_frames.autoscaling_samples
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return autoscaling.judge(samples, PREDICTION)
+
+
+def changed(loop: str, interval: int, **values: object) -> pd.DataFrame:
+    """The frame, with other values in one interval of one loop."""
+    samples = FRAME()
+    place = (samples["loop"] == loop) & (samples["interval"] == interval)
+    for name, value in values.items():
+        samples.loc[place, name] = value
+    return samples
+
+
+@pytest.mark.parametrize(
+    ("replicas", "utilisation", "wanted"),
+    [
+        (2, 2 * TARGET, 4),
+        (4, 1.01 * TARGET / 2, 3),  # 2.02, rounded up
+        (3, 1.09 * TARGET, 3),  # within a tenth
+        (3, 1.12 * TARGET, 4),
+        (1, 0.0, 1),
+        (8, 1.0, 8),
+    ],
+)
+def test_the_formula_rounds_up_and_leaves_alone_what_is_near(
+    replicas: int, utilisation: float, wanted: int
+) -> None:
+    assert recommended(replicas, utilisation) == wanted
+
+
+def test_the_window_goes_up_at_once_and_down_when_nobody_in_it_wanted_more() -> None:
+    assert [stabilised([2, 4, 1, 1, 1][: n + 1], 3) for n in range(5)] == [2, 4, 4, 4, 1]
+    assert stabilised([2, 4, 1], 1) == 1
+
+
+@pytest.mark.parametrize("swings", [1, 3])
+def test_without_a_window_each_swing_is_followed_and_with_one_none(swings: int) -> None:
+    table = autoscaling.predict(swings=swings, window=2).groupby("loop")["chosen"]
+    turns = {loop: changes_of_direction(list(chosen)) for loop, chosen in table}
+    assert turns == {WITHOUT: 2 * swings + 1, WITH: 1}
+
+
+def test_the_predicted_behaviour_passes() -> None:
+    verdict = judge(FRAME())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    without, with_window = verdict.details["loops"]
+    assert (without["changes"], with_window["changes"]) == (3, 1)
+
+
+def test_a_step_that_is_not_the_formulas_fails() -> None:
+    verdict = judge(changed(WITH, 3, chosen=2))  # as without the window
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (f"{WITH}: a step was not the formula's",)
+
+
+def test_other_replicas_at_work_than_were_chosen_fail() -> None:
+    assert judge(changed(WITH, 4, answering=4)).outcome is Outcome.FAIL
+    assert judge(changed(WITH, 4, answering=2)).outcome is Outcome.FAIL
+    assert judge(changed(WITH, 6, answering=2)).outcome is Outcome.PASS  # too few requests for all
+
+
+def test_a_lost_request_fails() -> None:
+    assert judge(changed(WITHOUT, 2, ok=False)).outcome is Outcome.FAIL
+
+
+def test_a_slow_machine_and_another_load_are_inconclusive() -> None:
+    assert judge(changed(WITH, 2, late=0.5, answering=9)).outcome is Outcome.INCONCLUSIVE
+    assert judge(FRAME().assign(lag=0.3)).outcome is Outcome.INCONCLUSIVE
+    more = changed(WITHOUT, 1, utilisation=0.9, chosen=3)
+    assert judge(more).reasons == (f"{WITHOUT}: the utilisation was not the predicted one",)
+
+
+def test_a_calm_attempt_settles_what_a_disturbed_one_left_open() -> None:
+    late = changed(WITH, 2, late=0.5, answering=9)
+    assert judge(late).extend
+    assert not judge(pd.concat([late, late.assign(attempt=2)])).extend  # it takes too long
+    both = pd.concat([late, FRAME().assign(attempt=2)], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+
+
+def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+    figure = autoscaling.plot(FRAME(), PREDICTION)
+    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    assert all(ax.get_ylabel()[-1] == ")" for ax in figure.axes)
+    assert figure.axes[-1].get_xlabel() == "time (s)"
+    assert "predicted" in figure.axes[0].get_legend_handles_labels()[1]

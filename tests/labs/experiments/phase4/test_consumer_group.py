@@ -1,0 +1,66 @@
+"""Consumer group: the busiest member says how long it takes."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase4 import consumer_group
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase4.event_frames import (
+    consumer_group_prediction,
+    consumer_group_samples,
+)
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return consumer_group.judge(samples, consumer_group_prediction())
+
+
+def attempts(count: int, **found: float) -> pd.DataFrame:
+    return pd.concat(
+        [consumer_group_samples(**found).assign(attempt=n + 1) for n in range(count)],
+        ignore_index=True,
+    )
+
+
+def test_four_are_no_faster_than_three_and_a_seventh_idles() -> None:
+    table = consumer_group.predict(messages=60, seconds=0.1, members=range(1, 8))
+    assert list(table["drain"]) == pytest.approx([6, 3, 2, 2, 2, 1, 1])
+    assert list(table["working"]) == [1, 2, 3, 4, 5, 6, 6]
+
+
+def test_the_predicted_behaviour_passes() -> None:
+    verdict = judge(consumer_group_samples())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    assert verdict.details["drains"][-1]["shared"] == 6
+
+
+def test_a_slow_drain_is_doubted_and_fails_when_it_is_always_slow() -> None:
+    assert judge(consumer_group_samples(times=1.4)).outcome is Outcome.INCONCLUSIVE
+    assert judge(attempts(4, times=1.4)).outcome is Outcome.FAIL
+    once = pd.concat([attempts(3, times=1.4), consumer_group_samples().assign(attempt=4)])
+    assert judge(once.reset_index(drop=True)).outcome is Outcome.PASS
+
+
+def test_a_group_that_is_faster_than_one_message_at_a_time_fails() -> None:
+    verdict = judge(consumer_group_samples(late=0, times=0.5))
+    assert "3 members: faster than one message at a time allows" in verdict.reasons
+
+
+def test_partitions_that_are_not_shared_and_a_lost_message_fail() -> None:
+    alone = consumer_group_samples()
+    alone.loc[alone["members"] == 3, "member"] = "payment-service-1"
+    assert judge(alone).reasons == ("3 members: the partitions were not shared as predicted",)
+    lost = consumer_group_samples()
+    lost.loc[20, "paid"] = None
+    assert judge(lost).reasons == ("3 members: a message was never paid for",)
+
+
+def test_a_size_that_was_not_measured_is_inconclusive() -> None:
+    samples = consumer_group_samples()
+    assert judge(samples[samples["members"] != 7]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_the_figure_has_units_and_every_size() -> None:
+    (ax,) = consumer_group.plot(consumer_group_samples(), consumer_group_prediction()).axes
+    assert ax.get_ylabel().endswith("(s)")
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "3", "4", "7"]

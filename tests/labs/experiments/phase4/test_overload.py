@@ -1,0 +1,81 @@
+"""Above capacity: one design lets its customers queue, the other its events."""
+
+import pandas as pd
+import pytest
+
+from labs.experiments.phase4 import overload
+from labs.experiments.phase4.accept_and_done import HTTP, KAFKA
+from labs.verdicts import Outcome, Verdict
+from tests.labs.experiments.phase4.event_frames import above_capacity_prediction, overload_samples
+
+
+def judge(samples: pd.DataFrame) -> Verdict:
+    return overload.judge(samples, above_capacity_prediction())
+
+
+def test_what_is_too_much_queues_and_only_the_first_are_answered_in_time() -> None:
+    table = overload.predict(slots=20, seconds=1, patience=3, step_seconds=4)
+    above = table[table["step"] == 2].set_index("design").to_dict("index")
+    assert (above[HTTP]["mu"], above[HTTP]["offered"]) == (20, 40)
+    assert above[HTTP]["share"] == pytest.approx((3 - 1) / 4)
+    assert (above[KAFKA]["share"], above[KAFKA]["slope"]) == (1, 20)
+    below = table[table["step"] < 1]
+    assert set(below["share"]) == {1}
+    assert set(below["slope"]) == {0}
+
+
+def test_the_predicted_behaviour_passes() -> None:
+    verdict = judge(overload_samples())
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+    assert verdict.details["steps"][0][-1]["growth"] == pytest.approx(10, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("found", "because"),
+    [
+        ({"growth": 12.0}, "Kafka at 2 mu: the lag grew otherwise than predicted"),
+        ({"growth": 0.0}, "Kafka at 2 mu: the lag grew otherwise than predicted"),
+        (
+            {"patient": 4.0},
+            "HTTP at 2 mu: another share was answered in time than predicted",
+        ),
+    ],
+)
+def test_other_slopes_and_shares_fail(found: dict[str, float], because: str) -> None:
+    verdict = judge(overload_samples(**found))
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (because,)
+
+
+def test_what_differs_on_busy_cores_is_doubted_until_an_attempt_settles_it() -> None:
+    busy = overload_samples(growth=13, idle=0.1)
+    assert judge(busy).outcome is Outcome.INCONCLUSIVE
+    both = pd.concat([busy, overload_samples(idle=0.1).assign(attempt=2)], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+    idle = pd.concat([both, overload_samples(growth=13).assign(attempt=3)], ignore_index=True)
+    assert judge(idle).outcome is Outcome.FAIL
+
+
+def test_one_order_that_kafka_does_not_accept_fails() -> None:
+    refused = overload_samples()
+    orders = refused[(refused["design"] == KAFKA) & (refused["what"] == "order")]
+    refused.loc[orders.index[-1], "ok"] = False
+    assert judge(refused).reasons == ("Kafka: an order was not accepted",)
+
+
+def test_too_few_looks_and_a_lagging_generator_are_inconclusive() -> None:
+    samples = overload_samples(growth=12)
+    few = samples[(samples["what"] == "order") | (samples.index % 10 == 0)]
+    assert judge(few).outcome is Outcome.INCONCLUSIVE
+    lagged = samples.assign(lag=0.4)
+    assert judge(lagged).outcome is Outcome.INCONCLUSIVE
+    both = pd.concat([lagged, overload_samples().assign(attempt=2)], ignore_index=True)
+    assert judge(both).outcome is Outcome.PASS
+
+
+def test_the_figure_has_the_originals_points_and_units() -> None:
+    figure = overload.plot(overload_samples(), above_capacity_prediction())
+    words = [text.get_text() for ax in figure.axes for text in ax.texts]
+    assert any("the original: 1000+ requests/s" in word for word in words)
+    assert any("the original: 50 requests/s" in word for word in words)
+    assert all("(" in ax.get_ylabel() for ax in figure.axes)

@@ -1,0 +1,85 @@
+"""A burst: sent in order, stamped as answered, and honest about what was not."""
+
+import socket
+import time
+
+import pytest
+
+from environment.errors import LabError
+from labs.load.burst import Burst
+from tests.labs.servers import UNAVAILABLE, Server, serving
+
+ANSWER = b'{"instance": "api-gateway-2", "cpuSeconds": 0.25}'
+COMPUTED = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), ANSWER)
+LIST = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
+
+
+def test_all_are_sent_in_order_before_the_first_is_answered() -> None:
+    with serving(Server(COMPUTED)) as server:
+        server.stall(0.3)
+        with Burst(server.url) as burst:
+            burst.send("computation", "/a", times=2)
+            burst.send("bystander", "/b")
+    rows = burst.samples
+    assert rows["request"].tolist() == ["computation", "computation", "bystander"]
+    assert rows["sent"].is_monotonic_increasing
+    assert rows["sent"].max() < rows["ended"].min()
+    assert (rows["latency"] > 0.2).all()
+
+
+def test_the_answer_says_who_computed_and_how_much() -> None:
+    with serving(Server(COMPUTED)) as server, Burst(server.url) as burst:
+        burst.send("computation", "/a")
+    assert burst.samples["instance"].tolist() == ["api-gateway-2"]
+    assert burst.samples["cpu_seconds"].tolist() == [0.25]
+    assert burst.samples["status"].tolist() == [200]
+
+
+def test_an_answer_that_is_no_object_is_an_answer() -> None:
+    with serving(Server(LIST)) as server, Burst(server.url) as burst:
+        burst.send("bystander", "/b")
+    assert burst.samples["status"].tolist() == [200]
+    assert burst.samples["instance"].tolist() == [""]
+
+
+def test_a_refusal_keeps_its_status() -> None:
+    with serving(Server(UNAVAILABLE)) as server, Burst(server.url) as burst:
+        burst.send("bystander", "/b")
+    assert burst.samples["status"].tolist() == [503]
+
+
+def test_nobody_listening_and_no_answer_in_time_are_status_0() -> None:
+    with socket.socket() as mute:
+        mute.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        with Burst(url) as refused:
+            refused.send("bystander", "/")
+        mute.listen()
+        with Burst(url, timeout=0.1) as waited:
+            waited.send("bystander", "/")
+    assert refused.samples["status"].tolist() == [0]
+    assert waited.samples["status"].tolist() == [0]
+
+
+def test_listening_stamps_answers_on_time_though_more_is_sent_later() -> None:
+    with serving(Server(LIST)) as server, Burst(server.url) as burst:
+        burst.send("bystander", "/b")
+        burst.listen(1)
+        time.sleep(0.2)
+        burst.send("bystander", "/b")
+    rows = burst.samples
+    assert rows["ended"][0] < rows["sent"][1] - 0.15
+
+
+def test_what_others_computed_meanwhile_is_told_apart() -> None:
+    with serving(Server(COMPUTED)) as server, Burst(server.url) as burst:
+        burst.send("computation", "/a")
+        began = time.process_time()
+        while time.process_time() - began < 0.6:
+            pass
+    assert burst.samples["others"][0] > 0.2
+
+
+def test_samples_are_there_after_the_block() -> None:
+    with pytest.raises(LabError, match="after its block"):
+        _ = Burst("http://127.0.0.1:1/").samples

@@ -1,0 +1,39 @@
+"""Calls: as often as told, as many at a time, and what was answered is kept."""
+
+import pandas as pd
+
+from labs.load.calls import ask
+from tests.labs.servers import UNAVAILABLE, Server, serving
+
+COUNT = (
+    b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 12\r\n\r\n{"count": 3}'
+)
+
+
+def most_at_once(rows: pd.DataFrame) -> int:
+    return max(int(((rows["sent"] <= at) & (rows["ended"] > at)).sum()) for at in rows["sent"])
+
+
+def test_it_asks_as_often_as_it_was_told_and_keeps_the_answers() -> None:
+    with serving(Server(COUNT)) as server:
+        rows = ask(server.url, requests=30, together=4)
+    assert len(server.requests) == 30
+    assert list(rows["number"]) == [*range(1, 31)]
+    assert set(rows["status"]) == {200}
+    assert set(rows["count"]) == {3}
+    assert (rows["ended"] >= rows["sent"]).all()
+
+
+def test_as_many_at_a_time_as_it_was_told() -> None:
+    with serving(Server()) as server:
+        assert most_at_once(ask(server.url, requests=10)) == 1
+        server.stall(0.3)
+        assert most_at_once(ask(server.url, requests=12, together=12)) == 12
+
+
+def test_errors_and_silence_are_answers_of_their_own() -> None:
+    with serving(Server(UNAVAILABLE)) as server:
+        assert list(ask(server.url, requests=2)["status"]) == [503, 503]
+        server.stall(0.5)
+        assert ask(server.url, requests=1, timeout=0.1)["status"].item() == 0
+    assert ask("http://127.0.0.1:1/", requests=1)["status"].item() == 0

@@ -1,0 +1,209 @@
+"""One message until its effect or its dead letter: attempts, their times, slots, and leaving."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, MetaData
+from sqlalchemy.exc import OperationalError
+
+from microservices.kit.concurrency_limit import Slots
+from microservices.kit.database import open_database
+from microservices.kit.events.delivery import Abandoned, Delivery, Handler, Handling, wait_after
+from microservices.kit.events.event_types import Cause, Event, OrderConfirmed, Record, write_event
+from microservices.kit.events.inbox import inbox_table
+from microservices.kit.settings import Settings
+
+metadata = MetaData()
+INBOX = inbox_table(metadata)
+
+
+class Message:
+    """In the place of confluent_kafka's."""
+
+    def __init__(self, value: bytes | None, key: bytes | None = b"order-1") -> None:
+        self._value, self._key = value, key
+
+    def __getattr__(self, name: str) -> Callable[[], Any]:
+        said = {"value": self._value, "key": self._key, "headers": [("traceparent", b"?")]}
+        said |= {"topic": "order-confirmed", "partition": 3, "offset": 7, "timestamp": (1, 1234)}
+        return lambda: said[name]
+
+
+class Kafka:
+    """In the place of a producer: keeps dead letters."""
+
+    def __init__(self) -> None:
+        self.letters: list[Record] = []
+
+    async def send(self, records: Sequence[Record]) -> None:
+        self.letters += records
+
+
+class Service:
+    """Counts effects; fails as often as told."""
+
+    def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **words: Any) -> None:
+        self.errors, self.kafka = list(errors), Kafka()
+        self.effects: list[str] = []
+        self.attempts: list[float] = []
+        self.words = {"first_wait": 0.01, "inbox": INBOX} | words
+        self.work = work
+
+    def effect(self, _: Connection, event: Event) -> None:
+        self.attempts.append(time.monotonic())
+        if self.errors:
+            raise self.errors.pop(0)
+        self.effects.append(event.event_id)
+
+    def run(self, folder: Path, test: Callable[[Handling], Awaitable[None]]) -> None:
+        async def with_database() -> None:
+            database = open_database("a-service", Settings(port=1, data_dir=folder))
+            await database.start(metadata.create_all)
+            handling = Handling(
+                group="a-group",
+                handlers=[Handler(OrderConfirmed, self.effect, self.work)],
+                database=database,
+                producer=self.kafka,  # type: ignore[arg-type]
+                **self.words,
+            )
+            try:
+                async with asyncio.timeout(10):
+                    await test(handling)
+            finally:
+                await database.stop()
+
+        asyncio.run(with_database())
+
+    def settle(self, folder: Path, *messages: Message) -> None:
+        async def test(handling: Handling) -> None:
+            for message in messages:
+                await Delivery(message, handling).settle()  # type: ignore[arg-type]
+
+        self.run(folder, test)
+
+
+def message() -> Message:
+    return Message(write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, "")))
+
+
+def test_an_event_that_is_delivered_twice_has_one_effect(tmp_path: Path) -> None:
+    service, twice = Service(), message()
+    service.settle(tmp_path, twice, twice)
+    assert len(service.effects) == 1
+    assert service.kafka.letters == []
+
+
+def test_without_an_inbox_it_has_two(tmp_path: Path) -> None:
+    service, twice = Service(inbox=None), message()
+    service.settle(tmp_path, twice, twice)
+    assert len(service.effects) == 2
+
+
+def test_a_message_that_cannot_be_read_is_set_aside_without_an_attempt(tmp_path: Path) -> None:
+    service = Service()
+    service.settle(tmp_path, Message(b"\xff", None), message())
+    (letter,) = service.kafka.letters
+    assert (letter.topic, letter.key, letter.value) == ("order-confirmed-dlq", None, b"\xff")
+    headers = dict(letter.headers)
+    assert headers.pop("dlq.error")
+    assert headers == {
+        "traceparent": b"?",
+        "dlq.topic": b"order-confirmed",
+        "dlq.partition": b"3",
+        "dlq.offset": b"7",
+        "dlq.timestamp": b"1234",
+        "dlq.group": b"a-group",
+        "dlq.attempts": b"0",
+    }
+    assert len(service.effects) == 1, "the next one is settled"
+
+
+def test_an_effect_that_fails_is_tried_again_after_waits_that_double(tmp_path: Path) -> None:
+    service = Service([ValueError("1"), ValueError("2")], first_wait=0.1)
+    service.settle(tmp_path, message())
+    first, second, third = service.attempts
+    assert second - first >= 0.1
+    assert third - second >= 0.2
+    assert (len(service.effects), service.kafka.letters) == (1, [])
+
+
+def test_the_wait_doubles_and_varies_by_a_tenth() -> None:
+    for attempt in range(1, 5):
+        least = 0.2 * 2 ** (attempt - 1)
+        waits = [wait_after(attempt, first=0.2) for _ in range(200)]
+        assert all(least <= wait <= least * 1.1 for wait in waits)
+        assert len(set(waits)) > 100
+
+
+def test_an_effect_that_always_fails_is_set_aside_after_the_last_try(tmp_path: Path) -> None:
+    service = Service([ValueError("no")] * 5, tries=4)
+    service.settle(tmp_path, message())
+    (letter,) = service.kafka.letters
+    headers = dict(letter.headers)
+    assert (headers["dlq.attempts"], headers["dlq.error"]) == (b"4", b"ValueError: no")
+    assert (len(service.attempts), service.effects) == (4, [])
+
+
+def test_a_database_that_is_away_is_no_fault_of_the_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microservices.kit.events.delivery.DATABASE_SECONDS", 0.01)
+    away = OperationalError("SELECT", {}, Exception("database is locked"))
+    service = Service([away] * 10, tries=2)
+    service.settle(tmp_path, message())
+    assert (len(service.effects), service.kafka.letters) == (1, [])
+
+
+def test_work_is_done_side_by_side_within_the_slots(tmp_path: Path) -> None:
+    now, most = 0, 0
+
+    async def work(_: Event) -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.02)
+        now -= 1
+
+    service = Service(work=work, slots=Slots(2))
+
+    async def test(handling: Handling) -> None:
+        deliveries = [Delivery(message(), handling) for _ in range(6)]  # type: ignore[arg-type]
+        for delivery in deliveries:
+            await delivery.settle()
+
+    service.run(tmp_path, test)
+    assert (most, len(service.effects)) == (2, 6)
+
+
+def test_a_known_event_costs_no_work(tmp_path: Path) -> None:
+    worked = []
+
+    async def work(event: Event) -> None:
+        worked.append(event.event_id)
+
+    service, twice = Service(work=work), message()
+    service.settle(tmp_path, twice, twice)
+    assert len(worked) == 1
+
+
+def test_who_leaves_finishes_what_has_begun_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    async def work(_: Event) -> None:
+        await asyncio.sleep(0.05)
+
+    service = Service(work=work, slots=Slots(1))
+
+    async def test(handling: Handling) -> None:
+        begun, later = (Delivery(message(), handling) for _ in range(2))  # type: ignore[arg-type]
+        await asyncio.sleep(0.01)
+        for delivery in (begun, later):
+            delivery.abandon()
+        await begun.settle()
+        with pytest.raises(Abandoned):
+            await later.settle()
+
+    service.run(tmp_path, test)
+    assert len(service.effects) == 1
