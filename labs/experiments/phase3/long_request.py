@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase2.cpu_blocking import GATEWAY
-from labs.experiments.phase2.head_of_line_blocking import (
+from labs.experiments.bystanders import (
+    GATEWAY,
     RATE,
     classify,
     draw_computation,
@@ -62,7 +62,7 @@ def measure(
     """A steady stream of head_of_line_blocking, and meanwhile one computation of `seconds` CPU time at a time,
     `rounds` times, by each algorithm. Leaves round robin.
 
-    One row per bystander. Columns: those of `head_of_line_blocking.stream`, `algorithm`, `runtime`, `attempt`.
+    One row per bystander. Columns: those of `bystanders.stream`, `algorithm`, `runtime`, `attempt`.
     """
     env.scale(GATEWAY, replicas)
     parts = []

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from labs.experiments.phase2.head_of_line_blocking import RATE as BYSTANDERS
+from labs.experiments.bystanders import RATE as BYSTANDERS
 from labs.experiments.phase3 import (
     autoscaling,
     distribution,
