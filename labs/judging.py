@@ -238,6 +238,10 @@ class Schedule:
         """The doubt when no attempt kept its schedule, or too small a part did; else None."""
         return None if self.counted.enough else doubt(OFF_SCHEDULE)
 
+    def findings(self, find: Callable[[pd.DataFrame], Finding]) -> list[Finding]:
+        """Return what `find` says of each attempt that counts; the doubt alone when too few do."""
+        return [self.finding] if self.finding else [find(part) for part in self.kept]
+
     @property
     def details(self) -> dict[str, Any]:
         """How each attempt's generator did, and how much counted, for the verdict's details."""
