@@ -13,7 +13,7 @@ import pandas as pd
 from labs.experiments.phase4.events import follow
 from labs.experiments.phase4.names import CONFIRMED, CREATED, HTTP, KAFKA
 from labs.experiments.phase4.orders import order_stream
-from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
+from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, canvas, mark_set_aside, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -190,13 +190,13 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.set_title(expected["design"], size=10)
         ax.set_ylim(-5, 112)
         _draw_original(ax, expected["design"])
-    axes[-1].plot([], [], label="predicted", **PREDICTION)
+    axes[0].plot([], [], label="predicted", **PREDICTION)
+    axes[0].legend(loc="upper left")  # the note needs the figure's second line
     axes[-1].set_xscale("log")
     axes[-1].set_xlim(0.001, 2 * max(3.0, samples[["accept", "done"]].max().max()))
     axes[-1].set_xticks([0.001, 0.01, 0.1, 1], ["0.001", "0.01", "0.1", "1"])
     axes[-1].set_xlabel("time since the order was sent (s)")
     figure.supylabel("orders (%)", size=10, color=INK)
-    legend(figure, axes[-1])
     return figure
 
 

@@ -168,7 +168,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "Orders whose service died between the commit and the event",
         runtime=last["runtime"].iloc[0],
-        note=f"{len(last)} orders; the gap is while the broker was dead",
+        note=f"{len(last)} orders",
         height=3.8,
     )
     ticks = []

@@ -10,7 +10,7 @@ import pandas as pd
 from labs.experiments.phase4.events import MOST, follow
 from labs.experiments.phase4.names import CREATED, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import charges, drained, place
-from labs.figures import BLUE, ORANGE, PREDICTION, canvas, legend, mark_set_aside, styled
+from labs.figures import BLUE, ORANGE, PREDICTION, canvas, mark_set_aside, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -179,5 +179,5 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylim(0, most + 0.5)
     ax.set_xlabel("deliveries of the event (count)")
     ax.set_ylabel("charges of the order (count)")
-    legend(figure, ax)
+    ax.legend(loc="upper left")  # the note needs the figure's second line
     return figure

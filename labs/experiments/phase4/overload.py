@@ -19,7 +19,7 @@ from labs.experiments.phase4.overload_axes import (
     finish_rates,
     name_step,
 )
-from labs.figures import canvas, legend, mark_set_aside, styled
+from labs.figures import canvas, mark_set_aside, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -265,5 +265,5 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.set_ylim(0, None)
         ax.set_ylabel(what)
     lag.set_xlabel("time since the load began (s)")
-    legend(figure, rates)
+    rates.legend(loc="upper left")  # the note needs the figure's second line
     return figure
