@@ -80,7 +80,8 @@ def measure(
 ) -> pd.DataFrame:
     """Publish the same batch at once for groups of several sizes that are at rest, as much to each partition.
 
-    Leaves payment-service with one slot, these seconds, and the last size.
+    The largest group comes first, so that its members start together. Leaves payment-service with one slot, these
+    seconds, and the smallest size.
 
     One row per message. Columns: `members`, `partition`, `member` (that had the partition), `published` and `paid`
     (unix seconds: of the message, and of its effect; empty when that never came), `idle` (cores that no program used
@@ -89,7 +90,7 @@ def measure(
     reset_replicas(env, PAYMENTS, 1, PAYMENT_SLOTS=1, PAYMENT_SECONDS=seconds)
     order = _event_of_new_order(env)
     parts = []
-    for g in members:
+    for g in sorted(members, reverse=True):
         env.scale(PAYMENTS, g)
         holders = _at_rest(env, min(g, PARTITIONS))
         busy, began = busy_seconds(), time.time()

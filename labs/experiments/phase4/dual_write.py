@@ -35,7 +35,7 @@ OFF, ON = "off", "on"
 BEFORE, GAP, AFTER = "before", "in the gap", "after"
 """When an order was placed: the gap is between a commit and its event, and the kill falls into it."""
 
-DONE_SECONDS = 20.0
+DONE_SECONDS = 30.0
 """How long orders may take to be done once everything is back."""
 
 JUDGED = (
@@ -69,47 +69,52 @@ def measure(env: Environment, *, kills: int = 1, orders: int = 3) -> pd.DataFram
     the topic), `status` (in the end, by order-service), `settled` (whether the orders placed after it were done, whose
     events are published later), `runtime`, `attempt`.
     """
-    rows: list[dict[str, Any]] = []
+    placed: dict[tuple[str, int], dict[str, list[str]]] = {}
     for outbox in (OFF, ON):
         env.configure(ORDERS, OUTBOX=outbox)
         for kill in range(1, kills + 1):
-            placed = {BEFORE: _done(env, place(env, orders))}
+            moments = placed[outbox, kill] = {BEFORE: _published(env, place(env, orders))}
             # The broker comes back first: without it order-service is never ready.
             with ExitStack() as service, env[BROKER].killed():
-                placed[GAP] = place(env, orders)
+                moments[GAP] = place(env, orders)
                 service.enter_context(env[ORDERS].killed())
-            placed[AFTER] = place(env, orders)
-            rows += [{"outbox": outbox, "kill": kill, **row} for row in _fates(env, placed)]
-    return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
+            moments[AFTER] = _published(env, place(env, orders))
+    return _fates(env, placed).assign(runtime=env.runtime, attempt=1)
 
 
-def _done(env: Environment, orders: list[str]) -> list[str]:
-    """Return the orders, once they are done."""
-    follow(env, CONFIRMED, orders, by="order", seconds=DONE_SECONDS)
+def _published(env: Environment, orders: list[str]) -> list[str]:
+    """Return the orders, once their events are published."""
+    follow(env, CREATED, orders, by="order", seconds=DONE_SECONDS)
     return orders
 
 
-def _fates(env: Environment, placed: dict[str, list[str]]) -> list[dict[str, Any]]:
-    """Return what became of each order.
+def _fates(env: Environment, placed: dict[tuple[str, int], dict[str, list[str]]]) -> pd.DataFrame:
+    """Return what became of each order, by setting and kill.
 
     The outbox keeps the order of commits: once the orders of `AFTER` are done, no earlier event is to come.
     """
-    confirmed = follow(env, CONFIRMED, placed[AFTER], by="order", seconds=DONE_SECONDS)
-    settled = set(placed[AFTER]) <= set(confirmed["order"])
+    every = [
+        order for moments in placed.values() for orders in moments.values() for order in orders
+    ]
     published = read_events(env, CREATED)["order"].value_counts()
-    _done(env, [order for orders in placed.values() for order in orders if order in published])
+    known = [order for order in every if order in published]
+    done = set(follow(env, CONFIRMED, known, by="order", seconds=DONE_SECONDS)["order"])
     status = all_orders(env).set_index("order")["status"]
-    return [
+    rows: list[dict[str, Any]] = [
         {
+            "outbox": outbox,
+            "kill": kill,
             "moment": moment,
             "order": order,
             "published": int(published.get(order, 0)),
             "status": status.get(order, "missing"),
-            "settled": settled,
+            "settled": done >= set(moments[AFTER]),
         }
-        for moment, orders in placed.items()
+        for (outbox, kill), moments in placed.items()
+        for moment, orders in moments.items()
         for order in orders
     ]
+    return pd.DataFrame(rows)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

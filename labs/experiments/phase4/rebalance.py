@@ -83,7 +83,7 @@ def predict(*, seconds: float, session: float = 6.0) -> pd.DataFrame:
 def measure(env: Environment, *, seconds: float = 1, rate: float = 15) -> pd.DataFrame:
     """Place orders at an even `rate` while a member joins a group of two, leaves it, and another one dies.
 
-    The one that dies is killed and comes back. Leaves two members, with payments of `seconds`.
+    The one that dies is killed, and comes back after the last order. Leaves two members, with payments of `seconds`.
 
     One row per order. Columns: `order`, `published` and `paid` (unix seconds, by Kafka, of its first event and of its
     payment's; empty when it was never paid); of each change its beginning and end (unix seconds): `joins`,
@@ -94,12 +94,18 @@ def measure(env: Environment, *, seconds: float = 1, rate: float = 15) -> pd.Dat
     user = f"rebalance-{uuid.uuid4().hex[:8]}"
     changes: dict[str, float] = {}
     with Load(order_stream("orders", env, user=user, rate=rate), seconds=LONGEST) as load:
-        for change, act in ((JOINS, _join), (LEAVES, _leave), (DIES, _die)):
+        for change, members in ((JOINS, 3), (LEAVES, 2)):
             load.until(time.time() - load.begun + seconds + QUIET)
             changes[change] = time.time()
-            act(env)
+            env.scale(PAYMENTS, members)
+            _wait_until_shared(env, members)
             changes[f"{change}_end"] = time.time()
-        load.end_in(2 * QUIET)
+        load.until(time.time() - load.begun + seconds + QUIET)
+        changes[DIES] = time.time()
+        with env[PAYMENTS].replicas[0].killed():
+            _wait_until_shared(env, 1)
+            changes[f"{DIES}_end"] = time.time()
+            load.end_in(2 * QUIET)
     users = [f"{user}-{number}" for number in range(len(load.samples))]
     users = [name for name, ok in zip(users, load.samples["ok"], strict=True) if ok]
     created = follow(env, CREATED, users, by="user", seconds=ALLOWANCE)
@@ -108,22 +114,6 @@ def measure(env: Environment, *, seconds: float = 1, rate: float = 15) -> pd.Dat
     table = pd.DataFrame({"order": created["order"], "published": created["time"]})
     table = table.assign(paid=created["event"].map(first).astype(float), **changes)
     return table.assign(placed=len(users), runtime=env.runtime, attempt=1)
-
-
-def _join(env: Environment) -> None:
-    env.scale(PAYMENTS, 3)
-    _wait_until_shared(env, 3)
-
-
-def _leave(env: Environment) -> None:
-    env.scale(PAYMENTS, 2)
-    _wait_until_shared(env, 2)
-
-
-def _die(env: Environment) -> None:
-    with env[PAYMENTS].replicas[0].killed():
-        _wait_until_shared(env, 1)
-    _wait_until_shared(env, 2)
 
 
 def _wait_until_shared(env: Environment, members: int) -> None:
