@@ -47,6 +47,7 @@ GROUP_SETTINGS: dict[str, Any] = {
     "partition.assignment.strategy": "cooperative-sticky",  # who stays keeps its partitions
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 500,
+    "topic.metadata.refresh.interval.ms": 5000,  # or a topic made a moment ago is missed for 5 min
     "fetch.wait.max.ms": 100,
     "fetch.queue.backoff.ms": 50,
 }
