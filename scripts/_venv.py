@@ -159,7 +159,11 @@ def _make_venv() -> None:
     if PYTHON.exists() and _text(_STUDENT.stamp).startswith(f"{_place()} "):
         return
     # --clear: the environment of another Python or of a clone that was moved has programs that name the old place.
-    _run([sys.executable, "-P", "-m", "venv", "--clear", str(VENV)], dict(os.environ))
+    _run(
+        [sys.executable, "-P", "-m", "venv", "--clear", str(VENV)],
+        dict(os.environ),
+        first="making an empty environment",
+    )
     _STUDENT.stamp.write_text(f"{_place()} unfinished")
 
 
@@ -188,7 +192,7 @@ class Installer:
                 self._uv("install", "--python", str(PYTHON), "--compile-bytecode", *options)
                 if not missing_packages(lock):
                     return
-                problem = "it installed somewhere else"
+                problem = "its configuration makes it install elsewhere"
             except StepFailed as failure:
                 problem = _last_line(failure.lines)
             self._give_uv_up(problem)
@@ -215,12 +219,13 @@ class Installer:
         _run(
             [*self.pip, "download", *options, "--no-binary", name, "-r", str(listed)],
             self.environment,
+            first=f"downloading {name}",
         )
 
     def _has_uv(self) -> bool:
         options = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(_UV_LOCK)]
         try:
-            _run([*self.pip, "install", *options], self.environment)
+            _run([*self.pip, "install", *options], self.environment, first="getting uv")
             _run([str(UV), "--version"], self.environment)
         except (StepFailed, OSError) as failure:
             lines = failure.lines if isinstance(failure, StepFailed) else [str(failure)]
@@ -229,7 +234,7 @@ class Installer:
         return True
 
     def _uv(self, *arguments: str) -> None:
-        _run([str(UV), "pip", *arguments], self.environment, uv_progress)
+        _run([str(UV), "pip", *arguments], self.environment, uv_progress, first="resolving")
 
     def _give_uv_up(self, problem: str) -> None:
         print(f"  uv does not work here ({problem}); pip installs, more slowly", flush=True)
@@ -333,8 +338,9 @@ def _run(
     command: list[str],
     environment: dict[str, str],
     progress: Callable[[str], str] = lambda line: "",
+    first: str = "installing",
 ) -> None:
-    """Run a step and show its progress.
+    """Run a step and show its progress: `first`, then what `progress` makes of the lines that it prints.
 
     Raises:
         StepFailed: The command ended with another status than 0.
@@ -345,6 +351,7 @@ def _run(
         command, cwd=ROOT, env=environment, text=True, errors="replace", **pipes
     )
     with process, _ticking() as show:
+        show(first)
         for line in process.stdout:
             lines.append(line)
             text = progress(line)

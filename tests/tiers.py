@@ -42,7 +42,7 @@ def pytest_terminal_summary(
 ) -> None:
     """Say what was left out; pytest's own closing line comes after it."""
     names = config.stash[_left_out]
-    if names:
+    if names and "not long" in config.getoption("markexpr"):  # other choices are the reader's own
         terminalreporter.section("left out")
         terminalreporter.write_line(summary(names))
 
