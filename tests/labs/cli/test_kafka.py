@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from environment import Environment
 from environment.compose import ROOT
-from labs.cli.kafka import kafka_app
+from labs.cli.kafka import app
 from labs.cli.main import main
 from tests.residue import nothing_left
 
@@ -108,7 +108,7 @@ def test_every_command_of_the_chapter_works_in_its_order(env: Environment, lab: 
 def test_the_chapter_names_every_command() -> None:
     names = {
         command.name or command.callback.__name__  # type: ignore[union-attr]
-        for command in kafka_app.registered_commands
+        for command in app.registered_commands
     }
     assert names == {line.split()[2] for line in chapters_commands()}
 
