@@ -91,14 +91,18 @@ class Execution:
                 if event is None:
                     why = self._overdue()
                     if why:
-                        return Failure(why, self.cell.cell if self.cell else None)
+                        return Failure(why, self._cell_number)
                 elif event["event"] == "done":
                     return None
                 elif event["event"] == "failed":
                     return Failure(event["why"], event["cell"], event["traceback"])
                 else:
                     self._note(event)
-            return _unexplained(child, log)
+            return _unexplained(child, log, self._cell_number)
+
+    @property
+    def _cell_number(self) -> int | None:
+        return self.cell.cell if self.cell else None
 
     @contextmanager
     def _child(self, log: IO[bytes], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
@@ -178,7 +182,7 @@ class Execution:
                 os.killpg(self.kernel.pid, signal.SIGKILL)
 
 
-def _unexplained(child: subprocess.Popen[bytes], log: IO[bytes]) -> Failure:
+def _unexplained(child: subprocess.Popen[bytes], log: IO[bytes], cell: int | None) -> Failure:
     """Return how the child ended that reported neither success nor failure, and what it printed last."""
     try:
         code = child.wait(GRACE_SECONDS)
@@ -191,7 +195,8 @@ def _unexplained(child: subprocess.Popen[bytes], log: IO[bytes]) -> Failure:
     return Failure(
         f"the process that runs the notebook {how} before the notebook's end. Run the lab again; if "
         "it ends so once more, look for a lack of memory (`lab doctor`, `dmesg`), and open the lab "
-        "with `lab open` to see which cell it is",
+        "with `lab open` to run it cell by cell",
+        cell,
         traceback=f"Its last output:\n{output}" if output else "It printed nothing.",
     )
 

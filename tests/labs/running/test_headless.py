@@ -104,7 +104,7 @@ def test_an_end_of_papermill_is_explained(ended: dict[str, Ended]) -> None:
     why = ended["kills papermill"].why
     assert "was ended by SIGKILL" in why
     assert "Run the lab again" in why
-    assert ended["kills papermill"].record.facts["failure"]["cell"] == 2
+    assert ended["kills papermill"].record.facts["failure"]["cell"] == 3  # after the parameters
 
 
 @pytest.fixture(scope="module")
