@@ -10,7 +10,7 @@ from labs.verdicts import Outcome
 
 pytestmark = pytest.mark.timeout(180)
 
-PREDICTION = autoscaling.predict_autoscaling(swings=1, window=2)
+PREDICTION = autoscaling.predict(swings=1, window=2)
 
 
 @pytest.fixture(scope="module")
