@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from environment.compose import ROOT
+from labs.experiment import modules
 from labs.records import Record, RecordError, load_record, runs_folder, write_whole
 from labs.running.notebooks import all_labs
 from labs.running.report import TEMPLATES, embedded
@@ -46,7 +47,7 @@ def write_book(folder: Path | None = None) -> Path:
 
 def chapters() -> dict[str, Path]:
     """Return the files of the book by their names, such as `phase1_gateway` or `decisions/README`."""
-    paths = sorted(SOURCE.rglob("*.md"))
+    paths = sorted([*SOURCE.glob("*.md"), *SOURCE.glob("[!.]*/*.md")])  # no checkpoints of Jupyter
     return {path.relative_to(SOURCE).with_suffix("").as_posix(): path for path in paths}
 
 
@@ -103,9 +104,12 @@ def render(name: str, text: str, *, figures: Figures, more: Sequence[str], folde
 
 def linked(text: str) -> list[str]:
     """Return the experiments to whose code a chapter links."""
-    return [
-        name for link in re.findall(r"\]\(([^)]*)\)", text) for name in _EXPERIMENT.findall(link)
-    ]
+    return [name for link in re.findall(r"\]\(([^)]*)\)", text) for name in _experiments(str(link))]
+
+
+def _experiments(link: str) -> list[str]:
+    """Return the experiment to whose code a link leads; none for a helper of a phase."""
+    return [name for name in _EXPERIMENT.findall(link) if name in modules()]
 
 
 def _left_over(name: str, texts: Mapping[str, str], phases: Mapping[str, str]) -> list[str]:
@@ -125,7 +129,7 @@ def _with_figures(tokens: Sequence[Token], figures: Figures) -> Iterator[Token]:
         yield token
         for child in token.children or ():
             if child.type == "link_open":
-                waiting += _EXPERIMENT.findall(str(child.attrs["href"]))
+                waiting += _experiments(str(child.attrs["href"]))
         if token.level == 0 and token.nesting <= 0:  # a block of the chapter itself has ended
             for name in dict.fromkeys(waiting):
                 if name not in shown:
