@@ -263,7 +263,7 @@ def test_each_run_keeps_its_report_and_one_page_leads_to_the_latest(
         ([], {"parameters": {"SEED": "lucky"}}, "SEED is a number"),
     ],
 )
-def test_an_unknown_name_is_answered_with_those_there_are(
+def test_an_unknown_name_is_answered_with_the_existing_ones(
     labs: Path,
     out: Path,
     phases: list[str],
