@@ -48,7 +48,7 @@ class Opened:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    """`lab open phase1` of a user whose Jupyter lets everybody in, and has another `python3`."""
+    """`lab open phase1` of a user whose Jupyter admits everybody and has another `python3`."""
     user = tmp_path_factory.mktemp("user")
     (user / "jupyter_server_config.py").write_text(HOSTILE)
     (user / "kernels" / "python3").mkdir(parents=True)
@@ -81,27 +81,37 @@ def answers(opened: Opened) -> bool:
 
 
 def links() -> list[tuple[str, str]]:
-    """Each lab's path in the clone, with each link in its text that is no address."""
-    found = []
+    """Each page of `labs/`, by its path in the clone, with each link in its text that is no address."""
+    texts = {"labs/README.md": (ROOT / "labs" / "README.md").read_text()}
     for each in all_labs().values():
-        text = "\n".join(cell.source for cell in read(each.path).cells if cell.cell_type != "code")
-        targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
-        found += [(f"labs/{each.path.name}", to) for to in targets if "://" not in to]
-    return list(dict.fromkeys(found))
+        cells = [cell.source for cell in read(each.path).cells if cell.cell_type != "code"]
+        texts[f"labs/{each.path.name}"] = "\n".join(cells)
+    pairs = [
+        (path, target)
+        for path, text in texts.items()
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+        if "://" not in target
+    ]
+    return list(dict.fromkeys(pairs))
+
+
+def test_the_readme_links_to_every_lab() -> None:
+    targets = {target for path, target in links() if path == "labs/README.md"}
+    assert targets >= {each.path.name for each in all_labs().values()}
 
 
 def test_the_labs_link_to_each_other_and_to_the_handbook() -> None:
-    targets = [target for _, target in links()]
+    targets = [target for path, target in links() if path != "labs/README.md"]
     assert len(targets) >= 12
     assert sum(target.startswith("../handbook/") for target in targets) >= 5
 
 
-@pytest.mark.parametrize(("lab_path", "target"), links())
-def test_a_link_of_a_lab_leads_to_a_file(lab: Opened, lab_path: str, target: str) -> None:
+@pytest.mark.parametrize(("page", "target"), links())
+def test_a_link_of_a_lab_leads_to_a_file(lab: Opened, page: str, target: str) -> None:
     """JupyterLab resolves a link against the notebook's path, and asks the server for the result."""
-    path = os.path.normpath(f"{Path(lab_path).parent}/{target}")
+    path = os.path.normpath(f"{Path(page).parent}/{target}")
     found = lab.get(f"/api/contents/{path}?content=0")
-    assert found.status_code == 200, f"{lab_path} links to {target}"
+    assert found.status_code == 200, f"{page} links to {target}"
     assert found.json()["path"] == path
 
 
