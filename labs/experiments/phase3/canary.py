@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from labs.experiments.phase3.releases import (
     sort_attempts,
     start_version_1,
 )
+from labs.experiments.phase3.sampling_plan import PROMOTED, WITHDRAWN, at_most, decide
 from labs.figures import canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, verdict
 from labs.verdicts import Verdict
@@ -39,8 +39,6 @@ THEORY = (
 )
 
 BEFORE, CANARY, DECIDED, AFTER = "version 1", "canary", "decided", "after"
-
-PROMOTED, WITHDRAWN = "promoted", "rolled back"
 
 WEIGHTS = (2, 2, 1)
 """The replicas' shares while the last of them is the canary."""
@@ -176,16 +174,6 @@ def _release(
             env.roll(SERVICE, 1, replicas=[len(weights)])
         posts.step(AFTER, seconds=seconds)
     return posts.samples.assign(decision=decision, answers=len(statuses), errors=errors)
-
-
-def decide(errors: int, allowed: int) -> str:
-    """Return the decision: a canary with at most that many errors is promoted, any other rolled back."""
-    return PROMOTED if errors <= allowed else WITHDRAWN
-
-
-def at_most(errors: int, *, of: int, p: float) -> float:
-    """Return the probability that at most `errors` of that many requests fail, each with probability `p`."""
-    return sum(math.comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(errors + 1))
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from labs.experiments.phase3 import canary
-from labs.experiments.phase3.canary import PROMOTED, WITHDRAWN, at_most, decide
+from labs.experiments.phase3.sampling_plan import PROMOTED, WITHDRAWN, at_most, decide
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase3 import release_frames
 
