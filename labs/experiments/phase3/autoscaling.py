@@ -272,7 +272,8 @@ def _shown(samples: pd.DataFrame, expected: pd.DataFrame) -> pd.DataFrame:
     loop = samples[samples["loop"] == expected["loop"].iloc[0]]
     attempts = [part for _, part in loop.groupby("attempt")]
     findings = [_finding(part, expected) for part in attempts]
-    return attempts[findings.index(every_attempt(findings))]
+    deciding: pd.DataFrame = attempts[findings.index(every_attempt(findings))]
+    return deciding
 
 
 def _draw_replicas(ax: Axes, table: pd.DataFrame, expected: pd.DataFrame, name: str) -> None:

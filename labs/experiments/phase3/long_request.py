@@ -126,7 +126,8 @@ def _case(samples: pd.DataFrame, expected: Mapping[Any, Any], *, half: float) ->
 def _waited(samples: pd.DataFrame) -> pd.Series[bool]:
     """Return of each bystander that was sent during a computation whether it waited for its end."""
     bystanders = classify(samples)
-    return bystanders.loc[bystanders["counts"], "waited"]
+    waited: pd.Series[bool] = bystanders.loc[bystanders["counts"], "waited"]
+    return waited
 
 
 def _finding(schedule: Schedule, expected: float, *, half: float) -> Finding:
