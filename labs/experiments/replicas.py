@@ -5,7 +5,7 @@ from __future__ import annotations
 from environment import Environment
 
 
-def fresh(env: Environment, service: str, replicas: int, **settings: object) -> str:
+def reset_replicas(env: Environment, service: str, replicas: int, **settings: object) -> str:
     """Let a service run as that many replicas, with these settings and empty memories.
 
     Returns its front door's address.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.replicas import fresh
+from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
 from labs.load.calls import ask
 from labs.verdicts import Verdict
@@ -77,7 +77,7 @@ def measure(
     """
     rows = []
     for store in NAMES:
-        fresh(env, GATEWAY, replicas, COUNTER_STORE=store)
+        reset_replicas(env, GATEWAY, replicas, COUNTER_STORE=store)
         for c in concurrency:
             rows.append({"store": store, "concurrency": c, **_count(env, requests, c)})
     return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from labs.experiments.replicas import fresh
+from labs.experiments.replicas import reset_replicas
 from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
 from labs.load.calls import ask
 from labs.verdicts import Verdict
@@ -57,7 +57,7 @@ def measure(
     """
     parts = []
     for n in replicas:
-        url = fresh(env, "api-gateway", n, COUNTER_STORE="memory")
+        url = reset_replicas(env, "api-gateway", n, COUNTER_STORE="memory")
         answers = ask(f"{url}/api/count", requests=requests)
         parts.append(answers.reindex(columns=["number", "count", "instance", "status"]))
         parts[-1]["replicas"] = n

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.replicas import fresh
+from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
 from labs.load.calls import ask
 from labs.verdicts import Verdict
@@ -68,7 +68,7 @@ def measure(
     settings = {"LIMIT_REQUESTS": limit, "LIMIT_SECONDS": seconds, "LIMIT_WINDOW": "moving"}
     parts: list[pd.DataFrame] = []
     for store in (MEMORY, SHARED):
-        fresh(env, GATEWAY, replicas[0], LIMIT_STORE=store, **settings)
+        reset_replicas(env, GATEWAY, replicas[0], LIMIT_STORE=store, **settings)
         for n in replicas:
             url = env.scale(GATEWAY, n).url
             if parts:

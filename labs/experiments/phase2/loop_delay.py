@@ -9,14 +9,8 @@ import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.phase2.cpu_blocking import (
-    COMPUTATION,
-    CPU_BOUND,
-    EXPLAINED,
-    GATEWAY,
-    stretch,
-    warm_up,
-)
+from labs.experiments.bystanders import COMPUTATION, CPU_BOUND, GATEWAY
+from labs.experiments.phase2.computations import EXPLAINED, stretch, warm_up
 from labs.figures import INK, PALETTE, canvas, legend, predicted_band, styled
 from labs.load.burst import Burst
 from labs.verdicts import Verdict
@@ -60,7 +54,7 @@ def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
     `cases` are pairs of replicas n and computations k <= n, one for each of k replicas; `seconds`
-    is s, of CPU time; f is the stretch of k computations on C cores (see `cpu_blocking.stretch`).
+    is s, of CPU time; f is the stretch of k computations on C cores (see `computations.stretch`).
     Columns: `replicas`, `computations`, `seconds`, `low` and `high` (the range of the spike, s).
     """
     rows = []

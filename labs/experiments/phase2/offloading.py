@@ -7,15 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase2.cpu_blocking import (
-    BYSTANDER,
-    COMPUTATION,
-    CPU_BOUND,
-    GATEWAY,
-    HEAD_START,
-    USERS,
-    warm_up,
-)
+from labs.experiments.bystanders import BYSTANDER, COMPUTATION, CPU_BOUND, GATEWAY, USERS
+from labs.experiments.phase2.computations import HEAD_START, warm_up
 from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
 from labs.load.burst import Burst
 from labs.verdicts import Verdict

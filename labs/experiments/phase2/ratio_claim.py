@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from labs.experiments.phase2 import cpu_blocking
-from labs.experiments.phase2.cpu_blocking import classify, judge_delays
+from labs.experiments.phase2.computations import classify, judge_delays
 from labs.figures import BLUE, FAULT_TEXT, PREDICTION, SOFT, canvas, legend, styled
 from labs.verdicts import Verdict
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import psutil
 
+from labs.experiments.idle import idle_during
+from labs.experiments.rates import TOLERANCE, best_rate, compare, rate, settle
 from labs.figures import FAULT_TEXT, INK, PALETTE, PREDICTION, SOFT, canvas, legend, styled
 from labs.load.open_loop import Load, Stream
 from labs.load.schedule import load_report
-from labs.machine import busy_seconds
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -32,17 +32,6 @@ GATEWAY = "api-gateway"
 
 STEPS = (0.5, 1.1)
 """Offered, in parts of what the replicas would carry if each had a core: half of it, then more."""
-
-TOLERANCE = 0.2
-"""Of the predicted rate."""
-
-EXPLAINED = 0.5
-"""Idle cores, per core's worth of missing throughput, from which on the system is to blame: cores
-that other programs use are not idle."""
-
-PART = 12
-"""Intervals between answers: a part of a window that is long enough to tell a rate, and a multiple
-of 2, 3 and 4, since that many replicas answer nearly together."""
 
 SETTLE = 0.3
 """Seconds after a step's beginning that are not counted: its queue is still growing."""
@@ -110,19 +99,6 @@ def measure(
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
-def idle_during(load: Load, since: float, until: float) -> float:
-    """Cores that nobody used between two seconds of a load, on average."""
-    load.until(since)
-    before = busy_seconds()
-    load.until(until)
-    return idle_cores(busy_seconds() - before, until - since)
-
-
-def idle_cores(busy: float, seconds: float) -> float:
-    """Cores that nobody used, when all programs used `busy` CPU seconds in `seconds`."""
-    return max(0.0, (psutil.cpu_count() or 1) - busy / seconds)
-
-
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Each rate within `TOLERANCE`. A lower one is in doubt where no core was idle meanwhile, since
     other programs then had what is missing; with idle cores it is the system's own.
@@ -141,47 +117,6 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
         )
     lost = ["requests were lost"] * bool((~samples["ok"]).any())
     return settle(__name__, JUDGED, found, lost, details={"rates": rates.to_dict("records")})
-
-
-def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
-    """What one measured rate says: ("settled", ""), or a "doubt" or "failure" in words.
-
-    `row` has `achieved`, `best` and `idle`, as `summarise` gives them; `expected` is a row of the
-    prediction. Where other programs had the cores for a part of the time, the best part settles
-    the case: nothing else on a machine makes a system faster. Answers that were held up come in
-    later, so only what n replicas can carry is too much.
-    """
-    enough = (1 - TOLERANCE) * expected["achieved"]
-    if row["achieved"] > (1 + TOLERANCE) * expected["carried"]:
-        return "failure", "carried more than predicted"
-    if row["achieved"] >= enough:
-        return "settled", ""
-    missing = (expected["achieved"] - row["achieved"]) * expected["seconds"]
-    if row["idle"] >= EXPLAINED * missing:
-        return "failure", "carried less than predicted, on cores that were idle"
-    if row["best"] >= enough:
-        return "settled", ""
-    return "doubt", "other programs kept the cores busy"
-
-
-def settle(
-    experiment: str,
-    judged: str,
-    cases: Iterable[tuple[str, list[tuple[str, str]]]],
-    failures: Sequence[str] = (),
-    *,
-    details: dict[str, Any],
-) -> Verdict:
-    """A verdict on cases that were measured once per attempt: a failure stands, and a doubt does
-    until an attempt settles the case."""
-    failed, doubts = list(failures), []
-    for name, found in cases:
-        failed += [f"{name}: {why}" for kind, why in found if kind == "failure"]
-        if all(kind == "doubt" for kind, _ in found):
-            doubts.append(f"{name}: {found[-1][1] if found else 'not measured'}")
-    return Verdict.of(
-        experiment, judged, failures=dict.fromkeys(failed), doubts=doubts, details=details
-    )
 
 
 def summarise(samples: pd.DataFrame) -> pd.DataFrame:
@@ -203,28 +138,6 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def rate(moments: pd.Series[float], began: float, ended: float) -> float:
-    """Events per second within a window, and until the next one: intervals, so that no edge cuts
-    one, and silence at an edge counts."""
-    times = _around(moments, began, ended)
-    span = times[-1] - times[0] if len(times) else 0.0
-    return float((len(times) - 1) / span) if span > 0 else 0.0
-
-
-def best_rate(moments: pd.Series[float], began: float, ended: float) -> float:
-    """Events per second in the part of a window in which `PART` of them came fastest."""
-    times = _around(moments, began, ended)
-    spans = times[PART:] - times[:-PART]
-    return float(PART / spans.min()) if len(spans) and spans.min() > 0 else 0.0
-
-
-def _around(moments: pd.Series[float], began: float, ended: float) -> np.ndarray[Any, Any]:
-    """The events from the last one before a window to the first one after it, in order."""
-    times = np.sort(moments.to_numpy())
-    first = max(0, np.searchsorted(times, began, side="right") - 1)
-    return times[first : np.searchsorted(times, ended) + 1]
 
 
 @styled

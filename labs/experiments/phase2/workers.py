@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase2.throughput import (
-    TOLERANCE,
-    best_rate,
-    compare,
-    idle_cores,
-    rate,
-    settle,
-)
-from labs.experiments.replicas import fresh
+from labs.experiments.idle import idle_cores
+from labs.experiments.rates import TOLERANCE, best_rate, compare, rate, settle
+from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
 from labs.load.calls import ask
 from labs.machine import busy_seconds
@@ -80,7 +74,7 @@ def measure(
     """
     parts = []
     for shape, replicas in ((VERTICAL, 1), (HORIZONTAL, workers)):
-        url = fresh(env, GATEWAY, replicas, WORKERS=workers // replicas)
+        url = reset_replicas(env, GATEWAY, replicas, WORKERS=workers // replicas)
         path = f"{url}/api/cpu-bound?seconds={seconds}"
         busy, began = busy_seconds(), time.time()
         answers = [ask(path, requests=requests, together=TOGETHER).assign(when=BEFORE)]

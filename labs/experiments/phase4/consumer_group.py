@@ -13,7 +13,7 @@ from environment.waiting import wait_until
 from labs.experiments.phase4.events import MOST, envelope_of, follow, write_events
 from labs.experiments.phase4.key_order import COMPLETED, CREATED
 from labs.experiments.phase4.orders import place
-from labs.experiments.replicas import fresh
+from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, PREDICTION, SOFT, canvas, legend, styled
 from labs.verdicts import Verdict
 
@@ -84,7 +84,7 @@ def measure(
     and `paid` (unix seconds: when it was written, and its effect; empty when that never came),
     `runtime`, `attempt`.
     """
-    fresh(env, PAYMENTS, 1, PAYMENT_SLOTS=1, PAYMENT_SECONDS=seconds)
+    reset_replicas(env, PAYMENTS, 1, PAYMENT_SLOTS=1, PAYMENT_SECONDS=seconds)
     order = _an_order(env)
     parts = []
     for g in members:

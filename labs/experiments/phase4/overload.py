@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from labs.experiments.phase2.throughput import idle_during, settle
+from labs.experiments.idle import idle_during
 from labs.experiments.phase4.accept_and_done import HTTP, KAFKA, order_stream
+from labs.experiments.rates import settle
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
 from labs.load.open_loop import Load
 from labs.load.schedule import load_report

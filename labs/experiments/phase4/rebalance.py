@@ -12,7 +12,7 @@ from environment.waiting import wait_until
 from labs.experiments.phase4.accept_and_done import order_stream
 from labs.experiments.phase4.events import follow
 from labs.experiments.phase4.key_order import COMPLETED, CREATED
-from labs.experiments.replicas import fresh
+from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
 from labs.load.open_loop import Load
 from labs.verdicts import Verdict
@@ -77,7 +77,7 @@ def measure(env: Environment, *, seconds: float = 1, rate: float = 15) -> pd.Dat
     was never paid); of each change its beginning and end (unix seconds): `joins`, `joins_end`, and
     so on; `placed` (orders that were accepted), `runtime`, `attempt`.
     """
-    fresh(env, PAYMENTS, 2, PAYMENT_SLOTS=0, PAYMENT_SECONDS=seconds)
+    reset_replicas(env, PAYMENTS, 2, PAYMENT_SLOTS=0, PAYMENT_SECONDS=seconds)
     _shared_by(env, 2)
     user = f"rebalance-{uuid.uuid4().hex[:8]}"
     changes: dict[str, float] = {}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.phase2.throughput import idle_cores
+from labs.experiments.idle import idle_cores
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.orders import ITEMS, place
 from labs.figures import BLUE, INK, PREDICTION, VERMILLION, canvas, legend, styled

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from labs.experiments.phase2 import cpu_blocking
-from labs.experiments.phase2.cpu_blocking import classify, stretch
+from labs.experiments.phase2.computations import classify, stretch
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
+from labs.experiments.bystanders import classify
 from labs.experiments.phase2 import head_of_line_blocking
-from labs.experiments.phase2.head_of_line_blocking import classify
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 

@@ -4,8 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from labs.experiments.idle import idle_cores
 from labs.experiments.phase2 import throughput
-from labs.experiments.phase2.throughput import best_rate, idle_cores, rate, summarise
+from labs.experiments.phase2.throughput import summarise
+from labs.experiments.rates import best_rate, rate
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import scaling_frames as frames
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from labs.experiments.phase3 import blue_green, canary, rolling_replacement
+from labs.experiments.phase3 import blue_green, canary, rolling_replacement, sampling_plan
 from labs.experiments.phase3.releases import RATE
 
 BEGAN = 1.7e9
@@ -53,8 +53,8 @@ def canary_release(*, every: int = 2) -> pd.DataFrame:
     """Both versions as predicted; the bad one fails every second request that meets it."""
     parts = []
     for case, outcome, errors in (
-        ("bad", canary.WITHDRAWN, 20 // every),
-        ("good", canary.PROMOTED, 0),
+        ("bad", sampling_plan.WITHDRAWN, 20 // every),
+        ("good", sampling_plan.PROMOTED, 0),
     ):
         others = "11-" if case == "bad" else "222"
         samples = _released(
