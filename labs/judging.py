@@ -228,6 +228,17 @@ class Schedule:
         return pd.concat(list(self.kept), ignore_index=True) if self.kept else every.iloc[:0]
 
     @property
+    def shown(self) -> pd.DataFrame:
+        """The last attempt that counts, or of all when none does: what a figure of one attempt draws."""
+        return (self.kept or self.attempts)[-1]
+
+    @property
+    def aside(self) -> pd.DataFrame:
+        """The rows of the attempts that do not count, which a figure marks; empty when all do."""
+        every = pd.concat(list(self.attempts), ignore_index=True)
+        return every[~every["attempt"].isin(self.samples["attempt"])]
+
+    @property
     def counted(self) -> Counted:
         """The rows that count, of all rows."""
         total = sum(len(part) for part in self.attempts)
@@ -237,6 +248,10 @@ class Schedule:
     def finding(self) -> Finding | None:
         """The doubt when no attempt kept its schedule, or too small a part did; else None."""
         return None if self.counted.enough else doubt(OFF_SCHEDULE)
+
+    def findings(self, find: Callable[[pd.DataFrame], Finding]) -> list[Finding]:
+        """Return what `find` says of each attempt that counts; the doubt alone when too few do."""
+        return [self.finding] if self.finding else [find(part) for part in self.kept]
 
     @property
     def details(self) -> dict[str, Any]:

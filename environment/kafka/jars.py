@@ -20,6 +20,7 @@ from environment.runtimes import Say
 
 LOCK = Path(__file__).with_name("jars.lock")
 WANTED = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
+MEGABYTES = 43  # of all jars together
 _SECONDS = 20  # without a byte from the repository
 
 
@@ -52,6 +53,12 @@ def missing() -> list[Jar]:
     return [jar for jar in listed() if not _is_good(folder() / jar.name, jar)]
 
 
+def download() -> str:
+    """Return what the next start downloads, "45 jars, about 43 MB"; empty when all jars are here."""
+    count = len(missing())
+    return f"{count} jars, about {MEGABYTES * count / len(listed()):.0f} MB" if count else ""
+
+
 def jars(say: Say = lambda line: None) -> Path:
     """The folder with all jars, each as listed; what is missing or damaged is fetched.
 
@@ -64,8 +71,11 @@ def jars(say: Say = lambda line: None) -> Path:
             kept.mkdir(parents=True, exist_ok=True)
             # Each time a new one: what was broken off in an earlier one would be taken for whole.
             with tempfile.TemporaryDirectory(prefix="fetching-", dir=kept) as scratch:
+                say(f"downloading Kafka, once: {download()}, into {kept}")
                 for number, jar in enumerate(wanted, start=1):
-                    say(f"getting Kafka: {jar.name} ({number} of {len(wanted)})")
+                    say(
+                        f"downloading Kafka, about {MEGABYTES} MB: {jar.name} ({number} of {len(wanted)} jars)"
+                    )
                     _fetch(jar, Path(scratch), kept / jar.name)
         except (OSError, RuntimeError) as error:  # what jgo raises
             raise LabError(

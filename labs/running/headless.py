@@ -25,6 +25,8 @@ from rich.text import Text
 
 from environment import LabError, stop_owned
 from environment.errors import UnknownName
+from environment.kafka.jars import download
+from environment.phases import phase_names, read_phase
 from environment.specification import RuntimeName
 from labs.records import Record, RecordFolder, load_record, runs_folder
 from labs.running.execution import CellEvent, Execution, Failure
@@ -153,6 +155,8 @@ class Runner:
         run, began = uuid.uuid4().hex[:12], time.monotonic()
         output = self.root / f".{run}.ipynb"
         self.console.print(f"\n[bold]{lab.phase}[/]  {lab.title}")
+        if size := self._download(lab):
+            self.console.print(f"  the first start as processes downloads Kafka: {size}")
         failure: Failure | None = Failure("the run was stopped")
         try:
             failure = self._execute(lab, output, run)
@@ -162,6 +166,12 @@ class Runner:
             result = Result(lab, record, failure)
             self.results.append(result)
             self._show(result)
+
+    def _download(self, lab: Lab) -> str:
+        """Return what the lab's broker downloads before it can start; empty when nothing."""
+        if self.values["RUNTIME"] == "docker" or lab.phase not in phase_names():
+            return ""
+        return download() if "events" in read_phase(lab.phase)["COMPOSE_PROFILES"] else ""
 
     def _execute(self, lab: Lab, output: Path, run: str) -> Failure | None:
         values = {name: value for name, value in self.values.items() if name in lab.parameters}

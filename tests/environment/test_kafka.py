@@ -286,6 +286,16 @@ def test_a_damaged_jar_is_fetched_again(empty_cache: Path, monkeypatch: pytest.M
     assert [file.name for file in path.parent.iterdir()] == [one.name]
 
 
+def test_the_first_start_names_what_it_downloads(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(jars, "_fetch", lambda jar, scratch, path: None)
+    jars.jars(lines.append)
+    assert lines[0].startswith("downloading Kafka, once: 45 jars, about 43 MB, into ")
+    assert lines[-1].endswith("(45 of 45 jars)")
+
+
 def test_without_a_repository_the_next_step_is_said(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,7 +96,7 @@ SAMPLES = {
         event_frames.accept_and_done_samples(),
         event_frames.accept_and_done_prediction(),
     ),
-    "overload": (event_frames.overload_samples(), event_frames.above_capacity_prediction()),
+    "overload": (event_frames.overload_samples(), event_frames.overload_prediction()),
     "key_order": (event_frames.key_order_samples(), event_frames.key_order_prediction()),
     "consumer_group": (
         event_frames.consumer_group_samples(),

@@ -18,14 +18,14 @@ def env() -> Iterator[Environment]:
         yield env
 
 
-def test_one_more_member_is_worth_it_where_the_busiest_has_less() -> None:
+def test_another_member_helps_where_the_busiest_has_less() -> None:
     table = consumer_group.predict(messages=120, seconds=0.1, members=range(1, 13), partitions=12)
     worth = table["members"][table["drain"].diff().fillna(-1) < 0]
     assert list(worth) == [1, 2, 3, 4, 6, 12]
 
 
 @pytest.mark.slow
-def test_a_lag_is_what_a_frozen_member_leaves_and_works_off(env: Environment) -> None:
+def test_a_frozen_member_leaves_a_lag(env: Environment) -> None:
     url, watching = (
         env["order-service"].url,
         env.kafka.watch_lag("payment-service-group", every=0.1),
@@ -37,7 +37,7 @@ def test_a_lag_is_what_a_frozen_member_leaves_and_works_off(env: Environment) ->
 
 
 @pytest.mark.slow
-def test_one_key_lies_in_one_partition_and_ten_keys_in_several(env: Environment) -> None:
+def test_one_key_has_one_partition_and_ten_keys_several(env: Environment) -> None:
     env.kafka.create("mine", partitions=3)
     for number in range(10):
         env.kafka.produce("mine", "one", key="same")

@@ -1,15 +1,27 @@
-"""The broker dies."""
+"""The broker dies: orders while the broker hangs, is killed and starts again."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labs.experiments.phase4.events import follow, read_events
+from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS
 from labs.experiments.phase4.orders import ITEMS, all_orders
 from labs.figures import BLUE, FAULT, INK, ORANGE, PREDICTION, canvas, legend, name_fault, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 from labs.load.open_loop import Load, Stream
 from labs.verdicts import Verdict
 
@@ -18,20 +30,17 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "Which orders are lost, and who has to be told that it is back?"
+TITLE = "Which orders are lost when the broker dies, and what has to be restarted when it is back?"
 
 THEORY = (
-    "What is committed with its order waits in the outbox until the broker has acknowledged"
-    " it, and is sent again until then. So nothing that was accepted is lost when the "
-    "broker hangs and is killed; what is placed while it is away is done when it is back. A"
-    " consumer that was cut off for longer than its session timeout joins its group anew, "
-    "and the group may wait as long for the member that it was, and `ALLOWANCE`."
+    "An event that is committed with its order waits in the outbox until the broker has "
+    "acknowledged it, and is sent again until then. So no accepted order is lost when the broker "
+    "hangs and is killed; orders that are placed while it is away are done when it is back. A "
+    "consumer that was cut off for longer than its session timeout joins its group anew, and the "
+    "group may wait as long for the member that it was, and five seconds more."
 )
 
 BROKER = "kafka"
-
-TOLD, DONE = "order-created", "order-confirmed"
-"""The topics of an order's first event, and of its last."""
 
 BEFORE, AWAY, AFTER = "before", "while it is away", "after"
 
@@ -42,7 +51,7 @@ RESTART_SECONDS = 90.0
 """Longest restart of the broker under load; the environment gives up on one sooner."""
 
 DONE_SECONDS = 30.0
-"""How long the last order may take, once the broker is back, until nobody is coming back any more."""
+"""How long the last order may take, once the broker is back, until it counts as never completed."""
 
 ALLOWANCE = 5.0
 """Seconds of finding the broker again, and of a busy machine, in the time until orders are done."""
@@ -59,9 +68,9 @@ JUDGED = (
 def predict(*, session_timeout: float = 6.0) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    `session_timeout` is in seconds. Columns: `moment` (at which an order is placed), `accepted`
-    (share of the orders), `missing` (of those accepted, without an event), `early` and `late`
-    (seconds from the broker's return until one is done; empty where it is done at once).
+    `session_timeout` is in seconds. Columns: `moment` (at which an order is placed), `accepted` (share of the
+    orders), `missing` (of those accepted, without an event), `early` and `late` (seconds from the broker's return
+    until one is done; empty where it is done at once).
     """
     rows = [
         (BEFORE, 1.0, 0, float("nan"), float("nan")),
@@ -72,19 +81,20 @@ def predict(*, session_timeout: float = 6.0) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> pd.DataFrame:
-    """Orders come steadily. After `seconds` the broker is paused, `paused` seconds later it is killed
-    and started again, and the orders go on for another `seconds`. What is sent to a broker that
-    hangs dies with it: a sender that did not wait for its word has lost it.
+    """Place orders steadily while the broker is paused, killed and started again.
 
-    One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix
-    seconds), `status`, `told` (its first events in the topic), `done` (unix seconds at which its
-    last event was handed to Kafka; empty when it never was), `asked` and `accepted` (orders sent by
-    the load, and answered with 201), `refused` (answered otherwise), `began`, `killed` and `ended`
-    (of the fault, unix seconds), `runtime`, `attempt`.
+    It is paused after `seconds`, killed `paused` seconds later and started at once; the orders go on for another
+    `seconds`. Records that were sent to a broker that hangs die with it: a producer that did not wait for an
+    acknowledgement has lost them.
+
+    One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix seconds), `status`,
+    `published` (its first events in the topic), `done` (unix seconds at which Kafka received its last event; empty
+    when it never did), `asked` and `accepted` (orders sent by the load, and answered with 201), `refused` (answered
+    otherwise), `began`, `killed` and `ended` (of the fault, unix seconds), `runtime`, `attempt`.
     """
     user = f"user-{uuid.uuid4().hex[:12]}"
     body = {"userId": user, "items": ITEMS}
-    url = f"{env['order-service'].url}/orders"
+    url = f"{env[ORDERS].url}/orders"
     orders = Stream("orders", url, rate=RATE, method="POST", body=body)
     broker = env[BROKER]
     with Load(orders, seconds=RESTART_SECONDS, seed=env.seed) as load:
@@ -108,60 +118,77 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> p
 
 
 def _fates(env: Environment, user: str) -> pd.DataFrame:
-    """What became of each order of a user. Events leave in the order of commits: once the last order
-    is told, whatever could be told of the others was."""
-    mine = all_orders(env).query("user == @user").sort_values("created")["order"]
-    follow(env, TOLD, mine.tail(1), by="order", seconds=DONE_SECONDS)
-    told = read_events(env, TOLD)["order"].value_counts()
-    known = [order for order in mine if order in told]
-    done = follow(env, DONE, known, by="order", seconds=DONE_SECONDS)
+    """Return what became of each order of a user.
+
+    Events leave in the order of commits: once the event of the last order is published, no earlier one is to come.
+    """
+    placed = all_orders(env).query("user == @user").sort_values("created")["order"]
+    follow(env, CREATED, placed.tail(1), by="order", seconds=DONE_SECONDS)
+    published = read_events(env, CREATED)["order"].value_counts()
+    known = [order for order in placed if order in published]
+    done = follow(env, CONFIRMED, known, by="order", seconds=DONE_SECONDS)
     ended = done.drop_duplicates("order").set_index("order")["time"].astype(float)
     orders = all_orders(env).query("user == @user").drop(columns="user").reset_index(drop=True)
     return orders.assign(
-        told=orders["order"].map(told).fillna(0).astype(int), done=orders["order"].map(ended)
+        published=orders["order"].map(published).fillna(0).astype(int),
+        done=orders["order"].map(ended),
     )
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact: no event of an accepted order is missing, whatever else is in doubt. When the orders are
-    done is shown, and not judged: on a busy machine that is the machine's time.
+    """Count exactly: no event of an accepted order is missing, whatever else is in doubt.
 
-    Inconclusive where too few orders were placed before, during or after, and where some got no
-    answer at all.
+    Policy: every attempt, since a lost event is lost on any machine. When the orders are done is drawn, and not
+    judged: on a busy machine that is the machine's time. In doubt are moments with too few orders, and attempts in
+    which orders were not answered at all.
     """
-    failures, doubtful, details = [], [], []
-    for _, mine in samples.groupby("attempt"):
-        moments = _moments(mine)
-        missing = moments[mine["told"] == 0]
-        placed = {moment: int((moments == moment).sum()) for moment in prediction["moment"]}
-        failures += [f"orders placed {moment}: events missing" for moment in missing]
-        failures += _losses(mine)
-        doubtful.append([f"too few orders {moment}" for moment, n in placed.items() if n < ENOUGH])
-        if (mine["accepted"] + mine["refused"] < mine["asked"]).any():
-            doubtful[-1].append("orders were not answered")
-        late = float((mine["done"] - mine["ended"]).max())
-        details.append({"placed": placed, "missing": len(missing), "last_done": late})
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=[] if [] in doubtful else doubtful[-1],
-        details={"attempts": details},
-    )
+    attempts = list(each_attempt(samples))
+    checks: list[Callable[[pd.DataFrame], Finding]] = [_all_there, _none_refused, _all_completed]
+    cases = [
+        Case(f"orders placed {moment}", [_published(part, moment) for part in attempts])
+        for moment in prediction["moment"]
+    ]
+    cases += [Case("", [check(part) for part in attempts]) for check in checks]
+    details = {"attempts": [_summary(part, prediction["moment"]) for part in attempts]}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
 
 
-def _losses(orders: pd.DataFrame) -> list[str]:
-    """What else than an event is missing."""
-    pending = (orders["told"] > 0) & (orders["status"] != "completed")
-    found = ["accepted orders are not there"] * bool(len(orders) < orders["accepted"].iloc[0])
-    found += ["orders were refused"] * bool(orders["refused"].iloc[0])
-    if pending.any():
-        found.append("orders were never completed: a service did not come back by itself")
-    return found
+def _published(orders: pd.DataFrame, moment: str) -> Finding:
+    of_moment = orders[_moments(orders) == moment]
+    if (of_moment["published"] == 0).any():
+        return failure("events missing")
+    return SETTLED if len(of_moment) >= ENOUGH else doubt("too few")
+
+
+def _all_there(orders: pd.DataFrame) -> Finding:
+    there = len(orders) >= orders["accepted"].iloc[0]
+    return SETTLED if there else failure("accepted orders are not there")
+
+
+def _none_refused(orders: pd.DataFrame) -> Finding:
+    asked, accepted, refused = (orders[n].iloc[0] for n in ("asked", "accepted", "refused"))
+    if refused:
+        return failure("orders were refused")
+    return SETTLED if accepted >= asked else doubt("orders were not answered")
+
+
+def _all_completed(orders: pd.DataFrame) -> Finding:
+    if ((orders["published"] > 0) & (orders["status"] != "completed")).any():
+        return failure("orders were never completed: a service did not come back by itself")
+    return SETTLED
+
+
+def _summary(orders: pd.DataFrame, moments: pd.Series[str]) -> dict[str, Any]:
+    placed = _moments(orders).value_counts()
+    return {
+        "placed": {moment: int(placed.get(moment, 0)) for moment in moments},
+        "missing": int((orders["published"] == 0).sum()),
+        "last_done": float((orders["done"] - orders["ended"]).max()),
+    }
 
 
 def _moments(orders: pd.DataFrame) -> pd.Series[str]:
-    """When each order was placed: before the broker hung, while it was away, or after."""
+    """Return when each order was placed: before the broker hung, while it was away, or after."""
     moments = pd.Series(AWAY, index=orders.index)
     moments[orders["created"] < orders["began"]] = BEFORE
     moments[orders["created"] > orders["ended"]] = AFTER
@@ -170,9 +197,9 @@ def _moments(orders: pd.DataFrame) -> pd.Series[str]:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Orders accepted so far and done so far, over the time in which the broker is away."""
+    """Draw orders accepted and done so far, over the time in which the broker is away; the latest attempt."""
     last = samples[samples["attempt"] == samples["attempt"].max()].sort_values("created")
-    missing = int((last["told"] == 0).sum())
+    missing = int((last["published"] == 0).sum())
     figure, (ax,) = canvas(
         "Orders while the broker hangs, dies and comes back",
         runtime=last["runtime"].iloc[0],
@@ -183,9 +210,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     created = (last["created"] - began).to_numpy()
     done = (last["done"] - began).dropna().sort_values().to_numpy()
     killed, ended = (last[moment].iloc[0] - began for moment in ("killed", "ended"))
-    for since, until, words in ((0.0, killed, "hangs"), (killed, ended, "is dead, and starts")):
+    for since, until, text in ((0.0, killed, "hangs"), (killed, ended, "is dead, and starts")):
         ax.axvspan(since, until, **FAULT)
-        name_fault(ax, since, until, words)
+        name_fault(ax, since, until, text)
     ax.axvline(killed, color="white", linewidth=1.5, zorder=0.6)
     style: dict[str, Any] = {"where": "post"}
     ax.step(created, range(1, len(created) + 1), color=ORANGE, label="accepted", **style)
@@ -201,6 +228,6 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _predicted(created: Any, orders: pd.DataFrame, seconds: float) -> list[float]:
-    """When each order is done: as it is placed, or so many seconds after the broker is back."""
+    """Return when each order is done: as it is placed, or so many seconds after the broker is back."""
     back = orders["ended"].iloc[0] - orders["began"].iloc[0] + seconds
     return [moment if moment < 0 else max(moment, back) for moment in created]

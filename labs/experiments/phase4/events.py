@@ -17,11 +17,10 @@ if TYPE_CHECKING:
 COLUMNS = ["topic", "partition", "offset", "time", "event", "cause", "order", "user"]
 
 MOST = 100_000
-"""Messages of a topic that are read: more than any experiment writes."""
+"""Messages of a topic that are read: more than any experiment publishes."""
 
 EVERY = 0.25
 """Seconds between two readings while effects are awaited."""
-
 
 FLUSH_SECONDS = 10.0
 
@@ -30,10 +29,10 @@ ANY = -1
 
 
 def read_events(env: Environment, topic: str) -> pd.DataFrame:
-    """Every event of a topic, in the order of its times; what is no event is left out.
+    """Return every event of a topic in the order of its times; other messages are left out.
 
-    Columns: `topic`, `partition`, `offset`, `time` (unix seconds, when it was handed to Kafka),
-    `event` and `cause` (ids: its own, and that of the event it follows from), `order`, `user`.
+    Columns: `topic`, `partition`, `offset`, `time` (unix seconds, when Kafka received it), `event` and `cause`
+    (ids: its own, and that of the event it follows from), `order`, `user`.
     """
     messages = env.kafka.read(topic, limit=MOST).to_dict("records")
     rows = [(message, envelope_of(message["value"])) for message in messages]
@@ -54,20 +53,29 @@ def read_events(env: Environment, topic: str) -> pd.DataFrame:
     )
 
 
+def read_envelopes(env: Environment, topic: str, orders: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the events of these orders as they were published, whole."""
+    wanted = set(orders)
+    envelopes = map(envelope_of, env.kafka.read(topic, limit=MOST)["value"])
+    return [
+        envelope for envelope in envelopes if envelope and envelope["data"]["orderId"] in wanted
+    ]
+
+
 def envelope_of(value: str | bytes | None) -> dict[str, Any]:
-    """An event's value as it was written; empty for what is none."""
+    """Return an event's value as it was published; empty for a message that is no event."""
     try:
-        found = json.loads(value or "")
+        content = json.loads(value or "")
     except ValueError:
         return {}
-    known = isinstance(found, dict) and {"eventId", "causationId", "data"} <= set(found)
-    return found if known and "orderId" in found["data"] else {}
+    known = isinstance(content, dict) and {"eventId", "causationId", "data"} <= set(content)
+    return content if known and "orderId" in content["data"] else {}
 
 
-def write_events(
+def publish_events(
     env: Environment, topic: str, events: Iterable[tuple[dict[str, Any], int | None]]
 ) -> pd.DataFrame:
-    """Write events, all at once and in their order, keyed by their order ids.
+    """Publish events, all at once and in their order, keyed by their order ids.
 
     `events` are envelopes, each with its partition, or None for the one that the key chooses.
     Columns: `event`, `partition`, `time` (unix seconds).
@@ -75,7 +83,7 @@ def write_events(
     rows = []
     producer = Producer({"bootstrap.servers": env.kafka.bootstrap, "acks": "all"})
 
-    def written(error: object, message: Message) -> None:
+    def acknowledged(error: object, message: Message) -> None:
         if error is None:
             event = envelope_of(message.value())["eventId"]
             time = message.timestamp()[1] / 1000
@@ -84,7 +92,7 @@ def write_events(
     for event, partition in events:
         place = ANY if partition is None else partition
         key = event["data"]["orderId"]
-        producer.produce(topic, json.dumps(event), key, place, on_delivery=written)
+        producer.produce(topic, json.dumps(event), key, place, on_delivery=acknowledged)
     producer.flush(FLUSH_SECONDS)
     return pd.DataFrame(rows, columns=["event", "partition", "time"])
 
@@ -92,18 +100,18 @@ def write_events(
 def follow(
     env: Environment, topic: str, values: Iterable[str], *, by: str = "cause", seconds: float
 ) -> pd.DataFrame:
-    """The events of `topic` whose column `by` is among `values`, once each of these has one.
+    """Return the events of `topic` whose column `by` is among `values`, once each of these has one.
 
-    After `seconds` those that have come by then: who counts sees which are missing.
+    After `seconds` it returns those that have come by then; the caller counts which are missing.
     """
     wanted = set(values)
-    found = pd.DataFrame(columns=COLUMNS)
+    events = pd.DataFrame(columns=COLUMNS)
 
     def all_there() -> bool:
-        nonlocal found
-        events = read_events(env, topic)
-        found = events[events[by].isin(wanted)].reset_index(drop=True)
-        return wanted <= set(found[by])
+        nonlocal events
+        every = read_events(env, topic)
+        events = every[every[by].isin(wanted)].reset_index(drop=True)
+        return wanted <= set(events[by])
 
     wait_until(all_there, timeout=seconds, every=EVERY)
-    return found
+    return events

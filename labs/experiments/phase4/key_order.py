@@ -1,4 +1,4 @@
-"""Keys and order."""
+"""Keys and order: what a key keeps in order within a topic, and what nothing keeps in order across two."""
 
 from __future__ import annotations
 
@@ -10,9 +10,20 @@ import pandas as pd
 from confluent_kafka import Consumer, TopicPartition
 
 from environment.waiting import wait_until
-from labs.experiments.phase4.events import MOST, envelope_of, follow, write_events
+from labs.experiments.phase4.events import envelope_of, follow, publish_events, read_envelopes
+from labs.experiments.phase4.names import CREATED, PAID, PAYMENTS
 from labs.experiments.phase4.orders import place
 from labs.figures import BLUE, INK, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -24,14 +35,12 @@ if TYPE_CHECKING:
 TITLE = "In which order does a reader see what happened to one order?"
 
 THEORY = (
-    "What has one key lies in one partition, and a partition has one order for every "
-    "reader: no inversion within a topic. Two topics are two logs, and nothing orders their"
-    " events: a reader that is behind in one of them sees all payments before the first "
-    "order."
+    "Events with one key lie in one partition, and a partition has one order for every reader: no "
+    "inversion within a topic. Two topics are two logs, and nothing orders their events: a reader "
+    "that is behind in one of them sees all payments before the first order."
 )
 
-CREATED, COMPLETED = "order-created", "payment-completed"
-TOPICS = (CREATED, COMPLETED)
+TOPICS = (CREATED, PAID)
 
 READERS = {"reader A": TOPICS, "reader B": TOPICS[::-1]}
 """Each reads both topics, and is behind in the second: it comes to that after the first."""
@@ -45,17 +54,16 @@ SILENCE = 3.0
 """Seconds without a message after which a reader has seen all."""
 
 JUDGED = (
-    "every reader sees one order's events of a topic in the order they were written, exactly; "
+    "every reader sees one order's events of a topic in the order they were published, exactly; "
     "between two topics there is no such order"
 )
 
 
 def predict(*, orders: int, steps: int) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as numbers, for `orders` orders with `steps` events each in either topic.
 
-    An inversion is a pair of neighbours, of the same order, that is seen the other way round.
-    Columns: `pairs` (within or across), `of` (such pairs for each reader), `low` and `high`
-    (inversions).
+    An inversion is a pair of neighbours, of the same order, that a reader sees the other way round. Columns: `pairs`
+    (within or across), `of` (such pairs for each reader), `low` and `high` (inversions).
     """
     within, across = 2 * orders * (steps - 1), orders * steps
     rows = [(WITHIN, within, 0, 0), (ACROSS, across, 0, across)]
@@ -63,124 +71,127 @@ def predict(*, orders: int, steps: int) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, orders: int = 8, steps: int = 6) -> pd.DataFrame:
-    """Each of some orders is told of `steps` times, one after the other, and is paid for as often.
-    Two readers then read both topics from where they were before, each as `READERS` has it.
+    """Publish the event of each of some orders `steps` times, have it paid for as often, and read both topics.
 
-    One row per event and reader, in the order it was seen. Columns: `reader`, `topic`, `partition`,
-    `seen` (from 0), `order`, `step` (from 0: its place in what was written), `written` (events that
-    there have to be), `runtime`, `attempt`.
+    The events of an order are published one after the other. Two readers begin where the topics ended before, and
+    read them as `READERS` has it. Leaves no work in a payment.
+
+    One row per event and reader, in the order it was seen. Columns: `reader`, `topic`, `partition`, `seen` (from 0),
+    `order`, `step` (from 0: its place in what was published), `written` (events that there have to be), `runtime`,
+    `attempt`.
     """
+    env.configure(PAYMENTS, PAYMENT_SLOTS=0, PAYMENT_SECONDS=0)
     ends = {topic: _ends(env, topic) for topic in TOPICS}
-    told = {event["eventId"]: event for event in _tell_again(env, orders=orders, steps=steps)}
-    follow(env, COMPLETED, told, seconds=SECONDS)
-    numbers = {event: number // orders for number, event in enumerate(told)}
+    events = [event["eventId"] for event in _publish_again(env, orders=orders, steps=steps)]
+    follow(env, PAID, events, seconds=SECONDS)
+    steps_of = {event: number // orders for number, event in enumerate(events)}
     parts = []
     for reader, topics in READERS.items():
-        rows = [row for topic in topics for row in _read(env, topic, ends[topic], numbers)]
+        rows = [row for topic in topics for row in _read(env, topic, ends[topic], steps_of)]
         parts.append(pd.DataFrame(rows).assign(reader=reader, seen=range(len(rows))))
     table = pd.concat(parts, ignore_index=True)
-    return table.assign(written=2 * len(told), runtime=env.runtime, attempt=1)
+    return table.assign(written=2 * len(events), runtime=env.runtime, attempt=1)
 
 
 def _ends(env: Environment, topic: str) -> dict[int, int]:
-    """The offset of each partition's next message."""
+    """Return the offset of each partition's next message."""
     table = env.kafka.offsets(topic)
     return {int(n): int(end) for n, end in zip(table["partition"], table["latest"], strict=True)}
 
 
-def _tell_again(env: Environment, *, orders: int, steps: int) -> list[dict[str, Any]]:
-    """Place orders; then tell of each again and again, as new events. All of them, as written."""
+def _publish_again(env: Environment, *, orders: int, steps: int) -> list[dict[str, Any]]:
+    """Place orders, then publish the event of each again and again, as new events; return all of them in order."""
     placed = place(env, orders)
     follow(env, CREATED, placed, by="order", seconds=SECONDS)
-    known = map(envelope_of, env.kafka.read(CREATED, limit=MOST)["value"])
-    first = [event for event in known if event and event["data"]["orderId"] in placed]
+    first = read_envelopes(env, CREATED, placed)
     again = [event | {"eventId": str(uuid.uuid4())} for _ in range(1, steps) for event in first]
-    write_events(env, CREATED, ((event, None) for event in again))
+    publish_events(env, CREATED, ((event, None) for event in again))
     return [*first, *again]
 
 
 def _read(
-    env: Environment, topic: str, begin: dict[int, int], numbers: dict[str, int]
+    env: Environment, topic: str, begin: dict[int, int], steps_of: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
-    """What a client of its own sees of a topic, as it comes, of the events with a number."""
+    """Yield what a client of its own sees of a topic, as it comes, of the events that have a step."""
     group = {"group.id": "key-order", "enable.auto.commit": False}
     reader = Consumer({"bootstrap.servers": env.kafka.bootstrap, **group})
     reader.assign([TopicPartition(topic, n, offset) for n, offset in begin.items()])
-    left = len(numbers)
+    left = len(steps_of)
     try:
         while left and (message := wait_until(lambda: reader.poll(0.1), timeout=SILENCE)):
             event = {} if message.error() else envelope_of(message.value())
-            step = numbers.get(event.get("eventId" if topic == CREATED else "causationId", ""))
+            step = steps_of.get(event.get("eventId" if topic == CREATED else "causationId", ""))
             if step is not None:
                 left -= 1
-                order = event["data"]["orderId"]
-                yield {
-                    "topic": topic,
-                    "partition": message.partition(),
-                    "order": order,
-                    "step": step,
-                }
+                order, partition = event["data"]["orderId"], message.partition()
+                yield {"topic": topic, "partition": partition, "order": order, "step": step}
     finally:
         reader.close()
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, per reader. Inconclusive when not all was read, or every reader happened to see the
-    topics in the same order."""
-    failures, doubts, found = [], [], []
-    for (_, reader), part in samples.groupby(["attempt", "reader"]):
-        inverted = count_inversions(part)
-        found.append({"reader": reader, **inverted})
-        if inverted[WITHIN]:
-            failures.append(
-                f"{reader}: within one topic, events came in another order than written"
-            )
-        if len(part) < part["written"].iloc[0]:
-            doubts.append(f"{reader}: not all events were read")
-    if not any(row[ACROSS] for row in found):
-        doubts.append("no reader saw a payment before its order")
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=dict.fromkeys(doubts),
-        details={"inversions": found},
-    )
+    """Count each reader's inversions within a topic, exactly.
+
+    Policy: every attempt, since no machine inverts what lies in one partition. In doubt are a reader that has not
+    read all, and readers that all happened to see the topics in the same order.
+    """
+    attempts = list(each_attempt(samples))
+    cases = [
+        Case(reader, [_in_order(part[part["reader"] == reader]) for part in attempts])
+        for reader in READERS
+    ]
+    cases.append(Case("", [_payment_first(part) for part in attempts]))
+    inversions = [
+        {"reader": reader, **count_inversions(part)}
+        for (_, reader), part in samples.groupby(["attempt", "reader"])
+    ]
+    return verdict(__name__, JUDGED, cases, every_attempt, details={"inversions": inversions})
+
+
+def _in_order(part: pd.DataFrame) -> Finding:
+    if count_inversions(part)[WITHIN]:
+        return failure("within one topic, events came in another order than they were published")
+    if len(part) < part["written"].max():
+        return doubt("not all events were read")
+    return SETTLED if len(part) else doubt("not measured")
+
+
+def _payment_first(part: pd.DataFrame) -> Finding:
+    readers = (count_inversions(rows)[ACROSS] for _, rows in part.groupby("reader"))
+    return SETTLED if any(readers) else doubt("no reader saw a payment before its order")
 
 
 def count_inversions(part: pd.DataFrame) -> dict[str, int]:
-    """What one reader saw: neighbours within a topic that came the other way round, and payments
-    that came before what they pay for."""
-    seen = part.sort_values(["topic", "order", "step"])
-    steps = seen.groupby(["topic", "order"])["seen"].diff()
+    """Return how often a reader saw neighbours within a topic inverted, and a payment before its order."""
+    in_order = part.sort_values(["topic", "order", "step"])
+    moves = in_order.groupby(["topic", "order"])["seen"].diff()
     both = part.pivot_table(index=["order", "step"], columns="topic", values="seen", aggfunc="min")
-    early = both.reindex(columns=list(TOPICS))
-    return {
-        WITHIN: int((steps < 0).sum()),
-        ACROSS: int((early[COMPLETED] < early[CREATED]).sum()),
-    }
+    first = both.reindex(columns=list(TOPICS))
+    return {WITHIN: int((moves < 0).sum()), ACROSS: int((first[PAID] < first[CREATED]).sum())}
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """For each reader, when it saw each event against the place where that was written: a line per
-    order and topic, dashed as the topic's order predicts; those that go back are inverted."""
+    """Draw for each reader the step of each event against the place at which the reader saw it.
+
+    A line per order and topic, dashed as the topic's order predicts; one that goes down is inverted. The latest
+    attempt is drawn.
+    """
     last = samples[samples["attempt"] == samples["attempt"].max()]
-    orders = last["order"].nunique()
     figure, axes = canvas(
         "In which order one order's events are seen",
         runtime=last["runtime"].iloc[0],
-        note=f"{orders} orders",
+        note=f"{last['order'].nunique()} orders, {len(last)} events seen",
         rows=len(READERS),
         height=5.4,
     )
     for ax, reader in zip(axes, READERS, strict=True):
-        mine = last[last["reader"] == reader]
-        _draw_topic(ax, mine[mine["topic"] == CREATED], BLUE, CREATED)
-        _draw_topic(ax, mine[mine["topic"] == COMPLETED], VERMILLION, COMPLETED)
-        found = count_inversions(mine)
-        words = ", ".join(f"{kind} {found[kind]}" for kind in (WITHIN, ACROSS))
-        ax.set_title(f"{reader}: inversions {words}", size=10)
+        events = last[last["reader"] == reader]
+        _draw_topic(ax, events[events["topic"] == CREATED], BLUE, CREATED)
+        _draw_topic(ax, events[events["topic"] == PAID], VERMILLION, PAID)
+        inversions = count_inversions(events)
+        text = ", ".join(f"{kind} {inversions[kind]}" for kind in (WITHIN, ACROSS))
+        ax.set_title(f"{reader}: inversions {text}", size=10)
         ax.set_ylabel("step of its order (count)")
     allowed = prediction.set_index("pairs")["high"]
     axes[-1].plot([], [], label="one order, rising: predicted", **PREDICTION)
@@ -193,9 +204,10 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_topic(ax: Axes, mine: pd.DataFrame, colour: str, label: str) -> None:
-    for _, events in mine.groupby("order"):
-        seen = events.sort_values("seen")
-        ax.plot(seen["seen"], seen["step"], color=SOFT, linewidth=0.7, linestyle=(0, (5, 2.5)))
-        ax.plot(seen["seen"], seen["step"], "o", ms=5, color=colour)
+def _draw_topic(ax: Axes, events: pd.DataFrame, colour: str, label: str) -> None:
+    for _, rows in events.groupby("order"):
+        in_place = rows.sort_values("seen")
+        dashes = (0, (5, 2.5))
+        ax.plot(in_place["seen"], in_place["step"], color=SOFT, linewidth=0.7, linestyle=dashes)
+        ax.plot(in_place["seen"], in_place["step"], "o", ms=5, color=colour)
     ax.plot([], [], "o", ms=5, color=colour, label=label)

@@ -1,4 +1,4 @@
-"""Orders: placing some, and what the services themselves say became of them."""
+"""Orders: placing some, a steady stream of them, and what the services report of them."""
 
 from __future__ import annotations
 
@@ -9,47 +9,58 @@ import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.experiments.phase4.names import ORDERS, PAYMENTS
+from labs.load.open_loop import Stream
 
 if TYPE_CHECKING:
     from environment import Environment
 
 ITEMS = [{"productId": "prod-1", "quantity": 1, "price": 19.99}]
-"""What every order asks for."""
+"""The items of every order."""
 
-ANSWER_SECONDS = 10.0
+RESPONSE_SECONDS = 10.0
+"""Longest wait for one response."""
 
 
 def place(env: Environment, count: int, *, user: str = "user-1") -> list[str]:
     """Place `count` orders, one after the other; return their ids once each was accepted."""
-    url, body = f"{env['order-service'].url}/orders", {"userId": user, "items": ITEMS}
-    with httpx.Client(timeout=ANSWER_SECONDS) as client:
+    url, body = f"{env[ORDERS].url}/orders", {"userId": user, "items": ITEMS}
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
         return [client.post(url, json=body).raise_for_status().json()["id"] for _ in range(count)]
 
 
+def order_stream(name: str, env: Environment, *, user: str, rate: float, **more: Any) -> Stream:
+    """Return a load of orders, `rate` per second, each by a user of its own: `user`-0, `user`-1, and so on.
+
+    Further keywords are those of `Stream`.
+    """
+    body = {"userId": user + "-{number}", "items": ITEMS}
+    return Stream(name, f"{env[ORDERS].url}/orders", rate=rate, method="POST", body=body, **more)
+
+
 def all_orders(env: Environment) -> pd.DataFrame:
-    """Every order, by order-service: `order` (id), `user`, `status`, `created` (unix seconds)."""
-    found = get(env, "order-service", "/orders")
-    table = pd.DataFrame(found, columns=["id", "userId", "status", "createdAt"])
+    """Return every order that order-service lists: `order` (id), `user`, `status`, `created` (unix seconds)."""
+    table = pd.DataFrame(
+        get(env, ORDERS, "/orders"), columns=["id", "userId", "status", "createdAt"]
+    )
     created = pd.to_datetime(table.pop("createdAt"), utc=True, format="ISO8601")
     table.columns = pd.Index(["order", "user", "status"])
     return table.assign(created=[moment.timestamp() for moment in created])
 
 
 def charges(env: Environment) -> Counter[str]:
-    """How often each order was charged, by payment-service's ledger."""
-    return Counter(
-        charge["orderId"] for charge in get(env, "payment-service", "/ledger")["charges"]
-    )
+    """Return how often each order was charged, by payment-service's ledger."""
+    return Counter(charge["orderId"] for charge in get(env, PAYMENTS, "/ledger")["charges"])
 
 
 def get(env: Environment, service: str, path: str) -> Any:
-    """What a service answers. Raises when it does not."""
-    answer = httpx.get(env[service].url + path, timeout=ANSWER_SECONDS)
-    return answer.raise_for_status().json()
+    """Return the content of a service's response. Raises when it is an error or does not come."""
+    response = httpx.get(env[service].url + path, timeout=RESPONSE_SECONDS)
+    return response.raise_for_status().json()
 
 
 def drained(env: Environment, group: str, *, seconds: float = 30) -> bool:
-    """Wait until a group has done all that its topics hold; whether it has, within `seconds`."""
+    """Wait until a group has processed all that its topics hold; return whether it has, within `seconds`."""
     return bool(
         wait_until(lambda: env.kafka.lag(group)["lag"].sum() == 0, timeout=seconds, every=0.1)
     )

@@ -1,4 +1,4 @@
-"""Replay."""
+"""Replay: a view that is built again from the log."""
 
 from __future__ import annotations
 
@@ -9,8 +9,19 @@ import numpy as np
 import pandas as pd
 
 from labs.experiments.phase4.events import follow
+from labs.experiments.phase4.names import CONFIRMED
 from labs.experiments.phase4.orders import drained, get, place
 from labs.figures import BLUE, PREDICTION, SKY, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -21,18 +32,22 @@ if TYPE_CHECKING:
 TITLE = "Does a new reader, which begins at the start of the log, build the same view?"
 
 THEORY = (
-    "A view is a function of the log. Who forgets it, and reads the log again from the "
+    "A view is a function of the log. A reader that has lost it, and reads the log again from the "
     "start, has the same one: each number is 1 times what it was."
 )
 
 SERVICE, GROUP = "analytics-service", "analytics-service-group"
 
-LAST = "order-confirmed"
-"""The topic of an order's last event that the view counts."""
+ORDER_COUNT = "orderCount"
 
-ORDERS, SUCCESSFUL, REVENUE = "orderCount", "successfulOrders", "totalRevenue"
-
-FIELDS = (ORDERS, SUCCESSFUL, "failedOrders", REVENUE, "successRate", "ordersPerMinute")
+FIELDS = (
+    ORDER_COUNT,
+    "successfulOrders",
+    "failedOrders",
+    "totalRevenue",
+    "successRate",
+    "ordersPerMinute",
+)
 """The numbers of the view."""
 
 BEFORE, EMPTY, AFTER = "before", "a new reader", "after the replay"
@@ -54,14 +69,15 @@ def predict() -> pd.DataFrame:
 
 
 def measure(env: Environment, *, orders: int = 12) -> pd.DataFrame:
-    """Place orders, and look at analytics-service's view once all are done; have it begin with
-    nothing, set its group to the start of each topic, and look again when it has read them all.
+    """Look at analytics-service's view once some orders are done, and again when it was built anew.
 
-    One row per number of the view and moment. Columns: `moment`, `field`, `value` (empty where
-    there is none), `drained` (whether the group had read all then), `runtime`, `attempt`.
+    In between analytics-service begins with an empty view, and its group is set to the start of each topic.
+
+    One row per number of the view and moment. Columns: `moment`, `field`, `value` (empty where there is none),
+    `drained` (whether the group had read all events then), `runtime`, `attempt`.
     """
     placed = place(env, orders)
-    done = len(follow(env, LAST, placed, by="order", seconds=DONE_SECONDS)) >= orders
+    done = len(follow(env, CONFIRMED, placed, by="order", seconds=DONE_SECONDS)) >= orders
     rows = _look(env, BEFORE, read=drained(env, GROUP) and done)
     env.configure(SERVICE, DATA_DIR=f"/data/{uuid.uuid4().hex}")
     rows += _look(env, EMPTY, read=drained(env, GROUP))
@@ -86,34 +102,38 @@ def _look(env: Environment, moment: str, *, read: bool) -> list[dict[str, Any]]:
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Identical, number by number.
+    """Compare the view number by number: identical.
 
-    Inconclusive where the service had not read all events before or after, where there were none,
-    or where the view was not empty when the replay began: then nothing shows that it was built anew.
+    Policy: every attempt, since a view that differs differs on any machine. In doubt are attempts in which the
+    service had not read all events before or after, in which there were none, or in which the view was not empty when
+    the replay began: then nothing shows that it was built anew.
     """
-    times = prediction.set_index("field")["times"]
-    failures, doubtful, details = [], [], []
-    for _, mine in samples.groupby("attempt"):
-        view = _view(mine)
-        details.append(view.astype(object).where(view.notna(), None).to_dict("index"))
-        same = (view[AFTER] == times * view[BEFORE]) | view[[BEFORE, AFTER]].isna().all(axis=1)
-        read = mine.loc[mine["moment"] != EMPTY, "drained"].all()
-        failures += [f"{field}: not what it was" for field in view.index[~same] if read]
-        doubtful.append(["not every event was read in time"] * (not read))
-        doubtful[-1] += ["there were no orders to count"] * bool(view.loc[ORDERS, BEFORE] == 0)
-        if view.loc[ORDERS, EMPTY] != 0:
-            doubtful[-1].append("the view was not empty when the replay began")
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=[] if [] in doubtful else doubtful[-1],
-        details={"views": details},
-    )
+    attempts = list(each_attempt(samples))
+    cases = [
+        Case("", [_same(part, row["field"], row["times"]) for part in attempts])
+        for row in prediction.to_dict("records")
+    ]
+    views = [_view(part).astype(object) for part in attempts]
+    details = {"views": [view.where(view.notna(), None).to_dict("index") for view in views]}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
+
+
+def _same(part: pd.DataFrame, field: str, times: float) -> Finding:
+    view = _view(part)
+    before, after = (float(view[moment].to_dict()[field]) for moment in (BEFORE, AFTER))
+    if not part.loc[part["moment"] != EMPTY, "drained"].all():
+        return doubt("not every event was read in time")
+    if after != times * before and not (np.isnan(before) and np.isnan(after)):
+        return failure(f"{field}: not what it was")
+    if view[BEFORE][ORDER_COUNT] == 0:
+        return doubt("there were no orders to count")
+    if view[EMPTY][ORDER_COUNT] != 0:
+        return doubt("the view was not empty when the replay began")
+    return SETTLED
 
 
 def _view(samples: pd.DataFrame) -> pd.DataFrame:
-    """A row per number of the view, a column per moment."""
+    """Return a row per number of the view, a column per moment."""
     return samples.pivot_table(
         index="field", columns="moment", values="value", dropna=False, aggfunc="last"
     ).reindex(FIELDS)
@@ -121,10 +141,10 @@ def _view(samples: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Each number after the replay, and of the empty view before it, in what it had been."""
+    """Draw each number after the replay, and of the empty view before it, in what it had been; the latest attempt."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     view = _view(last)
-    orders = float(view[BEFORE].to_dict()[ORDERS])
+    orders = float(view[BEFORE].to_dict()[ORDER_COUNT])
     figure, (ax,) = canvas(
         "The view of a reader that begins at the start",
         runtime=last["runtime"].iloc[0],
@@ -158,6 +178,6 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _times(values: pd.Series[float], before: pd.Series[float]) -> np.ndarray[Any, Any]:
-    """Values in what they were before; a number that was 0 and still is has not changed."""
+    """Return values in what they were before; a number that was 0 and still is has not changed."""
     same = values == before
     return np.where(same, 1.0, values.fillna(0) / before.where(before != 0, np.nan).fillna(1))

@@ -1,10 +1,8 @@
-"""Retry and dead letters."""
+"""Retry and dead letters: how long a message that cannot be used holds up the messages behind it."""
 
 from __future__ import annotations
 
-import json
 import time
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +11,21 @@ import pandas as pd
 from environment.waiting import wait_until
 from labs.experiments.idle import idle_cores
 from labs.experiments.phase4.events import follow, read_events
-from labs.experiments.phase4.orders import ITEMS, place
+from labs.experiments.phase4.failed_attempts import read_attempts
+from labs.experiments.phase4.names import CONFIRMED, ORDERS, ORDERS_GROUP, PAID, PAYMENTS
+from labs.experiments.phase4.orders import place
+from labs.experiments.phase4.poison import UNKNOWN, UNREADABLE, publish_poison
 from labs.figures import BLUE, INK, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 from labs.machine import busy_seconds
 from labs.verdicts import Verdict
 
@@ -24,19 +35,16 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How long does a message that nobody can use hold up those behind it?"
+TITLE = "How long does a message that cannot be used hold up those behind it?"
 
 THEORY = (
-    "Attempt i, from 0, on a message that arrived at t comes at t + b (2^i - 1), each wait "
-    "up to a tenth longer by jitter. After the last of r attempts it is a dead letter: the "
+    "Attempt i, from 0, on a message that arrived at t comes at t + b (2^i - 1), each wait up to a "
+    "tenth longer by jitter. After the last of r attempts the message becomes a dead letter: the "
     "partition has waited for b (2^(r - 1) - 1), and moves on."
 )
 
-SERVICE, GROUP, TOPIC = "order-service", "order-service-group", "payment-completed"
-PAYMENT, DONE = "payment-service", "order-confirmed"
-
-UNKNOWN, UNREADABLE, GOOD = "of no order", "unreadable", "good"
-"""A payment of an order that was never taken may be mended by a retry; what cannot be read, by none."""
+GOOD = "good"
+"""The kind of a message that can be used."""
 
 POISONED = {0: UNKNOWN, 1: UNKNOWN, 2: UNKNOWN, 3: UNREADABLE}
 """The partitions that get a poison message, and of which kind. The others get none."""
@@ -67,7 +75,7 @@ JUDGED = (
 def predict(*, tries: int = 3, first_wait: float = 0.2) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    `first_wait` is b, in seconds. Columns: `attempt` (from 1), `low` and `high` (seconds since the
+    `tries` is r; `first_wait` is b, in seconds. Columns: `attempt` (from 1), `low` and `high` (seconds since the
     first one).
     """
     waited = [first_wait * (2.0**i - 1) for i in range(tries)]
@@ -76,22 +84,22 @@ def predict(*, tries: int = 3, first_wait: float = 0.2) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, orders: int = 12, tries: int = 3) -> pd.DataFrame:
-    """Poison four partitions of the payments' topic: payments of orders that were never taken, and
-    one that cannot be read. Right behind them come the payments of real orders, which were placed
-    before, while payment-service was paused. Leaves no work in a payment.
+    """Publish poison messages to four partitions of the payments' topic, and good messages right behind.
 
-    One row per message. Columns: `kind`, `order` (the key), `partition`, `arrived` (unix seconds),
-    `ended` (when it was a dead letter, or its order done; empty when it never was), `letters` (its
-    dead letters with its own bytes, its partition and offset, and the group), `attempt_1` to
-    `attempt_<tries>` (failed ones, by the service's log; empty where there was none), `idle` (cores
-    that nobody used meanwhile, on average), `runtime`, `attempt`.
+    Three are payments of orders that do not exist, one cannot be read. The good messages are the payments of real
+    orders, which are placed before, while payment-service is paused. Leaves no work in a payment.
+
+    One row per message. Columns: `kind`, `order` (the key), `partition`, `arrived` (unix seconds), `ended` (when it
+    was a dead letter, or its order done; empty when it never was), `letters` (its dead letters with its own bytes, its
+    partition and offset, and the group), `attempt_1` to `attempt_<tries>` (failed ones, by the service's log; empty
+    where there was none), `idle` (cores that no program used meanwhile, on average), `runtime`, `attempt`.
     """
-    env.configure(PAYMENT, PAYMENT_SECONDS=0)
+    env.configure(PAYMENTS, PAYMENT_SECONDS=0)
     busy, began = busy_seconds(), time.time()
-    with env[PAYMENT].paused():
+    with env[PAYMENTS].paused():
         placed = place(env, orders)
-        poisons = [_poison(env, partition, kind) for partition, kind in POISONED.items()]
-    _await_end(env, placed, poisons)
+        poisons = [publish_poison(env, partition, kind) for partition, kind in POISONED.items()]
+    _wait_for_end(env, placed, poisons)
     seconds = time.time() - began
     rows = [*_dead(env, poisons, tries), *_done(env, placed)]
     return pd.DataFrame(rows).assign(
@@ -99,40 +107,14 @@ def measure(env: Environment, *, orders: int = 12, tries: int = 3) -> pd.DataFra
     )
 
 
-def _poison(env: Environment, partition: int, kind: str) -> dict[str, Any]:
-    """Send one message that nobody can use; what was sent, and where it lies."""
-    order = str(uuid.uuid4())
-    value = payment(order) if kind == UNKNOWN else "a payment, but not in JSON"
-    sent = env.kafka.produce(TOPIC, value, key=order, partition=partition).iloc[0]
-    place = {name: int(sent[name]) for name in ("partition", "offset")}
-    arrived = sent["time"].timestamp()
-    return {"kind": kind, "order": order, "value": value, "arrived": arrived, **place}
-
-
-def payment(order: str) -> str:
-    """A PaymentCompleted of an order, as payment-service writes it."""
-    amount = sum(item["price"] * item["quantity"] for item in ITEMS)  # type: ignore[operator]
-    return json.dumps(
-        {
-            "eventType": "PaymentCompleted",
-            "eventId": str(uuid.uuid4()),
-            "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "correlationId": f"lab-{order}",
-            "causationId": None,
-            "version": 1,
-            "data": {"orderId": order, "paymentId": order, "amount": amount, "items": ITEMS},
-        }
-    )
-
-
-def _await_end(env: Environment, placed: list[str], poisons: list[dict[str, Any]]) -> None:
-    """Wait until the orders are done and the poison is buried; who counts sees what is missing."""
-    follow(env, DONE, placed, by="order", seconds=DONE_SECONDS)
+def _wait_for_end(env: Environment, placed: list[str], poisons: list[dict[str, Any]]) -> None:
+    """Wait until the orders are done and the poison messages are dead letters; what is missing then is missing."""
+    follow(env, CONFIRMED, placed, by="order", seconds=DONE_SECONDS)
     keys = {poison["order"] for poison in poisons}
     wait_until(
         lambda: (
-            keys <= set(env.kafka.dead_letters(TOPIC)["key"])
-            or env.kafka.lag(GROUP)["lag"].sum() == 0
+            keys <= set(env.kafka.dead_letters(PAID)["key"])
+            or env.kafka.lag(ORDERS_GROUP)["lag"].sum() == 0
         ),
         timeout=DONE_SECONDS,
         every=0.2,
@@ -140,89 +122,61 @@ def _await_end(env: Environment, placed: list[str], poisons: list[dict[str, Any]
 
 
 def _dead(env: Environment, poisons: list[dict[str, Any]], tries: int) -> Iterator[dict[str, Any]]:
-    letters, attempts = env.kafka.dead_letters(TOPIC), read_attempts(env[SERVICE].logs(LINES))
+    letters, attempts = env.kafka.dead_letters(PAID), read_attempts(env[ORDERS].logs(LINES))
     for poison in poisons:
-        mine = letters[
+        own = letters[
             (letters["key"] == poison["order"])
             & (letters["value"] == poison["value"])
-            & (letters["origin"] == TOPIC)
+            & (letters["origin"] == PAID)
             & (letters["origin_partition"] == poison["partition"])
             & (letters["origin_offset"] == poison["offset"])
-            & (letters["group"] == GROUP)
+            & (letters["group"] == ORDERS_GROUP)
         ]
         failed = attempts[attempts["order"] == poison["order"]].set_index("attempt")["time"]
         yield {
             **{name: poison[name] for name in ("kind", "order", "partition", "arrived")},
-            "ended": mine["time"].min().timestamp() if len(mine) else None,
-            "letters": len(mine),
+            "ended": own["time"].min().timestamp() if len(own) else None,
+            "letters": len(own),
             **{f"attempt_{n}": failed.get(n) for n in range(1, tries + 1)},
         }
 
 
 def _done(env: Environment, placed: list[str]) -> Iterator[dict[str, Any]]:
-    done = read_events(env, DONE).drop_duplicates("order").set_index("order")["time"]
-    paid = read_events(env, TOPIC).drop_duplicates("order")
+    done = read_events(env, CONFIRMED).drop_duplicates("order").set_index("order")["time"]
+    paid = read_events(env, PAID).drop_duplicates("order")
     for row in paid[paid["order"].isin(placed)].to_dict("records"):
         about = {name: row[name] for name in ("order", "partition")}
         ends = {"arrived": row["time"], "ended": done.get(row["order"])}
         yield {"kind": GOOD, **about, **ends, "letters": 0}
 
 
-def read_attempts(log: str) -> pd.DataFrame:
-    """The failed attempts that a service's log tells of. Columns: `order`, `attempt` (from 1),
-    `time` (unix seconds)."""
-    rows = []
-    for line in log.splitlines():
-        told = _fields(line)
-        if told.get("message") == "attempt failed":
-            rows.append([told["orderId"], told["attempt"], pd.Timestamp(told["time"]).timestamp()])
-    return pd.DataFrame(rows, columns=["order", "attempt", "time"])
-
-
-def _fields(line: str) -> dict[str, Any]:
-    """A line of a log; empty for one that some other program wrote."""
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Dead letters and good messages: exact. Waits: within `TOLERANCE`.
+    """Count dead letters and good messages exactly, and compare waits within `TOLERANCE`.
 
-    A machine makes a wait longer, never shorter. So the shortest of them is held to the upper bound,
-    and one that is too long is in doubt unless there were idle cores. Also inconclusive where no
-    good message came while the poison before it was tried.
+    Policy: every attempt. A machine makes a wait longer, never shorter: so the shortest of the messages' waits is
+    held to the upper bound, and where no core was idle one that is too long is in doubt. Also in doubt is an attempt
+    in which no good message came while the poison before it was tried.
     """
-    failures, doubtful, details = [], [], []
-    for _, mine in samples.groupby("attempt"):
-        waits = _waits(mine, prediction)
-        failures += [reason for row in waits for reason in _wrong_wait(row)]
-        poison, good = mine[mine["kind"] != GOOD], mine[mine["kind"] == GOOD]
-        for kind, part in poison.groupby("kind"):
-            if (part["letters"] == 0).any():
-                failures.append(f"a message {kind} is not among the dead letters")
-        failures += ["a good message was not processed"] * bool(good["ended"].isna().any())
-        behind = _behind(mine)
-        if (behind["ended"] < behind["released"]).any():
-            failures.append("a good message overtook the poison before it")
-        doubtful.append(["no good message came right behind a poison"] * behind.empty)
-        doubtful[-1] += [
-            f"wait {row['wait']}: too long, on busy cores" for row in waits if _late(row)
-        ]
-        details.append({"waits": waits, "behind": len(behind), "good": len(good)})
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=[] if [] in doubtful else doubtful[-1],
-        details={"attempts": details},
-    )
+    attempts = list(each_attempt(samples))
+    waits = [_waits(part, prediction) for part in attempts]
+    cases = [
+        Case(f"wait {n}", [_as_predicted(rows[n - 1]) for rows in waits])
+        for n in range(1, len(prediction))
+    ]
+    cases += [
+        Case("", [_among_dead_letters(part, kind) for part in attempts])
+        for kind in (UNKNOWN, UNREADABLE)
+    ]
+    cases += [Case("", [check(part) for part in attempts]) for check in (_processed, _held_up)]
+    details = [
+        {"waits": rows, "behind": len(_behind(part)), "good": int((part["kind"] == GOOD).sum())}
+        for part, rows in zip(attempts, waits, strict=True)
+    ]
+    return verdict(__name__, JUDGED, cases, every_attempt, details={"attempts": details})
 
 
 def _waits(samples: pd.DataFrame, prediction: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each wait of the messages that were tried: the shortest measured, and its predicted range."""
+    """Return each wait of the messages that were tried: the shortest measured, and its predicted range."""
     tried = samples[samples["kind"] == UNKNOWN]
     rows = []
     for n in range(1, len(prediction)):
@@ -234,21 +188,39 @@ def _waits(samples: pd.DataFrame, prediction: pd.DataFrame) -> list[dict[str, An
     return rows
 
 
-def _wrong_wait(row: Mapping[str, Any]) -> list[str]:
-    name = f"wait {row['wait']}"
-    if row["shortest"] is None:
-        return [f"{name}: there was no attempt after it"]
-    if row["shortest"] < (1 - TOLERANCE) * row["low"] - TICK:
-        return [f"{name}: shorter than predicted"]
-    return [f"{name}: longer than predicted"] * (_late(row) and row["idle"] >= IDLE)
+def _as_predicted(wait: Mapping[str, Any]) -> Finding:
+    if wait["shortest"] is None:
+        return failure("there was no attempt after it")
+    if wait["shortest"] < (1 - TOLERANCE) * wait["low"] - TICK:
+        return failure("shorter than predicted")
+    if wait["shortest"] <= (1 + TOLERANCE) * wait["high"] + TICK:
+        return SETTLED
+    return (
+        failure("longer than predicted")
+        if wait["idle"] >= IDLE
+        else doubt("too long, on busy cores")
+    )
 
 
-def _late(row: Mapping[str, Any]) -> bool:
-    return row["shortest"] is not None and row["shortest"] > (1 + TOLERANCE) * row["high"] + TICK
+def _among_dead_letters(samples: pd.DataFrame, kind: str) -> Finding:
+    absent = (samples["letters"][samples["kind"] == kind] == 0).any()
+    return failure(f"a message {kind} is not among the dead letters") if absent else SETTLED
+
+
+def _processed(samples: pd.DataFrame) -> Finding:
+    lost = samples["ended"][samples["kind"] == GOOD].isna().any()
+    return failure("a good message was not processed") if lost else SETTLED
+
+
+def _held_up(samples: pd.DataFrame) -> Finding:
+    behind = _behind(samples)
+    if (behind["ended"] < behind["released"]).any():
+        return failure("a good message overtook the poison before it")
+    return SETTLED if len(behind) else doubt("no good message came right behind a poison")
 
 
 def _behind(samples: pd.DataFrame) -> pd.DataFrame:
-    """The good messages that came while the poison before them was tried, and when it was `released`."""
+    """Return the good messages that came while the poison before them was tried, and when it was `released`."""
     poison = samples[(samples["kind"] == UNKNOWN) & samples["ended"].notna()]
     poison = poison.set_index("partition")[["arrived", "ended"]]
     poison.columns = pd.Index(["began", "released"])
@@ -258,17 +230,18 @@ def _behind(samples: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """A row per partition: attempts on its poison, and each good message from arrival to its end."""
+    """Draw a row per partition, of the latest attempt: attempts on its poison, and each good message to its end."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     figure, (ax,) = canvas(
-        "What waits behind a message that nobody can use",
+        "What waits behind a message that cannot be used",
         runtime=last["runtime"].iloc[0],
+        note=f"{len(last)} messages",
         height=4.6,
     )
     began = last["arrived"].min()
-    for partition, mine in last.groupby("partition"):
-        poison = mine[mine["kind"] != GOOD]
-        _draw_good(ax, partition, mine[mine["kind"] == GOOD], began)
+    for partition, messages in last.groupby("partition"):
+        poison = messages[messages["kind"] != GOOD]
+        _draw_good(ax, partition, messages[messages["kind"] == GOOD], began)
         for row in poison.to_dict("records"):
             _draw_poison(ax, partition, row, prediction, began)
     for colour, marker, label in ((VERMILLION, "x", "failed attempt"), (INK, "s", "dead letter")):
@@ -288,7 +261,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_poison(
     ax: Axes, partition: Any, row: Mapping[Any, Any], prediction: pd.DataFrame, began: float
 ) -> None:
-    """One poison's attempts and its burial; the predicted times count from its first attempt."""
+    """Draw one poison message's attempts and its end; the predicted times count from its first attempt."""
     names = [f"attempt_{n}" for n in prediction["attempt"]]
     tried = [row[name] - began for name in names if pd.notna(row[name])]
     ax.plot(tried, [partition] * len(tried), "x", color=VERMILLION, ms=8, mew=2, zorder=4)

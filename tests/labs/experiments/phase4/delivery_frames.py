@@ -11,8 +11,9 @@ from labs.experiments.phase4 import (
     retry_and_dead_letters,
 )
 from labs.experiments.phase4.dual_write import GAP, OFF
+from labs.experiments.phase4.poison import UNKNOWN
 from labs.experiments.phase4.replay import AFTER, BEFORE, EMPTY, FIELDS
-from labs.experiments.phase4.retry_and_dead_letters import GOOD, POISONED, UNKNOWN
+from labs.experiments.phase4.retry_and_dead_letters import GOOD, POISONED
 
 BEGAN = 1.7e9
 
@@ -58,7 +59,7 @@ def dual_write_prediction() -> pd.DataFrame:
 
 
 def dual_write_samples() -> pd.DataFrame:
-    """Three orders of each moment; without the outbox those in the gap are never told of."""
+    """Three orders of each moment; without the outbox the events of those in the gap are never published."""
     predicted = dual_write_prediction()
     rows = predicted.loc[predicted.index.repeat(predicted["orders"])].reset_index(drop=True)
     lost = (rows["outbox"] == OFF) & (rows["moment"] == GAP)
@@ -68,7 +69,7 @@ def dual_write_samples() -> pd.DataFrame:
             "kill": 1,
             "moment": rows["moment"],
             "order": [f"order-{n}" for n in rows.index],
-            "told": (~lost).astype(int),
+            "published": (~lost).astype(int),
             "status": np.where(lost, "pending", "completed"),
             "settled": True,
             "runtime": "process",
@@ -90,7 +91,7 @@ def broker_dies_samples() -> pd.DataFrame:
             "order": [f"order-{n}" for n in range(len(created))],
             "status": "completed",
             "created": created,
-            "told": 1,
+            "published": 1,
             "done": np.where(away, BEGAN + 4.2, created + 0.05),
             "asked": len(created),
             "accepted": len(created),
@@ -116,11 +117,11 @@ def retry_and_dead_letters_samples() -> pd.DataFrame:
         tried = kind == UNKNOWN
         times = [BEGAN + 0.01, BEGAN + 0.22, BEGAN + 0.64] if tried else [None] * 3
         attempts = {f"attempt_{n}": at for n, at in enumerate(times, start=1)}
-        buried = BEGAN + (0.65 if tried else 0.02)
+        ended_poison = BEGAN + (0.65 if tried else 0.02)
         if kind:
-            ends = {"arrived": BEGAN, "ended": buried, "letters": 1}
+            ends = {"arrived": BEGAN, "ended": ended_poison, "letters": 1}
             rows.append({"kind": kind, "partition": partition, **ends, **attempts})
-        ended = max(BEGAN + 0.12, buried + 0.01 if tried else 0)
+        ended = max(BEGAN + 0.12, ended_poison + 0.01 if tried else 0)
         ends = {"arrived": BEGAN + 0.1, "ended": ended, "letters": 0}
         rows.append({"kind": GOOD, "partition": partition, **ends})
     samples = pd.DataFrame(rows).assign(idle=1.2, runtime="process", attempt=1)

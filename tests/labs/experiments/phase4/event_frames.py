@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from labs.experiments.phase4 import accept_and_done, consumer_group, key_order, overload, rebalance
-from labs.experiments.phase4.accept_and_done import HTTP, KAFKA
-from labs.experiments.phase4.key_order import COMPLETED, CREATED
+from labs.experiments.phase4.names import CREATED, HTTP, KAFKA, PAID
 from labs.experiments.phase4.overload import STEPS
 from labs.experiments.phase4.rebalance import DIES, JOINS, LEAVES
 
@@ -17,7 +16,7 @@ def accept_and_done_prediction() -> pd.DataFrame:
 
 
 def accept_and_done_samples(*, accept: float = 0.01, done: float = 2.05) -> pd.DataFrame:
-    """Forty orders of each design; the one that does not wait accepts and is done as told."""
+    """Forty orders of each design; the one that does not wait accepts and is done after the given times."""
     times = {HTTP: (2.02, 2.02), KAFKA: (accept, done)}
     rows = [
         {
@@ -34,14 +33,14 @@ def accept_and_done_samples(*, accept: float = 0.01, done: float = 2.05) -> pd.D
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 
 
-def above_capacity_prediction() -> pd.DataFrame:
+def overload_prediction() -> pd.DataFrame:
     return overload.predict(slots=5, seconds=0.5, patience=2, step_seconds=4)
 
 
 def overload_samples(
     *, patient: float = 1.5, growth: float = 10.0, idle: float = 1.0
 ) -> pd.DataFrame:
-    """Steps of 4 s: above capacity HTTP answers the first `patient` s, and the lag grows as told."""
+    """Steps of 4 s: above capacity HTTP answers the first `patient` s, and the lag grows by `growth`."""
     parts = []
     for number, step in enumerate(STEPS):
         orders = pd.DataFrame({"since": np.arange(0, 4, 0.1 / step)})
@@ -68,8 +67,8 @@ def key_order_samples(*, behind: bool = True) -> pd.DataFrame:
     """Two orders of three steps; reader B, when it is behind, sees the payments first."""
     rows = []
     for reader, topics in (
-        ("reader A", (CREATED, COMPLETED)),
-        ("reader B", (COMPLETED, CREATED) if behind else (CREATED, COMPLETED)),
+        ("reader A", (CREATED, PAID)),
+        ("reader B", (PAID, CREATED) if behind else (CREATED, PAID)),
     ):
         places = [(topic, order, step) for topic in topics for order in (0, 1) for step in range(3)]
         for seen, (topic, order, step) in enumerate(places):
@@ -82,7 +81,9 @@ def consumer_group_prediction() -> pd.DataFrame:
     return consumer_group.predict(messages=18, seconds=0.3, members=(1, 3, 4, 7))
 
 
-def consumer_group_samples(*, late: float = 0.05, times: float = 1.0) -> pd.DataFrame:
+def consumer_group_samples(
+    *, late: float = 0.05, times: float = 1.0, idle: float = 1.2
+) -> pd.DataFrame:
     """Drains of the predicted times, times a factor and `late` seconds."""
     rows = []
     for g in (1, 3, 4, 7):
@@ -93,8 +94,8 @@ def consumer_group_samples(*, late: float = 0.05, times: float = 1.0) -> pd.Data
             place = partition // busiest if working < 4 else partition % working
             paid = BEGAN + late + times * 0.3 * busiest * turn
             row = {"members": g, "partition": partition, "member": f"payment-service-{place + 1}"}
-            rows.append(row | {"told": BEGAN, "paid": paid})
-    return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+            rows.append(row | {"published": BEGAN, "paid": paid})
+    return pd.DataFrame(rows).assign(idle=idle, runtime="process", attempt=1)
 
 
 def rebalance_prediction() -> pd.DataFrame:
@@ -106,10 +107,11 @@ def rebalance_samples(*, missed: float = 6.0) -> pd.DataFrame:
     changes = {JOINS: (1.5, 4.0), LEAVES: (6.0, 7.0), DIES: (9.0, 18.0)}
     rows = []
     for number in range(21 * 15):
-        told = number / 15
-        waits = number % 2 and 8 < told < 9 + missed
-        paid = 9 + missed + 1 if waits else told + 1.05
-        rows.append({"order": f"order-{number}", "told": BEGAN + told, "paid": BEGAN + paid})
+        published = number / 15
+        waits = number % 2 and 8 < published < 9 + missed
+        paid = 9 + missed + 1 if waits else published + 1.05
+        times = {"published": BEGAN + published, "paid": BEGAN + paid}
+        rows.append({"order": f"order-{number}", **times})
     edges = {name: BEGAN + began for name, (began, _) in changes.items()}
     edges |= {f"{name}_end": BEGAN + ended for name, (_, ended) in changes.items()}
     return pd.DataFrame(rows).assign(**edges, placed=len(rows), runtime="process", attempt=1)

@@ -1,4 +1,4 @@
-"""Duplicates: once with the inbox, d times without; nothing is said of events that were not delivered so often."""
+"""Duplicates: once with the inbox, d times without; an event that was not delivered so often is not judged."""
 
 import pandas as pd
 import pytest
@@ -57,10 +57,16 @@ def test_events_that_were_not_delivered_again_prove_nothing() -> None:
     assert verdict.reasons == ("INBOX=on, delivered 4 times: not measured",)
 
 
-def test_a_delivery_of_the_group_s_own_is_no_failure_where_nothing_protects() -> None:
+def test_a_further_delivery_without_the_inbox_is_no_failure() -> None:
     assert judge(changed(OFF, 4, charges=5)).outcome is Outcome.INCONCLUSIVE
 
 
-def test_the_figure_has_units() -> None:
-    (axes,) = duplicates.plot(frames.duplicates_samples(), PREDICTION).axes
-    assert axes.get_ylabel().endswith("(count)")
+def test_events_that_were_not_read_yet_are_set_aside() -> None:
+    half = changed(ON, 4, charges=0)
+    half.loc[half.index[half["charges"] == 0][0], ["drained", "charges"]] = [False, 0]
+    verdict = judge(half)
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    (case,) = (
+        row for row in verdict.details["cases"] if row["case"].startswith("INBOX=on, delivered 4")
+    )
+    assert case["counted"].startswith("1 of 2 counted (set aside: events that payment-service")

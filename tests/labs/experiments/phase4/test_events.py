@@ -1,4 +1,4 @@
-"""A topic as a table: events, and nothing else."""
+"""A topic as a table: its events, without other messages."""
 
 import json
 from types import SimpleNamespace
@@ -35,11 +35,11 @@ def test_an_event_is_a_row() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", "{", "7", "[]", "{}", event(data={})])
-def test_what_is_no_event_is_left_out(value: str | None) -> None:
+def test_other_messages_are_left_out(value: str | None) -> None:
     assert list(read_events(environment(value, event()), "t")["offset"]) == [1]
 
 
-def test_who_follows_gets_the_effects_that_came_and_no_others() -> None:
+def test_follow_returns_the_effects_that_came() -> None:
     env = environment(event(causationId="c-1"), event(causationId="c-2"))
     assert list(follow(env, "t", ["c-2"], seconds=1)["cause"]) == ["c-2"]
     assert list(follow(env, "t", ["c-1", "c-9"], seconds=0.1)["cause"]) == ["c-1"]

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from labs.experiments.phase4 import key_order
-from labs.experiments.phase4.key_order import ACROSS, COMPLETED, WITHIN
+from labs.experiments.phase4.key_order import ACROSS, PAID, WITHIN
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase4.event_frames import key_order_prediction, key_order_samples
 
@@ -12,7 +12,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return key_order.judge(samples, key_order_prediction())
 
 
-def test_no_pair_within_a_topic_is_inverted_and_any_across_may_be() -> None:
+def test_inversions_are_predicted_only_across_topics() -> None:
     within, across = key_order.predict(orders=8, steps=6).to_dict("records")
     assert (within["pairs"], within["of"], within["high"]) == (WITHIN, 80, 0)
     assert (across["pairs"], across["low"], across["high"]) == (ACROSS, 0, 48)
@@ -28,16 +28,16 @@ def test_the_predicted_behaviour_passes() -> None:
 
 def test_one_inversion_within_a_topic_fails() -> None:
     samples = key_order_samples()
-    mine = samples[(samples["reader"] == "reader A") & (samples["topic"] == COMPLETED)]
+    mine = samples[(samples["reader"] == "reader A") & (samples["topic"] == PAID)]
     samples.loc[mine.index[:2], "seen"] = mine["seen"].iloc[1::-1].to_numpy()
     verdict = judge(samples)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (
-        "reader A: within one topic, events came in another order than written",
+        "reader A: within one topic, events came in another order than they were published",
     )
 
 
-def test_readers_that_agree_and_one_that_missed_an_event_are_inconclusive() -> None:
+def test_readers_that_agree_or_missed_an_event_prove_nothing() -> None:
     assert judge(key_order_samples(behind=False)).outcome is Outcome.INCONCLUSIVE
     assert judge(key_order_samples().iloc[:-1]).outcome is Outcome.INCONCLUSIVE
 

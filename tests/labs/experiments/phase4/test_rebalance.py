@@ -1,4 +1,4 @@
-"""Rebalance: who waits, for how long, and that nobody is lost."""
+"""Rebalance: which orders wait, for how long, and that none is lost."""
 
 import pandas as pd
 import pytest
@@ -32,8 +32,8 @@ def test_one_lost_order_fails() -> None:
     lost = rebalance_samples()
     lost.loc[int(8.8 * 15), "paid"] = None
     assert judge(lost).reasons == ("a member dies: an order was lost",)
-    never_told = rebalance_samples().assign(placed=10_000)
-    assert judge(never_told).reasons == ("an order that was accepted was never told",)
+    unpublished = rebalance_samples().assign(placed=10_000)
+    assert judge(unpublished).reasons == ("an order that was accepted was never published",)
 
 
 def test_a_group_that_misses_a_member_too_late_fails() -> None:
@@ -41,7 +41,7 @@ def test_a_group_that_misses_a_member_too_late_fails() -> None:
     assert verdict.reasons == ("a member dies: an order waited longer than predicted",)
 
 
-def test_a_death_that_nobody_felt_and_few_orders_are_inconclusive() -> None:
+def test_a_death_without_effect_and_few_orders_are_inconclusive() -> None:
     assert judge(rebalance_samples(missed=0)).outcome is Outcome.INCONCLUSIVE
     few = rebalance_samples().iloc[::15].assign(placed=21)
     assert judge(few).outcome is Outcome.INCONCLUSIVE
@@ -52,4 +52,3 @@ def test_the_figure_names_each_change() -> None:
     assert {f"a member {name}" for name in (JOINS, LEAVES, DIES)} == {
         text.get_text() for text in ax.texts
     }
-    assert ax.get_ylabel().endswith("(s)")

@@ -1,16 +1,12 @@
-"""Retry and dead letters: the waits that double, the poison that is set aside, the good that is not lost."""
+"""Retry and dead letters: waits that double, poison that becomes a dead letter, good messages that are not lost."""
 
 import pandas as pd
 import pytest
 
 from labs.experiments.phase4 import retry_and_dead_letters
-from labs.experiments.phase4.retry_and_dead_letters import (
-    GOOD,
-    UNKNOWN,
-    UNREADABLE,
-    payment,
-    read_attempts,
-)
+from labs.experiments.phase4.failed_attempts import read_attempts
+from labs.experiments.phase4.poison import UNKNOWN, UNREADABLE, payment
+from labs.experiments.phase4.retry_and_dead_letters import GOOD
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase4 import delivery_frames as frames
 
@@ -40,7 +36,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return retry_and_dead_letters.judge(samples, PREDICTION)
 
 
-def test_attempts_come_at_b_times_two_to_the_i_minus_one() -> None:
+def test_waits_between_attempts_double() -> None:
     rows = retry_and_dead_letters.predict(tries=4, first_wait=0.1)
     assert rows["low"].to_list() == pytest.approx([0, 0.1, 0.3, 0.7])
     assert rows["high"].to_list() == pytest.approx([0, 0.11, 0.33, 0.77])
@@ -73,7 +69,7 @@ def test_waits_that_do_not_double_fail(first: float, second: float) -> None:
     assert "shorter than predicted" in verdict.reasons[0]
 
 
-def test_waits_that_are_too_long_fail_on_an_idle_machine_and_are_in_doubt_on_a_busy_one() -> None:
+def test_long_waits_fail_on_idle_cores_only() -> None:
     assert judge(waits(first=0.2, second=0.9)).outcome is Outcome.FAIL
     verdict = judge(waits(first=0.2, second=0.9, idle=0.1))
     assert verdict.outcome is Outcome.INCONCLUSIVE
@@ -93,13 +89,13 @@ def test_a_message_that_is_not_tried_again_fails() -> None:
     )
 
 
-def test_without_a_good_message_right_behind_nobody_can_tell() -> None:
+def test_without_a_good_message_behind_the_verdict_is_inconclusive() -> None:
     samples = frames.retry_and_dead_letters_samples()
     samples.loc[samples["kind"] == GOOD, ["arrived", "ended"]] += 5
     assert judge(samples).outcome is Outcome.INCONCLUSIVE
 
 
-def test_attempts_are_read_from_a_log_whatever_else_is_in_it() -> None:
+def test_attempts_are_read_from_a_log_with_other_lines() -> None:
     log = "\n".join(
         [
             "Traceback",
@@ -116,8 +112,3 @@ def test_attempts_are_read_from_a_log_whatever_else_is_in_it() -> None:
 
 def test_the_payment_of_no_order_names_it() -> None:
     assert '"orderId": "order-1"' in payment("order-1")
-
-
-def test_the_figure_has_units() -> None:
-    (axes,) = retry_and_dead_letters.plot(frames.retry_and_dead_letters_samples(), PREDICTION).axes
-    assert axes.get_xlabel().endswith("(s)")

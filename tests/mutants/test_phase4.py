@@ -1,0 +1,119 @@
+"""Phase 4's verdicts against wrong services, live, all beside one broker."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from environment import Environment
+from labs.experiment import find, until_conclusive
+from labs.verdicts import Outcome
+from tests.mutants.chosen import NONE
+from tests.mutants.descriptions import mutated
+
+pytestmark = pytest.mark.timeout(300)
+
+VERSIONS = {"order-service": 2, "payment-service": 2, "analytics-service": 1}
+
+
+class Wrong(NamedTuple):
+    """A service with a mutant, the experiment that must see it, and one reason that its verdict must name."""
+
+    service: str
+    experiment: str
+    because: str
+    prediction: dict[str, Any]
+    """Keyword arguments of `predict`, and those of `measure`."""
+    settings: dict[str, Any]
+
+
+MUTANTS = {
+    "inbox_off_named_on": Wrong(
+        "payment-service",
+        "duplicates",
+        "INBOX=on, delivered 2 times: charged more than once",
+        {"deliveries": (1, 2)},
+        {"deliveries": (1, 2), "orders": 2},
+    ),
+    "random_key": Wrong(
+        "payment-service",
+        "key_order",
+        "reader A: within one topic, events came in another order than they were published",
+        {"orders": 8, "steps": 6},
+        {"orders": 8, "steps": 6},
+    ),
+    "replay_onto_the_old_view": Wrong(
+        "analytics-service",
+        "replay",
+        "orderCount: not what it was",
+        {},
+        {"orders": 5},
+    ),
+    "swallow_and_commit": Wrong(
+        "order-service",
+        "retry_and_dead_letters",
+        "a message of no order is not among the dead letters",
+        {},
+        {},
+    ),
+    "outbox_off_named_on": Wrong(
+        "order-service",
+        "dual_write",
+        "OUTBOX=on, in the gap: events were never published, and their orders stay pending",
+        {"orders": 2},
+        {"orders": 2},
+    ),
+    "acks_0": Wrong(
+        "order-service",
+        "broker_dies",
+        "orders placed while it is away: events missing",
+        {},
+        {"seconds": 1},
+    ),
+    # Last: it leaves two members, and payments that take a second.
+    "commit_before_work": Wrong(
+        "payment-service",
+        "rebalance",
+        "a member dies: an order was lost",
+        {"seconds": 1},
+        {"seconds": 1},
+    ),
+}
+
+QUICKEST = "inbox_off_named_on"
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    changes = {
+        service: {
+            "command": ["python", "-m", "tests.mutants.chosen", service.replace("-", "_"), str(n)],
+            "environment": {"MUTANT": NONE},
+        }
+        for service, n in VERSIONS.items()
+    }
+    path = mutated(tmp_path_factory.mktemp("phase4"), changes)
+    fast = {"payment-service": {"PAYMENT_SECONDS": 0}}
+    only = ("kafka", *VERSIONS)
+    with Environment(
+        "phase4", runtime="process", only=only, settings=fast, description=path
+    ) as environment:
+        yield environment
+
+
+@pytest.mark.parametrize(
+    "mutant",
+    [pytest.param(name, marks=[pytest.mark.core] if name == QUICKEST else []) for name in MUTANTS],
+)
+def test_a_wrong_service_fails(mutant: str, env: Environment) -> None:
+    wrong = MUTANTS[mutant]
+    experiment = find(wrong.experiment)
+    prediction = experiment.predict(**wrong.prediction)
+    env.configure(wrong.service, MUTANT=mutant)
+    try:
+        samples = until_conclusive(experiment, prediction, env, **wrong.settings)
+    finally:
+        env.configure(wrong.service, MUTANT=NONE)
+    verdict = experiment.judge(samples, prediction)
+    assert verdict.outcome is Outcome.FAIL
+    assert wrong.because in verdict.reasons
