@@ -155,6 +155,20 @@ def predicted_band(axes: Axes, low: float, high: float, *, label: str | None = N
         axes.axhline(edge, **{**PREDICTION, "linewidth": 0.9})
 
 
+SET_ASIDE = "set aside"
+
+
+def mark_set_aside(axes: Axes, x: Any, y: Any) -> None:
+    """Draw hollow the samples that the verdict does not count; the legend names them once.
+
+    The rule by which they were set aside belongs in the figure's note: `canvas(note=str(counted))`.
+    """
+    if len(x):
+        named = SET_ASIDE in axes.get_legend_handles_labels()[1]
+        label = None if named else SET_ASIDE
+        axes.plot(x, y, "o", ms=6, color=SOFT, mfc="none", zorder=3, label=label)
+
+
 def badge(figure: Figure, verdict: Verdict) -> Text:
     """Stamp the verdict on the figure's upper right corner."""
     height = figure.get_size_inches()[1]

@@ -10,7 +10,8 @@ import pandas as pd
 
 from environment.waiting import wait_until
 from labs.experiments.bystanders import COMPUTATION, CPU_BOUND, GATEWAY
-from labs.experiments.phase2.computations import EXPLAINED, stretch, warm_up
+from labs.experiments.phase2.computations import warm_up
+from labs.experiments.phase2.delays import EXPLAINED, stretch
 from labs.figures import INK, PALETTE, canvas, legend, predicted_band, styled
 from labs.load.burst import Burst
 from labs.verdicts import Verdict
@@ -54,7 +55,7 @@ def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
     `cases` are pairs of replicas n and computations k <= n, one for each of k replicas; `seconds`
-    is s, of CPU time; f is the stretch of k computations on C cores (see `computations.stretch`).
+    is s, of CPU time; f is the stretch of k computations on C cores (see `delays.stretch`).
     Columns: `replicas`, `computations`, `seconds`, `low` and `high` (the range of the spike, s).
     """
     rows = []

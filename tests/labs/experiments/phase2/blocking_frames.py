@@ -1,4 +1,4 @@
-"""Synthetic samples of phase 2's computations and head_of_line_blocking: what a judge sees, without a system."""
+"""Synthetic samples of phase 2's computations and bystanders: what a judge sees, without a system."""
 
 import pandas as pd
 
@@ -78,7 +78,7 @@ def bystanders_prediction() -> pd.DataFrame:
 
 def head_of_line_blocking_samples(*, blocked: float = 1.0, others: float = 0.1) -> pd.DataFrame:
     """A stream in turn to n replicas, of which the first computes from 0.25 s to 0.95 s and keeps
-    a share `blocked` of its head_of_line_blocking waiting.
+    a share `blocked` of its bystanders waiting.
     """
     rows = []
     for n in (1, 2, 3):
