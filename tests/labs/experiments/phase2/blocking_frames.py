@@ -137,8 +137,10 @@ def loop_delay_prediction() -> pd.DataFrame:
     return loop_delay.predict(((1, 1), (3, 1), (3, 3)), seconds=1, cores=2)
 
 
-def loop_delay_samples(*, spike: float = 0.95, others: float = 0.01) -> pd.DataFrame:
-    """Series of ten samples per second; who computes, the first replicas, shows one spike."""
+def loop_delay_samples(
+    *, spike: float = 0.95, others: float = 0.01, took: float | None = None
+) -> pd.DataFrame:
+    """Series of ten samples per second; the first replicas compute, and show one spike each."""
     rows = [
         {
             "replicas": n,
@@ -147,6 +149,7 @@ def loop_delay_samples(*, spike: float = 0.95, others: float = 0.01) -> pd.DataF
             "time": BEGAN + number / 10 + (spike if number >= 0 else 0),
             "delay": spike if number == 0 and replica < k else 0.001,
             "computed": int(replica < k),
+            "took": (spike if took is None else took) * (replica < k),
         }
         for n, k in ((1, 1), (3, 1), (3, 3))
         for replica in range(n)
