@@ -55,7 +55,7 @@ def test_a_thread_that_releases_nothing_does_not_free_the_loop(tmp_path: Path) -
     with gateway(mutant(tmp_path, "thread_that_releases_nothing")) as env:
         verdict = judged_off_the_loop(env)
     assert verdict.outcome is Outcome.FAIL
-    waited = "where=thread: head_of_line_blocking waited until they were done"
+    waited = "where=thread: bystanders waited until they were done"
     assert verdict.reasons[0] == f"1 computation, {waited}"
     assert all("where=thread" in reason for reason in verdict.reasons)
 

@@ -157,11 +157,12 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     that the loop wrote down was there. Where other programs may have held up the loop of a replica
     that does not compute, or the answer of one that does, the attempt is in doubt.
     """
-    rows = summarise(samples, prediction)
+    spikes = summarise(samples, prediction)
     cases = []
-    for expected in prediction.to_dict("records"):
+    rows: list[dict[Any, Any]] = prediction.to_dict("records")
+    for expected in rows:
         n, k = expected["replicas"], expected["computations"]
-        part = rows[(rows["replicas"] == n) & (rows["computations"] == k)]
+        part = spikes[(spikes["replicas"] == n) & (spikes["computations"] == k)]
         measured = {name: part[name].tolist() for name in ("highest", "spikes", "took")}
         cases.append(
             Case(
