@@ -69,8 +69,3 @@ def test_unanswered_calls_are_in_doubt_and_a_later_attempt_may_settle_them(
 def test_overlap_is_the_mean_number_of_requests_under_way() -> None:
     log = pd.DataFrame({"time": [10.4, 10.4, 10.8], "seconds": [0.4, 0.4, 0.4]})
     assert overlap(log) == pytest.approx(1.5)
-
-
-def test_the_figure_has_units() -> None:
-    (axes,) = atomic_counter.plot(frames.atomic_counter_samples(), PREDICTION).axes
-    assert axes.get_ylabel().endswith("(count)")

@@ -64,8 +64,3 @@ def test_an_unanswered_request_is_inconclusive_and_a_later_attempt_may_settle_it
     assert judge(samples).outcome is Outcome.INCONCLUSIVE
     both = pd.concat([samples, frames.limits_samples().assign(attempt=2)], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS
-
-
-def test_the_figure_has_units() -> None:
-    (axes,) = limits.plot(frames.limits_samples(), PREDICTION).axes
-    assert axes.get_ylabel().endswith("(count)")
