@@ -38,7 +38,7 @@ QUIET = 0.25
 
 EDGES = 0.15
 """Seconds at either end of a computation whose bystanders are not counted: at its beginning it may
-not run yet, and near its end waiting for it cannot be told from being slow."""
+not run yet, and near its end waiting for it cannot be distinguished from being slow."""
 
 NEAR_AN_END = f"sent within {EDGES:g} s of a computation's beginning or end"
 """Which of the bystanders are set aside. The rule rests on when they were to be sent, and not on how long they took."""
@@ -109,7 +109,7 @@ def classify(samples: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Watched:
-    """The bystanders of one case: those that count, and what can be said before asking which of them waited."""
+    """The bystanders of one case: those that count, and the finding before asking which of them waited."""
 
     schedule: Schedule
     counted: Counted

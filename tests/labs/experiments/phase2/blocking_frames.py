@@ -59,7 +59,7 @@ def burst(
     )
 
 
-def famous_ratio_prediction() -> pd.DataFrame:
+def ratio_claim_prediction() -> pd.DataFrame:
     return ratio_claim.predict((0, 1, 6, 18), seconds=0.1, unloaded=UNLOADED)
 
 
@@ -72,7 +72,7 @@ def ratio_claim_samples(*, seconds: float = 0.1) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
 
 
-def bystanders_prediction() -> pd.DataFrame:
+def head_of_line_blocking_prediction() -> pd.DataFrame:
     return head_of_line_blocking.predict((1, 2, 3))
 
 
@@ -105,7 +105,7 @@ def head_of_line_blocking_samples(*, blocked: float = 1.0, others: float = 0.1) 
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 
 
-def off_the_loop_prediction() -> pd.DataFrame:
+def offloading_prediction() -> pd.DataFrame:
     return offloading.predict((1, 2, 4), seconds=0.6, unloaded=UNLOADED)
 
 
@@ -113,7 +113,7 @@ def offloading_samples(
     *, thread: float = 0.01, overtake: bool = True, others: float = 0.05
 ) -> pd.DataFrame:
     """Bystanders wait for the loop's computations, `thread` seconds behind each of a thread's, and
-    for nobody behind a process's. Those of a thread are last unless they `overtake`.
+    for none behind a process's. Those of a thread are last unless they `overtake`.
     """
     parts = []
     for trial, (k, where) in enumerate(

@@ -8,7 +8,7 @@ from labs.experiments.phase2.atomic_counter import overlap
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import scaling_frames as frames
 
-PREDICTION = frames.counter_cure_prediction()
+PREDICTION = frames.atomic_counter_prediction()
 
 
 def changed(store: str, callers: int, **values: float) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from labs.experiments.phase2 import head_of_line_blocking
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
-PREDICTION = frames.bystanders_prediction()
+PREDICTION = frames.head_of_line_blocking_prediction()
 
 
 def judge(samples: pd.DataFrame) -> Verdict:

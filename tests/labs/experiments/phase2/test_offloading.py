@@ -7,7 +7,7 @@ from labs.experiments.phase2 import offloading
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
-PREDICTION = frames.off_the_loop_prediction()
+PREDICTION = frames.offloading_prediction()
 
 
 def judge(samples: pd.DataFrame) -> Verdict:

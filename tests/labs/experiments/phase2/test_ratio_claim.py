@@ -7,7 +7,7 @@ from labs.experiments.phase2.ratio_claim import ORIGINAL_DELAY, ORIGINAL_UNLOADE
 from labs.verdicts import Outcome
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
-PREDICTION = frames.famous_ratio_prediction()
+PREDICTION = frames.ratio_claim_prediction()
 
 
 def test_the_theory_gives_the_originals_number_and_any_other() -> None:
