@@ -43,11 +43,11 @@ def atomic_counter_samples() -> pd.DataFrame:
             "concurrency": callers,
             "requests": 192,
             "answered": 192,
-            "counted": float(found),
+            "counted": float(count),
             "overlap": 0.8 * callers,
         }
-        for store, all_found in counted.items()
-        for callers, found in zip((1, 8, 32), all_found, strict=True)
+        for store, counts in counted.items()
+        for callers, count in zip((1, 8, 32), counts, strict=True)
     ]
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 

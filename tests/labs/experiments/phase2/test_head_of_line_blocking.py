@@ -33,13 +33,13 @@ def test_only_bystanders_of_the_computation_count() -> None:
     assert not requests["waited"][since > 0.96].any()
 
 
-def test_an_event_loop_that_goes_on_fails_whatever_else_the_machine_did() -> None:
+def test_a_loop_that_goes_on_fails_on_a_busy_machine_too() -> None:
     verdict = judge(frames.head_of_line_blocking_samples(blocked=0, others=1.5))
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons[0] == "1 replica: fewer bystanders waited than predicted"
 
 
-def test_a_computation_that_blocks_every_replica_fails_on_a_calm_machine() -> None:
+def test_blocking_every_replica_fails_on_a_calm_machine_only() -> None:
     samples = frames.head_of_line_blocking_samples()
     alone = samples[samples["replicas"] == 1]
     everywhere = pd.concat([alone.assign(replicas=n) for n in (1, 2, 3)])
@@ -53,7 +53,7 @@ def test_too_few_bystanders_are_inconclusive() -> None:
     assert verdict.extend
 
 
-def test_a_generator_that_lagged_is_inconclusive_and_its_attempt_is_set_aside() -> None:
+def test_an_attempt_whose_generator_lagged_is_set_aside() -> None:
     lagged = frames.head_of_line_blocking_samples(blocked=0).assign(lag=0.3)
     assert judge(lagged).outcome is Outcome.INCONCLUSIVE
     good = frames.head_of_line_blocking_samples().assign(attempt=2)

@@ -14,7 +14,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return loop_delay.judge(samples, PREDICTION)
 
 
-def test_a_spike_is_as_long_as_the_computation_less_the_time_to_the_next_timer() -> None:
+def test_a_spike_is_predicted_up_to_a_period_shorter() -> None:
     rows = loop_delay.predict([(1, 1), (3, 3)], seconds=2, cores=2)
     assert rows["low"].tolist() == pytest.approx([1.9, 1.9])
     assert rows["high"].tolist() == pytest.approx([2.0, 4.0])
@@ -38,7 +38,7 @@ def test_a_stretched_computation_fails_on_free_cores_only() -> None:
 
 
 @pytest.mark.parametrize("took", [1.2, 2.0])
-def test_a_spike_of_another_length_than_the_computation_fails_on_free_cores(took: float) -> None:
+def test_a_spike_of_another_length_fails_on_free_cores(took: float) -> None:
     calm = judge(frames.loop_delay_samples(spike=1.6, took=took).query("computations == 3"))
     assert calm.reasons[-1].endswith("a spike is not as long as the computation took")
     verdict = judge(frames.loop_delay_samples(spike=1.6, took=took, others=1.0))

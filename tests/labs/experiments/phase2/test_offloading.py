@@ -14,7 +14,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return offloading.judge(samples, PREDICTION)
 
 
-def test_the_loop_takes_all_of_the_time_and_the_others_under_5_percent_of_it() -> None:
+def test_other_places_are_predicted_under_5_percent_of_the_loop() -> None:
     high = offloading.predict([4], seconds=3, unloaded=0.01).set_index("where")["high"]
     assert high["loop"] == pytest.approx(12.01)
     assert high["thread"] == high["process"] == pytest.approx(0.6, rel=0.01)
@@ -26,7 +26,7 @@ def test_bystanders_that_overtake_at_once_pass() -> None:
 
 
 @pytest.mark.parametrize("others", [0.05, 2.0])
-def test_a_thread_that_keeps_bystanders_waiting_fails_however_busy_the_machine(
+def test_bystanders_behind_a_thread_fail_on_a_busy_machine_too(
     others: float,
 ) -> None:
     verdict = judge(frames.offloading_samples(overtake=False, others=others))
@@ -70,7 +70,7 @@ def test_a_busy_loop_does_not_widen_the_bound() -> None:
     assert judge(samples).outcome is Outcome.FAIL
 
 
-def test_a_loop_that_nobody_waits_for_fails() -> None:
+def test_a_loop_that_delays_no_bystander_fails() -> None:
     samples = frames.offloading_samples()
     behind_loop = (samples["where"] == "loop") & (samples["request"] == "bystander")
     samples.loc[behind_loop, "ended"] = samples["sent"] + 0.01
