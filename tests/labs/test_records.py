@@ -46,17 +46,17 @@ SAMPLES = {
     ),
     "head_of_line_blocking": (
         blocking_frames.head_of_line_blocking_samples(),
-        blocking_frames.bystanders_prediction(),
+        blocking_frames.head_of_line_blocking_prediction(),
     ),
     "ratio_claim": (
         blocking_frames.ratio_claim_samples(),
-        blocking_frames.famous_ratio_prediction(),
+        blocking_frames.ratio_claim_prediction(),
     ),
-    "offloading": (blocking_frames.offloading_samples(), blocking_frames.off_the_loop_prediction()),
+    "offloading": (blocking_frames.offloading_samples(), blocking_frames.offloading_prediction()),
     "loop_delay": (blocking_frames.loop_delay_samples(), blocking_frames.loop_delay_prediction()),
     "atomic_counter": (
         scaling_frames.atomic_counter_samples(),
-        scaling_frames.counter_cure_prediction(),
+        scaling_frames.atomic_counter_prediction(),
     ),
     "counter_drift": (
         scaling_frames.counter_drift_samples(),
