@@ -228,6 +228,17 @@ class Schedule:
         return pd.concat(list(self.kept), ignore_index=True) if self.kept else every.iloc[:0]
 
     @property
+    def shown(self) -> pd.DataFrame:
+        """The last attempt that counts, or of all when none does: what a figure of one attempt draws."""
+        return (self.kept or self.attempts)[-1]
+
+    @property
+    def aside(self) -> pd.DataFrame:
+        """The rows of the attempts that do not count, which a figure marks; empty when all do."""
+        every = pd.concat(list(self.attempts), ignore_index=True)
+        return every[~every["attempt"].isin(self.samples["attempt"])]
+
+    @property
     def counted(self) -> Counted:
         """The rows that count, of all rows."""
         total = sum(len(part) for part in self.attempts)
