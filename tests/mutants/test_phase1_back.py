@@ -51,13 +51,13 @@ def blocking_verdict(env: Environment) -> Verdict:
     return blocking.judge(samples, prediction)
 
 
-def test_a_gateway_that_admits_everybody_has_no_rate_limit(tmp_path: Path) -> None:
+def test_a_gateway_that_admits_every_request_has_no_rate_limit(tmp_path: Path) -> None:
     with gateway(tmp_path, "limiter_off") as env:
         verdict = rate_limit_verdict(env)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (
-        "the moving window admitted more than predicted",
-        "the fixed window admitted more than predicted",
+        "moving window: it admitted more than predicted",
+        "fixed window: it admitted more than predicted",
     )
 
 
@@ -68,7 +68,7 @@ def test_a_wrong_breaker_is_seen_at_the_upstream(mutant: str, part: str, tmp_pat
     with gateway(tmp_path, mutant, "payment-service") as env:
         verdict = circuit_breaker_verdict(env)
     assert verdict.outcome is Outcome.FAIL
-    assert WRONG[part] in verdict.reasons
+    assert f"{part}: {WRONG[part]}" in verdict.reasons
 
 
 def test_a_wait_that_blocks_is_found_whatever_its_name(tmp_path: Path) -> None:

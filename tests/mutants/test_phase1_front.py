@@ -49,10 +49,10 @@ def judged_auth(env: Environment) -> Verdict:
 Judged = Callable[[Environment], Verdict]
 
 MUTANTS = {
-    "slow_gateway": (judged_hop, "the gateway added more than that"),
+    "slow_gateway": (judged_hop, "through the gateway: it added more than that"),
     "sequential_dashboard": (
         judged_aggregation,
-        "the dashboard did not take the time of its slower part",
+        "GET /orders slowed by 1 s: the dashboard did not take the time of its slower part",
     ),
     "whole_dashboard": (judged_partial_answers, "while stopped: status: not as predicted"),
     "any_bearer": (judged_auth, "Bearer guessed-token: status: not as predicted"),
