@@ -206,5 +206,5 @@ def _draw_lot(ax: Axes, samples: pd.DataFrame, prediction: pd.DataFrame) -> None
     ax.plot(band["requests"], band["high"], label="predicted", **PREDICTION)
     ax.plot(band["requests"], band["low"], **PREDICTION)
     ax.set_xlim(0, band["requests"].max())
-    ax.set_xlabel("requests so far")
+    ax.set_xlabel("requests so far (count)")
     ax.set_ylabel("beyond an even share\n(requests)")
