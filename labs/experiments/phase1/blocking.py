@@ -163,7 +163,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _draw_calls(ax, last[last["endpoint"] == endpoint], expected)
         ax.set_title(f"/api/{endpoint}")
     axes[-1].set_xlabel("time since the first call (s)")
-    figure.supylabel("call, in the order they end", size=10, color=INK)
+    figure.supylabel("call, in the order they end (number)", size=10, color=INK)
     legend(figure, axes[0])
     return figure
 

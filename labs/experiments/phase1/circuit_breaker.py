@@ -268,4 +268,4 @@ def _draw_calls(ax: Axes, rows: pd.DataFrame, prediction: pd.DataFrame) -> None:
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([0, 1, 3, 10, 100], ["0", "1", "3", "10", "100"])
     ax.set_ylim(-0.4, 2.5 * prediction["calls"].max())
-    ax.set_title("calls that reached payment-service, in each part")
+    ax.set_title("calls that reached payment-service, in each part (count)")
