@@ -225,7 +225,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         f"While {killed} was down, {' and '.join(losers) or 'no endpoint'} lost requests",
         runtime=last["runtime"].iloc[0],
-        note=f"per half second of start; {schedule.counted}",
+        note=f"per half second of start; {schedule.counted.share}",
         rows=len(prediction),
         height=5.6,
     )
@@ -234,7 +234,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         sent = _sent(last, expected["endpoint"])
         _draw_endpoint(ax, sent["intended"] - began, sent["ok"], expected, down)
     name_fault(axes[0], *down, f"{killed} down")
-    axes[-1].set_xlabel(f"time since {killed} was killed (s)")
+    axes[-1].set_xlabel(schedule.counted.below(f"time since {killed} was killed (s)"))
     figure.supylabel("requests answered (%)", size=10, color=INK)
     legend(figure, axes[-1])
     return figure

@@ -15,7 +15,6 @@ from labs.figures import (
     ORANGE,
     PREDICTION,
     canvas,
-    legend,
     styled,
 )
 from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
@@ -159,9 +158,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ratio = max((row[DASHBOARD] / row["parallel"] for row in rows), key=lambda each: abs(each - 1))
     users_seconds = samples["users_seconds"].iloc[0]
     figure, (ax,) = canvas(
-        f"The dashboard takes its slower part's time, times {ratio:.2f} at worst",
+        f"The dashboard takes {ratio:.2f} times its slower part's time, at worst",
         runtime=samples["runtime"].iloc[0],
-        note=f"GET /users slowed by {users_seconds:g} s; {schedule.counted}",
+        note=f"GET /users slowed by {users_seconds:g} s; {schedule.counted.share}",
         height=4.4,
     )
     widest = 1.15 * prediction["orders_seconds"].max()
@@ -194,7 +193,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.plot(lines["orders_seconds"], lines["sequential"], **sums)
     ax.set_xlim(0, widest)
     ax.set_ylim(0, None)
-    ax.set_xlabel("delay of GET /orders (s)")
+    ax.set_xlabel(schedule.counted.below("delay of GET /orders (s)"))
     ax.set_ylabel("time until the response (s)")
-    legend(figure, ax)
+    ax.legend(loc="lower right", ncols=2)
     return figure

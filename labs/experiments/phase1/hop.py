@@ -166,7 +166,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         f"The gateway adds {1000 * _added(shown):.1f} ms to the median request",
         runtime=samples["runtime"].iloc[0],
-        note=str(schedule.counted),
+        note=schedule.counted.share,
         height=4.2,
     )
     for way, colour in COLOURS.items():
@@ -181,7 +181,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_xticks(ticks := [0.5, 1, 2, 5, 10, 20, 50, 100], [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_xlim(0.9 * 1000 * float(samples["latency"].min()), 60)
-    ax.set_xlabel("time until the response (ms)")
+    ax.set_xlabel(schedule.counted.below("time until the response (ms)"))
     ax.set_ylabel("requests answered (%)")
     legend(figure, ax)
     return figure
