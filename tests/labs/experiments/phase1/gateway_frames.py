@@ -1,4 +1,4 @@
-"""Synthetic samples of the experiments with a gateway's protections: what a judge sees, without a system."""
+"""Synthetic samples of the experiments with a gateway's protections, for judging without a system."""
 
 import pandas as pd
 
