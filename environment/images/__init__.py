@@ -17,7 +17,7 @@ from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
 from environment.images.recipe import KAFKA_LOCAL, LOCAL, names
 from environment.images.workshop import workshop
-from environment.runtimes import Say
+from environment.progress import Say
 
 __all__ = [
     "build",

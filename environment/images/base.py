@@ -20,7 +20,7 @@ from environment.images.engine import architecture, asking
 from environment.images.mirror import Mirror, debian_mirror
 from environment.images.programs import run_program
 from environment.images.recipe import LABEL, LEFT_OUT, OFFICIAL, PACKAGES, SUITE
-from environment.runtimes import Say
+from environment.progress import Say
 
 REGISTRY_SECONDS = 6.0
 """How long a registry may take for its first sign of life."""

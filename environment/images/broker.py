@@ -10,7 +10,7 @@ from environment.images.engine import architecture
 from environment.images.libraries import java
 from environment.images.recipe import KAFKA_DOCKERFILE, KAFKA_FILES, KAFKA_LOCAL, names
 from environment.kafka.jars import jars
-from environment.runtimes import Say
+from environment.progress import Say
 
 
 def broker_at_hand(client: DockerClient) -> str | None:

@@ -30,7 +30,7 @@ from environment.images.recipe import (
     service_files,
 )
 from environment.nginx import COMPOSE_CONF
-from environment.runtimes import Say
+from environment.progress import Say
 
 _KEPT_SECONDS = 86_400
 """Images of other states of the working tree are kept for a day: going back to a branch costs nothing then."""

@@ -10,7 +10,7 @@ from environment.images.broker import broker_at_hand
 from environment.images.builder import at_hand, has, tag
 from environment.images.engine import architecture, asking
 from environment.images.recipe import KAFKA_LOCAL, LOCAL
-from environment.runtimes import Say
+from environment.progress import Say
 
 _BYTES = 1 << 20
 

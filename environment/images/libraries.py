@@ -22,7 +22,7 @@ from environment.errors import LabError
 from environment.images.programs import run_program
 from environment.images.recipe import JAVA_LOCK, LOCK, PYTHON, libraries_key
 from environment.images.workshop import cache_folder
-from environment.runtimes import Say
+from environment.progress import Say
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NEWEST_GLIBC = 36  # 2.36, that of Debian 12; the official image has at least this one

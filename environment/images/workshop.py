@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from environment.errors import LabError
-from environment.runtimes import Say
+from environment.progress import Say
 from environment.waiting import wait_until
 
 LOCK_SECONDS = 900.0

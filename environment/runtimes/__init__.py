@@ -6,16 +6,13 @@ later can tell what is ours and whether anybody still wants it. `tests/environme
 every implementation to this page.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from environment.compose import Service
-
-Say = Callable[[str], None]
-"""Takes one line of progress for people."""
-
-Condition = Literal["running", "paused", "exited", "absent"]
+from environment.progress import Say
+from environment.states import Condition, RuntimeKind
 
 
 @dataclass(frozen=True)
@@ -72,7 +69,7 @@ def replica_id(service: str, replica: int) -> str:
 class Runtime(Protocol):
     """Starts, stops, harms and removes replicas. Methods raise `environment.errors.LabError` with a next step."""
 
-    name: str
+    name: RuntimeKind
 
     @property
     def proxy_source(self) -> str | None:

@@ -1,7 +1,7 @@
 """Which runtime a session gets, and why."""
 
 from environment.errors import RuntimeUnavailable
-from environment.runtimes import Say
+from environment.progress import Say
 from environment.specification import RuntimeName
 
 

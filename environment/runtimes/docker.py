@@ -23,7 +23,8 @@ from environment.compose import Service
 from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
 from environment.images.engine import ANSWER_SECONDS, asking, connect
-from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
+from environment.progress import Say
+from environment.runtimes import Address, Launch, Status, Usage, replica_id
 from environment.runtimes.docker_container import (
     Place,
     as_described,
@@ -37,6 +38,7 @@ from environment.runtimes.docker_container import (
 from environment.runtimes.docker_labels import network_labels, own_labels, project, volume_labels
 from environment.runtimes.docker_network import SessionNetwork
 from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
+from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock, holder, is_taken
 from environment.waiting import wait_until
 
@@ -46,7 +48,7 @@ __all__ = ["DockerRuntime", "sweep_docker"]
 class DockerRuntime:
     """One session's replicas as containers. Methods may be called from several threads, one per replica."""
 
-    name = "docker"
+    name: RuntimeKind = "docker"
     proxy_source: str | None = None
 
     def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:

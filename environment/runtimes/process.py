@@ -21,8 +21,10 @@ from environment.compose import ROOT, Service
 from environment.errors import LabError
 from environment.identity import Identity
 from environment.nginx import PROXY
-from environment.programs import program
-from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
+from environment.progress import Say
+from environment.runtimes import Address, Launch, Status, Usage, replica_id
+from environment.runtimes.programs import program
+from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 
@@ -45,7 +47,7 @@ class _Child:
 class ProcessRuntime:
     """One session's replicas as child processes, in `folder` (state and logs)."""
 
-    name = "process"
+    name: RuntimeKind = "process"
 
     def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:
         self._session, self._folder, self._supervisor, self._ports = (

@@ -70,7 +70,7 @@ class Plan:
         for service, settings in specification.settings.items():
             self.check_settings(service, settings)
         for service in (*specification.versions, *specification.replicas):
-            self.only_ours(service, "have versions and replicas")
+            self.require_own_service(service, "have versions and replicas")
 
     # -- asking --
 
@@ -79,11 +79,11 @@ class Plan:
             raise UnknownName(unknown("service", name, self.services))
         return self.services[name]
 
-    def only_ours(self, name: str, deed: str) -> Service:
+    def require_own_service(self, name: str, ability: str) -> Service:
         """The service, when it is one of the course's own. Raises `LabError` for nginx and Valkey."""
         service = self.service(name)
         if not service.speaks_http:
-            raise LabError(f"Only the course's own services {deed}; {name} is not one of them.")
+            raise LabError(f"Only the course's own services {ability}; {name} is not one of them.")
         return service
 
     def of(self, service: str) -> list[Replica]:

@@ -5,6 +5,7 @@ import io
 import json
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
@@ -93,7 +94,7 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     return content
 
 
-def put_fault(url: str, fault: dict[str, Any], token: str) -> None:
+def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:
     """Sets the faults of one replica (`{}` heals it). Raises `LabError` when it does not take them."""
     try:
         status, text = http_request(url, "PUT", "/faults", body=fault, token=token)

