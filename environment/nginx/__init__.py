@@ -1,7 +1,8 @@
-"""What nginx is told: the configuration with one listener and one upstream per service, as text.
+"""nginx's configuration, as text: one listener and one upstream per service.
 
-`nginx.conf.j2` is the one template. `compose.conf` is what it gives for Docker Compose alone, where names stand for all
-replicas and Docker's own name server says where they are; the image holds it.
+`nginx.conf.j2` is the one template. `compose.conf` is what it gives for Docker Compose alone, with the services of all
+phases: there a name stands for all replicas of a service, and Docker's own name server resolves it, or not, where a phase
+leaves the service out; then nginx answers 502. The image holds this file.
 """
 
 from __future__ import annotations
