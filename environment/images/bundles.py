@@ -10,13 +10,13 @@ from environment.images.broker import broker_at_hand
 from environment.images.builder import at_hand, has, tag
 from environment.images.engine import architecture, asking
 from environment.images.recipe import KAFKA_LOCAL, LOCAL
-from environment.runtimes import Say
+from environment.progress import Say
 
 _BYTES = 1 << 20
 
 
 def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Saves the images to `path`, gzipped, in the format of `docker load`; Kafka's too where it is at hand.
+    """Save the images to `path`, gzipped, in the format of `docker load`; Kafka's too where it is at hand.
 
     Streams: neither side holds an image in memory. A broken-off bundle leaves no file.
     """
@@ -53,7 +53,7 @@ def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
 
 
 def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Loads a bundle. Raises `LabError` when it is none, or is one of another state of the services."""
+    """Load a bundle. Raises `LabError` when it is none, or is one of another state of the services."""
     try:
         with path.open("rb") as file, asking(f"load {path}"):
             say(f"loading {path}")

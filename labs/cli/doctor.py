@@ -19,7 +19,7 @@ MARKS = {
 @app.command()
 def doctor(as_json: JsonOption = False) -> None:
     """Show what this machine can run, what is missing, and how to get it."""
-    from environment.doctor import examine
+    from environment.client.doctor import examine
 
     findings = examine()
     if as_json:

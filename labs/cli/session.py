@@ -1,16 +1,19 @@
 """`lab up`, `lab ps`, `lab kill` and the other verbs of a session, for a terminal."""
 
 import json
-from typing import Annotated, Any
+from contextlib import nullcontext
+from typing import Annotated, cast
 
 import typer
 
 from environment.client.connection import Client, owner
-from environment.client.status import text_table
+from environment.client.status import service_rows, text_table
 from environment.errors import LabError
 from environment.folders import live_sessions
-from environment.nginx import ALGORITHMS
+from environment.nginx import ALGORITHMS, Algorithm
 from environment.specification import Specification
+from environment.states import SessionState
+from environment.verbs import Verbs
 from labs.cli.options import JsonOption, SessionOption, pairs, say
 
 app = typer.Typer()
@@ -26,6 +29,11 @@ def _number(name: str, value: str) -> int:
         return int(value)
     except ValueError:
         raise LabError(f"Expected a number of replicas for {name}, found {value!r}.") from None
+
+
+def _verbs(client: Client) -> Verbs:
+    """Return a session's verbs, which print their progress."""
+    return client.verbs(lambda: nullcontext(say))
 
 
 def _target(service: str, replica: int | None) -> str:
@@ -62,10 +70,10 @@ def up(
     )
     client = Client.launch(specification)
     try:
-        state = client.call("start", say=say)
-        client.call("detach")
+        state = _verbs(client).start()
+        client.verbs().detach()
     except KeyboardInterrupt:
-        client.down(say)
+        client.down()
         raise
     _show(state, as_json)
 
@@ -83,25 +91,15 @@ def _grouped(assignments: list[str]) -> dict[str, dict[str, str]]:
 @app.command()
 def ps(session: SessionOption = None, as_json: JsonOption = False) -> None:
     """Show the state of a session: services, versions, replicas, addresses, memory."""
-    _show(Client.find(session).call("state"), as_json)
+    _show(Client.find(session).verbs().state(), as_json)
 
 
-def _show(state: dict[str, Any], as_json: bool) -> None:
+def _show(state: SessionState, as_json: bool) -> None:
     if as_json:
         print(json.dumps(state, indent=2))
         return
-    rows = [
-        {
-            "service": name,
-            "version": service["version"],
-            "replicas": len(service["replicas"]),
-            "ready": sum(replica["ready"] for replica in service["replicas"]),
-            "address": service["url"],
-            "memory_mib": round(sum(r["memory"] for r in service["replicas"]) / 2**20),
-        }
-        for name, service in state["services"].items()
-    ]
-    print(text_table(f"{state['phase']}: session {state['session']} on {state['runtime']}", rows))
+    title = f"{state['phase']}: session {state['session']} on {state['runtime']}"
+    print(text_table(title, service_rows(state)))
 
 
 @app.command()
@@ -113,7 +111,7 @@ def logs(
     lines: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 100,
 ) -> None:
     """Show the last lines that a service logged."""
-    print(Client.find(session).call("logs", target=service, lines=lines))
+    print(Client.find(session).verbs().logs(service, lines))
 
 
 @app.command()
@@ -126,7 +124,7 @@ def down(
 
     chosen = live_sessions() if everything else [Client.find(session).session]
     for name in chosen:
-        Client(name).down(say)
+        Client(name).down()
         print(f"session {name} is removed")
     for name in sweep() if everything else []:
         print(f"removed what session {name} left behind")
@@ -139,7 +137,7 @@ def scale_command(
     session: SessionOption = None,
 ) -> None:
     """Set the number of replicas of a service."""
-    Client.find(session).call("scale", say=say, service=service, replicas=replicas)
+    _verbs(Client.find(session)).scale(service, replicas)
 
 
 @app.command("balance")
@@ -158,11 +156,9 @@ def balance_command(
     session: SessionOption = None,
 ) -> None:
     """Set how nginx chooses among the replicas of a service."""
-    Client.find(session).call(
-        "balance",
-        say=say,
-        service=service,
-        algorithm=algorithm,
+    _verbs(Client.find(session)).balance(
+        cast(Algorithm, algorithm),  # the supervisor checks it
+        service,
         weights=weight or [],
         backup=backup or [],
         max_fails=max_fails,
@@ -177,9 +173,8 @@ def set_command(
     session: SessionOption = None,
 ) -> None:
     """Replace the replicas of a service in place, with other settings."""
-    Client.find(session).call(
-        "configure", say=say, service=service, settings=dict(pairs(settings, "NAME=VALUE"))
-    )
+    values = dict(pairs(settings, "NAME=VALUE"))
+    _verbs(Client.find(session)).configure(service, values)
 
 
 @app.command()
@@ -191,7 +186,7 @@ def roll(
 ) -> None:
     """Replace the replicas of a service by another version, one after the other."""
     chosen = [replica] if replica else []
-    Client.find(session).call("roll", say=say, service=service, version=version, replicas=chosen)
+    _verbs(Client.find(session)).roll(service, version, chosen)
 
 
 @app.command()
@@ -199,7 +194,7 @@ def restart(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
     """Stop a service and start it again; its state on disk survives."""
-    Client.find(session).call("restart", say=say, targets=[_target(service, replica)])
+    _verbs(Client.find(session)).restart([_target(service, replica)])
 
 
 @app.command()
@@ -207,7 +202,7 @@ def kill(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
     """End a service by SIGKILL; `lab restart` starts it again."""
-    Client.find(session).call("kill", targets=[_target(service, replica)])
+    Client.find(session).verbs().kill([_target(service, replica)])
 
 
 @app.command()
@@ -215,7 +210,7 @@ def pause(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
     """Freeze a service: it accepts connections and never responds."""
-    Client.find(session).call("pause", targets=[_target(service, replica)])
+    Client.find(session).verbs().pause([_target(service, replica)])
 
 
 @app.command()
@@ -223,4 +218,4 @@ def resume(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
     """Resume a paused service."""
-    Client.find(session).call("heal", say=say, targets=[_target(service, replica)])
+    _verbs(Client.find(session)).heal([_target(service, replica)])

@@ -134,7 +134,7 @@ def test_a_socket_that_nobody_serves_any_more_is_explained(
     with listening(tmp_path / "stale.sock"):
         pass
     at(monkeypatch, f"unix://{tmp_path}/stale.sock")
-    with refused("does not run: nobody listens there", within=1):
+    with refused("does not run: no program listens there", within=1):
         engine.connect()
 
 

@@ -320,7 +320,7 @@ def test_a_service_that_is_told_to_stop_while_the_broker_is_away_exits_0_in_time
         assert time.monotonic() - began < 20
         log = system.env["order-service"].logs(200)
         assert "Traceback" not in log.rpartition("draining")[2]
-        system.env._call("heal", targets=["kafka"])
+        system.env._verbs.heal(["kafka"])
     system.complete(ids)
 
 

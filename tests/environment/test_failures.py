@@ -38,7 +38,7 @@ def test_a_service_that_dies_while_starting_shows_its_log_and_can_be_mended(
 ) -> None:
     words = ["python", "-c", "import sys; sys.exit('the cupboard is bare')"]
     path = described(tmp_path / "docker-compose.yml", "order-service", command=words)
-    env = Environment("phase0", runtime=runtime, description=path)  # type: ignore[arg-type]
+    env = Environment("phase0", runtime=runtime, only=["order-service"], description=path)  # type: ignore[arg-type]
     began = time.monotonic()
     with pytest.raises(NotReady, match=r"order-service-1.*exit code 1") as raised:
         env.start()

@@ -1,5 +1,6 @@
 """What nginx is told: readable, valid, and the same for Compose as for us."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from environment.nginx import (
     ALGORITHMS,
     COMPOSE_CONF,
     EXAMPLES,
+    PROXY,
     Algorithm,
     Balance,
     Upstream,
@@ -20,10 +22,14 @@ from environment.nginx import (
     render_example,
 )
 from environment.nginx.access_log import read_access_log
-from environment.phases import read_phase
-from environment.programs import program
+from environment.phases import phase_names, read_phase
+from environment.runtimes.programs import program
 from environment.specification import Specification
 from environment.supervisor.plan import Plan
+
+
+def has_nginx(phase: str) -> bool:
+    return PROXY in read_description(variables=read_phase(phase)).services
 
 
 def checked_by_nginx(folder: Path, text: str) -> str:
@@ -41,9 +47,18 @@ def upstream(
 
 
 def test_the_file_for_compose_is_what_the_template_gives() -> None:
-    plan = Plan(Specification.checked(phase="phase2"), token="")
-    ports = {name: (port, plan.services[name].port) for name, port in plan.fronted().items()}
+    ports: dict[str, tuple[int, int]] = {}
+    for phase in phase_names():
+        plan = Plan(Specification.checked(phase=phase), token="")
+        ports |= {name: (port, plan.services[name].port) for name, port in plan.fronted().items()}
     assert COMPOSE_CONF.read_text() == render_compose(ports)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in phase_names() if has_nginx(phase)])
+def test_nginx_listens_on_every_port_that_compose_publishes(phase: str) -> None:
+    published = read_description(variables=read_phase(phase)).services[PROXY].ports
+    listening = re.findall(r"^ +listen (\d+);", COMPOSE_CONF.read_text(), re.MULTILINE)
+    assert set(map(int, listening)) == set(published)
 
 
 def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """The contract of an environment, the same words on both runtimes."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -10,6 +8,7 @@ import httpx
 import pytest
 
 from environment import Environment, LabError
+from environment.client.connection import Client
 from environment.errors import NotReady, UnknownName
 from environment.waiting import wait_until
 from tests.residue import nothing_left
@@ -245,17 +244,9 @@ def test_a_replica_scaled_away_inside_its_fault_needs_no_healing(env: Environmen
 
 
 def test_pausing_twice_is_pausing_once(env: Environment) -> None:
-    for verb in ("pause", "pause", "resume", "resume"):
-        command = [
-            sys.executable,
-            "-m",
-            "labs.cli",
-            verb,
-            "user-service",
-            "--session",
-            str(env.session),
-        ]
-        assert subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+    terminal = Client(str(env.session)).verbs()
+    for verb in (terminal.pause, terminal.pause, terminal.heal, terminal.heal):
+        verb(["user-service"])
     assert httpx.get(f"{env['user-service'].url}/users").status_code == 200
 
 

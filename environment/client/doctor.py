@@ -1,4 +1,4 @@
-"""What this machine can run, what is missing, and how to get it."""
+"""The examination of a machine: what it can run, what is missing, and how to get it."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ import psutil
 
 from environment.errors import LabError
 from environment.folders import home, live_sessions
-from environment.programs import WHEELS, program
+from environment.runtimes.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
 NEEDED_DISK_GIB = 2.0
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Looks at everything, at most ten seconds long."""
+    """Look at everything, for at most ten seconds."""
     looks: list[Callable[[], Finding]] = [
         _system,
         _python,
@@ -101,7 +101,7 @@ def _sessions() -> Finding:
 
 
 def _programs() -> Finding:
-    """What phases with nginx and Valkey need to run as plain processes."""
+    """Look for what phases with nginx and Valkey need to run as plain processes."""
     try:
         for word in WHEELS:
             program(word)
@@ -115,7 +115,7 @@ def _engine() -> Finding:
     from environment.images.engine import asking, connect
 
     try:
-        with closing(connect()) as client, asking("say its version"):
+        with closing(connect()) as client, asking("give its version"):
             version = str(client.version()["Version"])
     except LabError as error:
         found, _, next_step = str(error).partition("\n")
@@ -140,7 +140,7 @@ def _images() -> Finding:
 
 
 def _kafka() -> Finding:
-    """A phase with Kafka runs when there is its image, or all that the image and a process are made of."""
+    """Look for Kafka's image, or for all that the image and a process are made of."""
     from environment import images
     from environment.kafka.jars import missing, repository_answers
     from environment.kafka.java import java
