@@ -5,15 +5,16 @@ from fastapi import APIRouter, Request, Response
 from microservices.analytics_service import store
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import WireModel, encode, from_cents, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import WireModel, encode, from_cents
 
 router = APIRouter(tags=["analytics"])
 
 
 class Analytics(WireModel):
-    """The numbers of the shop. ``successRate``: of the orders that ended; null while none has.
+    """The numbers of the shop. `successRate`: of the orders that ended; null while none has.
 
-    ``ordersPerMinute``: those made within a minute before the newest one.
+    `ordersPerMinute`: those made within a minute before the newest one.
     """
 
     total_revenue: float

@@ -10,8 +10,6 @@ from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Float, MetaData, String, Table, func, select
 
-from microservices.kit.events.inbox import inbox_table
-
 metadata = MetaData()
 
 totals = Table(
@@ -23,14 +21,13 @@ totals = Table(
 created = Table(
     "created", metadata, Column("order_id", String(64)), Column("at", Float, index=True)
 )
-inbox = inbox_table(metadata)
 
 MINUTE = 60.0
 
 
 @dataclass(frozen=True)
 class View:
-    """What is known of all orders. ``last_minute``: those made within a minute before the newest one."""
+    """What is known of all orders. `last_minute`: those made within a minute before the newest one."""
 
     orders: int
     successful: int
@@ -45,7 +42,7 @@ def create_tables(connection: Connection) -> None:
 
 
 def add(connection: Connection, name: str, value: int) -> None:
-    """Add ``value`` to a total."""
+    """Add `value` to a total."""
     more = totals.update().where(totals.c.name == name).values(value=totals.c.value + value)
     if connection.execute(more).rowcount == 0:
         connection.execute(totals.insert().values(name=name, value=value))

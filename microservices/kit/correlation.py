@@ -23,7 +23,7 @@ def accepted_id(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 class Correlation:
-    """Accepts ``X-Correlation-Id``, or makes one, and returns it with the answer."""
+    """Accepts `X-Correlation-Id`, or makes one, and returns it with the answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

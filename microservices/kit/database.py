@@ -1,9 +1,9 @@
 """The database of one service: SQLAlchemy Core, sync, with one writer thread per process.
 
-SQLite: one file per service in ``DATA_DIR``, which several replicas open at once. Every write
-transaction starts with ``BEGIN IMMEDIATE``: it waits for its turn at the start. (A transaction
+SQLite: one file per service in `DATA_DIR`, which several replicas open at once. Every write
+transaction starts with `BEGIN IMMEDIATE`: it waits for its turn at the start. (A transaction
 that begins by reading and writes later fails at once when another one wrote in between.)
-PostgreSQL, by ``DATABASE_URL``: an advisory lock gives the same turn-taking.
+PostgreSQL, by `DATABASE_URL`: an advisory lock gives the same turn-taking.
 
 Nothing slow belongs inside a transaction: all replicas wait for it.
 
@@ -52,7 +52,7 @@ small ones."""
 
 
 def open_database(service: str, settings: Settings) -> "Database":
-    """Return the database of ``service``; nothing is connected yet.
+    """Return the database of `service`; nothing is connected yet.
 
     Raises:
         BadSetting: when DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
@@ -161,7 +161,7 @@ class Database:
         self._prepared = False
 
     async def start(self, create: Callable[[Connection], None]) -> None:
-        """Prepare the tables with ``create``; a database that is away is awaited in background."""
+        """Prepare the tables with `create`; a database that is away is awaited in background."""
         tried = asyncio.Event()
         self._starting = asyncio.create_task(self._prepare(create, tried))
         await tried.wait()
@@ -180,7 +180,7 @@ class Database:
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``work(connection, ...)`` in a write transaction; it is durable on return.
+        """Run `work(connection, ...)` in a write transaction; it is durable on return.
 
         Once begun it ends, also when the caller is cancelled.
         """
@@ -193,7 +193,7 @@ class Database:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Insert one row per table, then run ``work(connection, ...)``: all, durable on return, or nothing."""
+        """Insert one row per table, then run `work(connection, ...)`: all, durable on return, or nothing."""
         await self._write(rows, partial(_call, work, args, kwargs))
 
     async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
@@ -228,7 +228,7 @@ class Database:
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``work(connection, ...)`` on a snapshot, beside the writer and never waiting for it."""
+        """Run `work(connection, ...)` on a snapshot, beside the writer and never waiting for it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, partial(self._read, work, args, kwargs))
 
@@ -243,7 +243,7 @@ class Database:
             yield connection
 
     async def unavailable(self) -> str | None:
-        """Return why the database cannot be used now; ``None`` when it answers."""
+        """Return why the database cannot be used now; `None` when it answers."""
         if not self._prepared:
             return "the database of this service is not prepared yet"
         try:
@@ -281,7 +281,7 @@ def _insert(connection: Connection, wanted: Sequence[Mapping[Table, Row]]) -> No
 
 @cache
 def insert_into(table: Table) -> Insert:
-    """Return the statement that inserts into ``table``: to build it costs more than to run it."""
+    """Return the statement that inserts into `table`: to build it costs more than to run it."""
     return table.insert()
 
 

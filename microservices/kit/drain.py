@@ -1,6 +1,6 @@
 """Draining: a service that is told to stop first says so, then finishes what it began.
 
-SIGTERM: ``/ready`` turns 503 and every answer closes its connection, so that load balancers and
+SIGTERM: `/ready` turns 503 and every answer closes its connection, so that load balancers and
 connection pools leave. When the requests that were in flight are done, the server stops listening.
 """
 

@@ -10,5 +10,5 @@ def new_id() -> str:
 
 
 def new_hex(size: int) -> str:
-    """Return ``size`` random bytes in hexadecimal."""
+    """Return `size` random bytes in hexadecimal."""
     return f"{random.getrandbits(8 * size):0{2 * size}x}"

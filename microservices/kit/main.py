@@ -1,4 +1,4 @@
-"""The command line of a service: ``PORT=3002 python -m microservices.order_service [VERSION]``.
+"""The command line of a service: `PORT=3002 python -m microservices.order_service [VERSION]`.
 
 Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the port is taken, 2 for a bad version or setting.
 """
@@ -22,9 +22,9 @@ from microservices.kit.workers import run_workers
 def main(
     package: str, *, port: int, versions: Sequence[str], settings: type[Settings] = Settings
 ) -> NoReturn:
-    """Run the service in ``package``, in the version the command line names, until it is told to stop.
+    """Run the service in `package`, in the version the command line names, until it is told to stop.
 
-    ``microservices.order_service`` version 1 is ``build(settings)`` in its module ``v1``.
+    `microservices.order_service` version 1 is `build(settings)` in its module `v1`.
     """
     # Told to stop before there is a server: there is nothing to finish.
     for each in (signal.SIGTERM, signal.SIGINT):

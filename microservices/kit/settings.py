@@ -1,7 +1,7 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
-Every service knows ``HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
-KAFKA_BOOTSTRAP``; a service with more of them says so in its own ``settings.py``.
+Every service knows `HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
+KAFKA_BOOTSTRAP`; a service with more of them says so in its own `settings.py`.
 """
 
 import os
@@ -21,7 +21,7 @@ class BadSetting(Exception):
 
 
 def default_data_dir() -> Path:
-    """Return ``$XDG_STATE_HOME/microservices-lab``: state of this user, outside the clone."""
+    """Return `$XDG_STATE_HOME/microservices-lab`: state of this user, outside the clone."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "microservices-lab"
 
@@ -52,10 +52,10 @@ def _host_and_port(address: str) -> str:
 
 
 ValkeyUrl = Annotated[str, AfterValidator(_valkey)]
-"""Where Valkey answers: ``valkey://[:password@]host:port``."""
+"""Where Valkey answers: `valkey://[:password@]host:port`."""
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
-"""Where another service answers: ``http://host:port``, no path."""
+"""Where another service answers: `http://host:port`, no path."""
 
 
 class Settings(BaseSettings):
@@ -85,9 +85,9 @@ S = TypeVar("S", bound=Settings)
 
 
 def read_settings(kind: type[S], *, port: int, instance: str) -> S:
-    """Read ``kind`` from the environment.
+    """Read `kind` from the environment.
 
-    ``port`` and ``instance`` stand in for variables that are not set.
+    `port` and `instance` stand in for variables that are not set.
 
     Raises:
         BadSetting: with one line that says which variable, what was found, what is expected.

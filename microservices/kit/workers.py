@@ -19,9 +19,9 @@ from typing import NoReturn
 def run_workers(
     count: int, serve: Callable[[socket.socket], None], listener: socket.socket
 ) -> NoReturn:
-    """Run ``serve(listener)`` in ``count`` processes until SIGTERM; they share the listening socket.
+    """Run `serve(listener)` in `count` processes until SIGTERM; they share the listening socket.
 
-    ``serve`` is told to stop by SIGTERM, and has to be picklable. Exit code 1 when a worker ended by
+    `serve` is told to stop by SIGTERM, and has to be picklable. Exit code 1 when a worker ended by
     itself.
     """
     # Spawned, not forked: each worker is to be what a replica with one process is.

@@ -4,14 +4,15 @@ from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import Id, WireModel, encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import Id, WireModel, encode
 from microservices.notification_service import store
 
 router = APIRouter(tags=["notifications"])
 
 
 class Notification(WireModel):
-    """One notification. ``requestedAt`` is when the order ended."""
+    """One notification. `requestedAt` is when the order ended."""
 
     order_id: Id
     user_id: Id

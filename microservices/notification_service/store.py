@@ -5,8 +5,6 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, select
 
-from microservices.kit.events.inbox import inbox_table
-
 metadata = MetaData()
 
 notifications = Table(
@@ -18,7 +16,6 @@ notifications = Table(
     Column("template", String(64), nullable=False),
     Column("requested_at", String(32), nullable=False),
 )
-inbox = inbox_table(metadata)
 
 
 def create_tables(connection: Connection) -> None:

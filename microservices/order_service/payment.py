@@ -15,9 +15,9 @@ PAY_SECONDS = 7.0
 async def pay(
     client: httpx.AsyncClient, *, order_id: str, amount: float, tries: int = 1
 ) -> str | None:
-    """Have an order paid; return ``None`` when it was, else why payment-service refused.
+    """Have an order paid; return `None` when it was, else why payment-service refused.
 
-    Asking again does no harm, since payment-service charges an order id once. ``tries`` counts the
+    Asking again does no harm, since payment-service charges an order id once. `tries` counts the
     first one, and PAY_SECONDS bounds all of them together.
 
     Raises:
@@ -36,7 +36,7 @@ async def pay(
 
 
 def verdict(response: httpx.Response) -> str | None:
-    """Return ``None`` when an answer means paid, else why it was refused.
+    """Return `None` when an answer means paid, else why it was refused.
 
     Raises:
         Problem: 503, when the answer is neither.

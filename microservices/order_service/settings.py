@@ -8,9 +8,9 @@ from microservices.kit.settings import HttpUrl, Settings
 
 
 class OrderSettings(Settings):
-    """Of version 1: ``PAYMENT_SERVICE_URL`` and ``RETRY_TRIES``, where and how often payment is asked.
+    """Of version 1: `PAYMENT_SERVICE_URL` and `RETRY_TRIES`, where and how often payment is asked.
 
-    Of version 2 and later: ``OUTBOX=off`` sends OrderCreated after the commit, which loses it when
+    Of version 2 and later: `OUTBOX=off` sends OrderCreated after the commit, which loses it when
     the service is killed in between.
     """
 

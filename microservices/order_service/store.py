@@ -76,7 +76,7 @@ def all_orders(connection: Connection) -> Sequence[Row[Any]]:
 
 
 def items_column(items: list[Item]) -> str:
-    """Return the value of the ``items`` column."""
+    """Return the value of the `items` column."""
     wire = [
         {
             "productId": item.product_id,

@@ -10,7 +10,8 @@ from microservices.kit.http.app import create_app
 from microservices.kit.http.client import open_client
 from microservices.kit.http.idempotency import Claim
 from microservices.kit.http.problem import Problem
-from microservices.kit.wire import StrictRoute, from_cents, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import from_cents
 from microservices.order_service import api, model, payment, store
 from microservices.order_service.model import NewOrder, Order
 from microservices.order_service.settings import OrderSettings
@@ -24,7 +25,7 @@ async def post_order(
     new: NewOrder,
     _: Annotated[str | None, Header(alias="Idempotency-Key", description=api.KEY)] = None,
 ) -> Response:
-    """Take an order: ``completed`` when it was paid, ``cancelled`` when payment was refused.
+    """Take an order: `completed` when it was paid, `cancelled` when payment was refused.
 
     503, and no order, when payment-service does not answer.
     """

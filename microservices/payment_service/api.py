@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import encode, from_cents, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import encode, from_cents
 from microservices.payment_service import store
 from microservices.payment_service.model import CUSTOMERS, SHOP, Ledger
 

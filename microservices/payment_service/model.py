@@ -13,7 +13,7 @@ SHOP = "shop"
 
 
 class NewPayment(WireModel):
-    """What a client sends to pay. Without ``orderId`` a fresh one; without ``amount`` nothing."""
+    """What a client sends to pay. Without `orderId` a fresh one; without `amount` nothing."""
 
     order_id: Id = Field(default_factory=lambda: str(uuid4()))
     amount_cents: Amount = Field(default=0, alias="amount")
@@ -36,7 +36,7 @@ class Entry(WireModel):
 
 
 class Ledger(WireModel):
-    """All money that ever moved. ``balances`` add up to zero."""
+    """All money that ever moved. `balances` add up to zero."""
 
     charges: list[Entry]
     refunds: list[Entry]

@@ -8,11 +8,11 @@ from microservices.kit.settings import Settings
 
 
 class PaymentSettings(Settings):
-    """``PAYMENT_SECONDS``: how long the work on one payment takes, in seconds. ``PAYMENT_SLOTS``: how
+    """`PAYMENT_SECONDS`: how long the work on one payment takes, in seconds. `PAYMENT_SLOTS`: how
     many of them a replica works on at once, 0 for any number.
 
-    Of version 2 and later: ``INBOX=off`` charges an order as often as its event comes. An event that
-    fails is tried ``RETRY_TRIES`` times (the first one counts), after ``RETRY_BACKOFF_SECONDS``, and
+    Of version 2 and later: `INBOX=off` charges an order as often as its event comes. An event that
+    fails is tried `RETRY_TRIES` times (the first one counts), after `RETRY_BACKOFF_SECONDS`, and
     then twice, four times as long.
     """
 

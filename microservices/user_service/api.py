@@ -8,7 +8,8 @@ from sqlalchemy import Column, Table
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import encode
 from microservices.user_service import model, store
 from microservices.user_service.model import NewUser
 

@@ -1,4 +1,4 @@
-"""user-service 2: adds ``email``, and ``GET /users/{id}``.
+"""user-service 2: adds `email`, and `GET /users/{id}`.
 
 It opens a database that version 1 made, while version 1 goes on working on it: the new column may
 be empty, and no statement of version 1 names it.
@@ -13,7 +13,8 @@ from sqlalchemy import Column, Connection, MetaData, String, inspect, select, te
 from microservices.kit.database import Database, open_database
 from microservices.kit.http.app import create_app
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import Id, StrictRoute, encode, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import Id, encode
 from microservices.user_service import api, model, store
 from microservices.user_service.settings import UserSettings
 
@@ -23,13 +24,13 @@ Email = Annotated[
 
 
 class NewUser(model.NewUser):
-    """What a client sends to create a user. A client of version 1 knows no ``email``."""
+    """What a client sends to create a user. A client of version 1 knows no `email`."""
 
     email: Email | None = None
 
 
 class User(NewUser):
-    """A user as we answer. ``email`` is null when nobody gave one."""
+    """A user as we answer. `email` is null when nobody gave one."""
 
     id: Id
 

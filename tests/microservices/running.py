@@ -50,7 +50,7 @@ class Running:
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
 
     def wait_ready(self, path: str = "/ready") -> "Running":
-        """Return when ``path`` says 200.
+        """Return when `path` says 200.
 
         Raises:
             AssertionError: with the log, when the process ends or takes too long.

@@ -55,9 +55,9 @@ def create_app(
 ) -> FastAPI:
     """Compose one version of a service.
 
-    Its routes find ``settings``, ``database`` and ``client`` on ``request.app.state``. ``routes`` are
-    tried before those of ``routers``. ``parts`` are entered when the service starts and left, in
-    reverse, when it stops. ``/ready`` asks ``needs``, and the database. Give ``drain`` when a part
+    Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
+    tried before those of `routers`. `parts` are entered when the service starts and left, in
+    reverse, when it stops. `/ready` asks `needs`, and the database. Give `drain` when a part
     wants to know that the service is about to stop.
     """
 

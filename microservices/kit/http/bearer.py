@@ -1,4 +1,4 @@
-"""Bearer tokens: ``Authorization: Bearer <token>``, compared so that the time taken tells nothing."""
+"""Bearer tokens: `Authorization: Bearer <token>`, compared so that the time taken tells nothing."""
 
 import hmac
 
@@ -8,7 +8,7 @@ from microservices.kit.http.problem import Problem
 
 
 def check_bearer(request: Request, token: str, name: str) -> None:
-    """Let only the holder of ``token`` pass; ``name`` is what the problem calls it.
+    """Let only the holder of `token` pass; `name` is what the problem calls it.
 
     Raises:
         Problem: 401, when the bearer token is missing or another one.

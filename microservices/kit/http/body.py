@@ -40,7 +40,7 @@ def announced(scope: Scope) -> int:
 
 
 async def read(receive: Receive) -> bytes | None:
-    """Read the body; ``None`` when it is over the limit.
+    """Read the body; `None` when it is over the limit.
 
     Raises:
         ClientDisconnect: when the client leaves half way.
@@ -59,7 +59,7 @@ async def read(receive: Receive) -> bytes | None:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that hands over ``body``, and then what the connection says."""
+    """Return a `receive` that hands over `body`, and then what the connection says."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:

@@ -7,7 +7,7 @@ from microservices.kit.http.timeouts import CONNECT_SECONDS, KEEPALIVE_SECONDS
 
 
 def open_client(url: str, *, seconds: float) -> httpx.AsyncClient:
-    """Return a client for the service at ``url``; an answer may take ``seconds`` in silence."""
+    """Return a client for the service at `url`; an answer may take `seconds` in silence."""
     return httpx.AsyncClient(
         base_url=url,
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),

@@ -1,6 +1,6 @@
-"""Faults on demand: ``PUT /faults`` makes a replica slow, or makes it fail.
+"""Faults on demand: `PUT /faults` makes a replica slow, or makes it fail.
 
-Present only with ``FAULTS=on``, and only for who holds ``CONTROL_TOKEN``. State is in memory: a
+Present only with `FAULTS=on`, and only for who holds `CONTROL_TOKEN`. State is in memory: a
 restarted replica is healthy. Probes, metrics and documentation are never touched.
 """
 
@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from microservices.kit.http.bearer import check_bearer
 from microservices.kit.http.problem import documented, problem_response
-from microservices.kit.wire import StrictRoute, WireModel, encode, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import WireModel, encode
 
 UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json", "/static-")
 
@@ -22,7 +23,7 @@ UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json
 class Faults(WireModel):
     """What is wrong with this replica; by default nothing.
 
-    ``seconds`` delays every business request. ``status`` answers a share ``rate`` of them (all,
+    `seconds` delays every business request. `status` answers a share `rate` of them (all,
     when not given) instead of the service.
     """
 
@@ -49,7 +50,7 @@ router = APIRouter(prefix="/faults", tags=["faults"], route_class=StrictRoute)
 
 @router.put("", response_model=Faults, responses=documented(400, 401, 413, 415, 422))
 async def put_faults(request: Request, faults: Faults) -> Response:
-    """Replace the present faults. ``{}`` heals."""
+    """Replace the present faults. `{}` heals."""
     check_token(request)
     request.app.state.faults.faults = faults
     return _answer(faults)

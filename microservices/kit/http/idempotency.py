@@ -1,4 +1,4 @@
-"""Idempotency: a request that is sent twice with one ``Idempotency-Key`` has one effect.
+"""Idempotency: a request that is sent twice with one `Idempotency-Key` has one effect.
 
 A table remembers, per user and key, what was asked (a fingerprint) and what was answered. A
 request first *claims* its key, then works, then stores its answer together with its effect. While
@@ -38,7 +38,7 @@ ACCEPTED = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Return the request's key, ``None`` without one.
+    """Return the request's key, `None` without one.
 
     Raises:
         Problem: 400, when the key is repeated, empty, too long, or not visible ASCII.
@@ -71,7 +71,7 @@ def answers_table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one key until ``until`` (seconds since the epoch)."""
+    """The right to work on one key until `until` (seconds since the epoch)."""
 
     user_id: str
     key: str
@@ -96,7 +96,7 @@ async def claim_or_answer(
 def claim(
     connection: Connection, answers: Table, *, user_id: str, key: str, asked: str
 ) -> Claim | str | None:
-    """Claim a key, or return the answer it was given before; ``None`` while another one works on it.
+    """Claim a key, or return the answer it was given before; `None` while another one works on it.
 
     Raises:
         Problem: 422, when the key belongs to a request with another body.

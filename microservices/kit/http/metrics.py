@@ -1,4 +1,4 @@
-"""Metrics: how many requests, how they ended, how long they took. ``GET /metrics`` tells."""
+"""Metrics: how many requests, how they ended, how long they took. `GET /metrics` tells."""
 
 import logging
 import time
@@ -86,10 +86,10 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def method_label(scope: Scope) -> str:
-    """Return the method, or ``other`` for one a client made up."""
+    """Return the method, or `other` for one a client made up."""
     return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def route_label(scope: Scope) -> str:
-    """Return the matched route's template, ``none`` when no route matched."""
+    """Return the matched route's template, `none` when no route matched."""
     return getattr(scope.get("route"), "path", None) or "none"

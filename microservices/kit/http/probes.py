@@ -1,4 +1,4 @@
-"""Probes: is the process alive (``/health``), and does it want requests (``/ready``)?"""
+"""Probes: is the process alive (`/health`), and does it want requests (`/ready`)?"""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
@@ -8,10 +8,11 @@ from fastapi import APIRouter, Request, Response
 from microservices.kit.drain import Drain
 from microservices.kit.http.metrics import get_metrics
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import WireModel, encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import WireModel, encode
 
 Need = Callable[[], Awaitable[str | None]]
-"""Asks something of the service's own; returns why it does not answer, ``None`` when it does."""
+"""Asks something of the service's own; returns why it does not answer, `None` when it does."""
 
 router = APIRouter(tags=["probes"])
 router.add_route("/metrics", get_metrics, methods=["GET"], include_in_schema=False)
@@ -50,7 +51,7 @@ async def get_ready(request: Request) -> Response:
 
 
 async def unready(drain: Drain, needs: Sequence[Need]) -> str | None:
-    """Return why this replica wants no requests, ``None`` when it does."""
+    """Return why this replica wants no requests, `None` when it does."""
     if drain.draining:
         return "draining: this replica is about to stop"
     for need in needs:

@@ -1,4 +1,4 @@
-"""Problems: how every error looks on the wire (RFC 9457, ``application/problem+json``)."""
+"""Problems: how every error looks on the wire (RFC 9457, `application/problem+json`)."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(HTTPException):
     """An answer that is an error: raise it anywhere below a route.
 
-    ``detail`` says what was expected, what was found, and what to do next.
+    `detail` says what was expected, what was found, and what to do next.
     """
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class ProblemDocument(BaseModel):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems a route can answer with, for its ``responses=``."""
+    """Describe the problems a route can answer with, for its `responses=`."""
     schema = {"$ref": "#/components/schemas/ProblemDocument"}
     return {
         status: {
@@ -82,7 +82,7 @@ def title(status: int) -> str:
 
 
 def install(app: FastAPI, *, away: Sequence[type[Exception]] = ()) -> None:
-    """Make ``app`` answer every error as a problem; those of ``away`` say that its database is."""
+    """Make `app` answer every error as a problem; those of `away` say that its database is."""
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     for error in away:

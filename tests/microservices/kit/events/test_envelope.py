@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from microservices.kit.events.event_types import (
-    BadEvent,
-    Cause,
-    Event,
-    OrderConfirmed,
-    OrderCreated,
-    read_event,
-    write_event,
-)
+from microservices.kit.events.envelope import BadEvent, Cause, Event, read_event, write_event
+from microservices.kit.events.event_types import OrderConfirmed, OrderCreated
 from microservices.kit.items import Item
 from microservices.kit.wire import Id
 
