@@ -1,4 +1,4 @@
-"""What every version answers: the numbers of the shop."""
+"""The routes of every version: the numbers of the shop."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -12,9 +12,10 @@ router = APIRouter(tags=["analytics"])
 
 
 class Analytics(WireModel):
-    """The numbers of the shop. `successRate`: of the orders that ended; null while none has.
+    """The numbers of the shop.
 
-    `ordersPerMinute`: those made within a minute before the newest one.
+    `successRate` is a share of the orders that ended; null while none has. `ordersPerMinute` counts the
+    orders made within a minute before the newest one.
     """
 
     total_revenue: float
@@ -27,7 +28,7 @@ class Analytics(WireModel):
 
 @router.get("/analytics", response_model=Analytics, responses=documented(503))
 async def get_analytics(request: Request) -> Response:
-    """Show the numbers of the shop, from every event that was read so far."""
+    """Show the numbers of the shop, from every event that was consumed so far."""
     database: Database = request.app.state.database
     view = await database.read(store.view)
     ended = view.successful + view.failed

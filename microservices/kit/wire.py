@@ -70,6 +70,6 @@ def read_json(body: bytes) -> Any:
     """Parse strict JSON: no NaN, no Infinity, valid UTF-8, whole surrogate pairs, sane depth.
 
     Raises:
-        ValueError: The text says what is wrong and where.
+        ValueError: The text names what is wrong and where.
     """
     return from_json(body, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""What every version answers: the notifications that were sent."""
+"""The routes of every version: the notifications that were sent."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -22,7 +22,7 @@ class Notification(WireModel):
 
 @router.get("/notifications", response_model=list[Notification], responses=documented(503))
 async def list_notifications(request: Request) -> Response:
-    """List every notification, in the order they were sent."""
+    """List every notification, oldest first."""
     database: Database = request.app.state.database
     sent = [
         {

@@ -1,4 +1,4 @@
-"""Notifications in the database, and the events they were asked for by."""
+"""Notifications in the database."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,5 +29,5 @@ def add(connection: Connection, **notification: str) -> None:
 
 
 def all_notifications(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every notification, in the order they were sent."""
+    """Return every notification, oldest first."""
     return connection.execute(select(notifications).order_by(notifications.c.position)).all()

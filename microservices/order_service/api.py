@@ -1,4 +1,4 @@
-"""What every version answers: the orders it has."""
+"""The routes of every version: the orders it has."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ POST_ANSWERS: dict[int | str, dict[str, Any]] = documented(400, 413, 415, 422, 5
 
 @router.get("/orders", response_model=list[Order], responses=documented(503))
 async def list_orders(request: Request) -> Response:
-    """List every order, in the order they were made."""
+    """List every order, oldest first."""
     database: Database = request.app.state.database
     rows = await database.read(store.all_orders)
     return json_response(encode([wire(row._mapping) for row in rows]))

@@ -1,4 +1,4 @@
-"""What every version answers: the ledger."""
+"""The routes of every version: the ledger."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -14,7 +14,7 @@ router = APIRouter(tags=["payments"])
 
 @router.get("/ledger", response_model=Ledger, responses=documented(503))
 async def get_ledger(request: Request) -> Response:
-    """Show all money that ever moved."""
+    """Show all charges and refunds, and the balances."""
     database: Database = request.app.state.database
     rows = await database.read(store.all_charges)
     taken = from_cents(sum(cents for _, cents in rows))

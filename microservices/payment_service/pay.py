@@ -1,4 +1,4 @@
-"""`POST /pay`: what every version charges when it is asked over HTTP."""
+"""`POST /pay`: the payment over HTTP, in every version."""
 
 import asyncio
 
@@ -31,15 +31,15 @@ async def pay(request: Request, new: NewPayment | None = None) -> Response:
 
 
 async def work(seconds: float) -> None:
-    """Do what takes a payment its time."""
+    """Do the work of a payment, which takes `seconds`."""
     await asyncio.sleep(seconds)
 
 
 def check_same(charge: Charge, payment: NewPayment) -> None:
-    """Refuse to change what an order was charged.
+    """Refuse to change the amount that an order was charged.
 
     Raises:
-        Problem: 422, when the order was charged another amount.
+        Problem: 422, the order was charged another amount.
     """
     if charge.amount_cents != payment.amount_cents:
         amount = from_cents(charge.amount_cents)

@@ -1,4 +1,4 @@
-"""What both versions do with a request: they differ only in the columns they know."""
+"""The work of both versions on a request: they differ only in the columns they use."""
 
 import asyncio
 from typing import Any

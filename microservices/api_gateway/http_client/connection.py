@@ -2,7 +2,7 @@
 
 Written on asyncio's transports and httptools' parser, because the client is most of what a proxied
 request costs (`scripts/bench_gateway.py` measures it). It does what a gateway needs and no more:
-whole answers, in memory, up to a limit. Anything that is not a whole, well-formed answer is an
+whole responses, in memory, up to a limit. Anything that is not a whole, well-formed response is an
 `UpstreamError`, and its connection is never used again.
 """
 
@@ -27,7 +27,7 @@ class UpstreamResponse(NamedTuple):
 
 
 class UpstreamError(Exception):
-    """There is no whole response. The text says what happened, for a person."""
+    """There is no whole response. The text describes what happened, for a person."""
 
 
 class Unreachable(UpstreamError):

@@ -75,7 +75,7 @@ def cause_of(request: Request) -> Cause:
 
 
 class BadEvent(Exception):
-    """A message that can never be read. The text says what is wrong, and never quotes the input."""
+    """A message that can never be read. The text names what is wrong, and never quotes the input."""
 
 
 def write_event(data: Data, cause: Cause) -> bytes:
@@ -110,7 +110,7 @@ def read_event(
         if kind is None:
             raise BadEvent(f"the event type is none of {', '.join(kinds)}")
         if envelope.version != kind.version:
-            raise BadEvent(f"version {envelope.version}; this reader knows {kind.version}")
+            raise BadEvent(f"version {envelope.version}; this consumer reads version {kind.version}")
         data = kind.model_validate(envelope.data)
     except ValidationError as error:
         raise BadEvent(_explained(error)) from None
