@@ -8,27 +8,32 @@ After a change of an event:
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from microservices.analytics_service import v1 as analytics
 from microservices.kit.events import trace
 from microservices.kit.events.envelope import schema
 from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic
-from microservices.notification_service import v1 as notifications
-from microservices.order_service import v2 as orders
-from microservices.payment_service import v2 as payments
 
-SERVICES: dict[str, ModuleType] = {
-    "order-service": orders,
-    "payment-service": payments,
-    "notification-service": notifications,
-    "analytics-service": analytics,
-}
-"""The newest version of each service that exchanges events."""
-
+PACKAGE = Path(__file__).parent
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def services() -> dict[str, ModuleType]:
+    """Return the newest version of each service that exchanges events: it declares what it `CONSUMES`."""
+    folders = sorted(PACKAGE.glob("*_service"))
+    newest = {folder.name: max(map(_number, folder.glob("v*.py"))) for folder in folders}
+    modules = {
+        name.replace("_", "-"): import_module(f"microservices.{name}.v{number}")
+        for name, number in newest.items()
+    }
+    return {name: module for name, module in modules.items() if hasattr(module, "CONSUMES")}
+
+
+def _number(version: Path) -> int:
+    return int(version.stem.removeprefix("v"))
 
 
 def documents() -> dict[str, dict[str, Any]]:
@@ -78,7 +83,7 @@ def message(kind: type[Data]) -> dict[str, Any]:
 def operations() -> dict[str, Any]:
     """Return what each service publishes and consumes."""
     document: dict[str, Any] = {}
-    for service, module in SERVICES.items():
+    for service, module in services().items():
         document |= _operations(service, "send", getattr(module, "PUBLISHES", ()))
         document |= _operations(service, "receive", module.CONSUMES)
     return document

@@ -7,7 +7,7 @@ from typing import get_type_hints
 import jsonschema
 import pytest
 
-from microservices.asyncapi import SERVICES, asyncapi, documents
+from microservices.asyncapi import asyncapi, documents, services
 from microservices.kit.events.envelope import Cause, read_event, write_event
 from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic
 from microservices.kit.items import Item
@@ -72,12 +72,12 @@ def test_every_event_that_is_published_is_consumed() -> None:
     sent = {each["channel"]["$ref"] for each in operations if each["action"] == "send"}
     read = {each["channel"]["$ref"] for each in operations if each["action"] == "receive"}
     assert sent <= read
-    assert len(SERVICES) == 4
+    assert len(services()) == 4
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", services())
 def test_a_service_has_the_topics_of_its_document(service: str, tmp_path: Path) -> None:
-    module = SERVICES[service]
+    module = services()[service]
     settings = get_type_hints(module.build)["settings"]
     app = module.build(settings(port=1, data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9"))
     consumed = {kind.topic for kind in module.CONSUMES}

@@ -110,7 +110,9 @@ def read_event(
         if kind is None:
             raise BadEvent(f"the event type is none of {', '.join(kinds)}")
         if envelope.version != kind.version:
-            raise BadEvent(f"version {envelope.version}; this consumer reads version {kind.version}")
+            raise BadEvent(
+                f"version {envelope.version}; this consumer reads version {kind.version}"
+            )
         data = kind.model_validate(envelope.data)
     except ValidationError as error:
         raise BadEvent(_explained(error)) from None
