@@ -1,4 +1,4 @@
-"""A mutant of rebalance: a payment-service that moves its offsets when a message comes, not when it is done."""
+"""A mutant of rebalance: a payment-service that stores an offset when the message comes, not when its work is done."""
 
 from confluent_kafka import Message
 

@@ -1,11 +1,11 @@
-"""The consumer: one member of a group, which shares the partitions of its topics out among its members.
+"""The consumer: one member of a group, which divides the partitions of its topics among its members.
 
-Where a group goes on reading is its offset in each partition. It moves here only after the effect
-of a message is durable (``delivery.py``): a replica killed at any moment leaves a message that is
-delivered again, never one that is lost.
+A group's offset in each partition is where it goes on reading. It is stored here only after the
+effect of a message is durable (`delivery.py`): a replica that is killed at any moment leaves a
+message that is delivered again, never one that is lost.
 
-A thread asks Kafka for messages all the time, also while all of them are being worked on, so that
-the group never takes a busy replica for a dead one.
+A thread polls Kafka all the time, also while all messages are being worked on, so that the group
+never takes a busy replica for a dead one.
 """
 
 import asyncio
@@ -20,31 +20,35 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from microservices.kit.drain import Drain
-from microservices.kit.events.delivery import Abandoned, Delivery, Handling
-from microservices.kit.events.kafka import RETRY_SECONDS, Topics
+from microservices.kit.events.consumer_config import ConsumerConfig
+from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies
+from microservices.kit.events.kafka import RETRY_SECONDS
+from microservices.kit.events.topics import Topics
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 MOST = 500
-"""Messages of one partition that we hold at once; then Kafka keeps the others for a while."""
+"""Messages of one partition that we hold at once; then the partition is paused."""
 
 FEW = 100
+"""Messages of a paused partition that are left when it is resumed."""
+
 FINISH_SECONDS = 3.0
 """Longest wait, when we give a partition back, for work that has begun."""
 
 LEAVE_SECONDS = 1.0
-"""Longest wait for Kafka to take note that we leave; it may be away."""
+"""Longest wait for Kafka to confirm that we leave; it may be away."""
 
 Place = tuple[str, int]
 """Topic and partition."""
 
 GROUP_SETTINGS: dict[str, Any] = {
-    "auto.offset.reset": "earliest",  # who comes late misses nothing
+    "auto.offset.reset": "earliest",  # a new group begins with the first message
     "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
     "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
     "auto.commit.interval.ms": 250,
-    "partition.assignment.strategy": "cooperative-sticky",  # who stays keeps its partitions
+    "partition.assignment.strategy": "cooperative-sticky",  # a member that stays keeps its own
     "session.timeout.ms": 6000,
     "heartbeat.interval.ms": 500,
     "fetch.wait.max.ms": 100,
@@ -53,13 +57,20 @@ GROUP_SETTINGS: dict[str, Any] = {
 
 
 class EventConsumer:
-    """Reads the topics of ``handling`` as a member of its group."""
+    """Consumes the topics of `config` as a member of its group."""
 
     def __init__(
-        self, client: dict[str, Any], handling: Handling, *, topics: Topics, drain: Drain
+        self,
+        client: dict[str, Any],
+        config: ConsumerConfig,
+        dependencies: Dependencies,
+        *,
+        topics: Topics,
+        drain: Drain,
     ) -> None:
-        self._handling, self._topics, self._drain = handling, topics, drain
-        self._settings = {**client, **GROUP_SETTINGS, "group.id": handling.group}
+        self._config, self._dependencies = config, dependencies
+        self._topics, self._drain = topics, drain
+        self._settings = {**client, **GROUP_SETTINGS, "group.id": config.group}
         self._partitions: dict[Place, Partition] = {}
         self._calls: deque[Callable[[Consumer], None]] = deque()
         self._joined = False
@@ -80,8 +91,8 @@ class EventConsumer:
             await asyncio.to_thread(self._thread.join, LEAVE_SECONDS)
 
     async def unavailable(self) -> str | None:
-        """Return why no events come; ``None`` when we are in the group, if only as a spare."""
-        return None if self._joined else f"not yet a member of {self._handling.group}"
+        """Return why no events come, `None` when this replica is in the group, if only as a spare."""
+        return None if self._joined else f"not yet a member of {self._config.group}"
 
     async def _start(self) -> None:
         await self._topics.create()
@@ -92,7 +103,7 @@ class EventConsumer:
 
     def _poll(self) -> None:
         self._consumer.subscribe(
-            self._handling.topics,
+            [kind.topic for kind in self._config.kinds],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
@@ -116,7 +127,7 @@ class EventConsumer:
             log.warning("nothing fetched, trying again: %s", error)
 
     def _do_calls(self) -> None:
-        """Do what the loop asks of the client, which works only for the thread that polls."""
+        """Make the calls that the event loop asks for: a client works only for the thread that polls."""
         while self._calls:
             call = self._calls.popleft()
             try:
@@ -147,7 +158,9 @@ class EventConsumer:
 
     def _take(self, places: list[Place]) -> None:
         for place in places:
-            self._partitions[place] = Partition(place, self._handling, self._calls.append)
+            self._partitions[place] = Partition(
+                place, self._config, self._dependencies, self._calls.append
+            )
 
     async def _leave(self, places: list[Place], seconds: float) -> None:
         leaving = [self._partitions.pop(place) for place in places if place in self._partitions]
@@ -162,12 +175,17 @@ class EventConsumer:
 
 
 class Partition:
-    """The messages of one partition that we have: worked on side by side, settled one after the other."""
+    """The messages of one partition that we hold: worked on side by side, settled one after the other."""
 
     def __init__(
-        self, place: Place, handling: Handling, call: Callable[[Callable[[Consumer], None]], None]
+        self,
+        place: Place,
+        config: ConsumerConfig,
+        dependencies: Dependencies,
+        call: Callable[[Callable[[Consumer], None]], None],
     ) -> None:
-        self._place, self._handling, self._call = place, handling, call
+        self._place, self._call = place, call
+        self._config, self._dependencies = config, dependencies
         self._deliveries: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
         self._leaving = self._paused = False
@@ -175,14 +193,14 @@ class Partition:
 
     def receive(self, message: Message) -> None:
         """Take a message."""
-        self._deliveries.append(Delivery(message, self._handling))
+        self._deliveries.append(Delivery(message, self._config, self._dependencies))
         self._arrived.set()
         if len(self._deliveries) >= MOST and not self._paused:
             self._paused = True
             self._call(lambda consumer: consumer.pause([TopicPartition(*self._place)]))
 
     async def leave(self, seconds: float) -> None:
-        """Settle what has begun, for at most so long; leave the rest to the partition's next owner."""
+        """Settle what has begun, for at most `seconds`; leave the rest to the partition's next owner."""
         self._leaving = True
         for delivery in self._deliveries:
             delivery.abandon()
@@ -207,12 +225,12 @@ class Partition:
                 return await delivery.settle()
             except Abandoned:
                 raise
-            except Exception:  # a defect of ours; to move on would lose the message
+            except Exception:  # a defect of ours; moving on would lose the message
                 log.exception("a message cannot be settled, trying again")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _next(self) -> bool:
-        """Wait for a message; false when the next one is not ours any more."""
+        """Wait for a message; false when the next one belongs to the partition's next owner."""
         while not self._deliveries and not self._leaving:
             self._arrived.clear()
             await self._arrived.wait()
@@ -228,7 +246,7 @@ class Partition:
 
 
 def place_of(message: Message) -> Place:
-    """Return where a message lies."""
+    """Return the topic and partition of a message."""
     topic, partition = message.topic(), message.partition()
     assert topic is not None
     assert partition is not None
@@ -236,5 +254,5 @@ def place_of(message: Message) -> Place:
 
 
 def named(places: list[TopicPartition]) -> str:
-    """Return partitions as a log line names them."""
+    """Return the names of partitions for a log line."""
     return ", ".join(f"{place.topic}/{place.partition}" for place in places) or "no partition"

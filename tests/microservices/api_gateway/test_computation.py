@@ -122,7 +122,7 @@ def test_a_blocked_loop_shows_as_a_spike_and_a_line_in_the_log(gateway: Running)
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_processes_of_the_pool_end_with_the_service(own_front: Front, end: str) -> None:
-    gateway = own_front()
+    gateway = own_front(constants={"microservices.kit.drain.LISTEN_SECONDS": 0.5})
     with ThreadPoolExecutor(2) as pool:
         asked = [
             pool.submit(get, gateway, f"/api/cpu-bound?seconds=50&where={where}")

@@ -51,7 +51,7 @@ def wait_for_in_flight(running: Running) -> None:
 
 
 def status_of_ready(running: Running, *, unlike: int) -> int:
-    """Return the first status of ``/ready`` that is another one, each asked on a new connection."""
+    """Return the first status of `/ready` that is another one, each asked on a new connection."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         status = httpx.get(f"{running.url}/ready").status_code

@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from microservices.kit.events.event_types import (
-    BadEvent,
-    Cause,
-    Event,
-    OrderConfirmed,
-    OrderCreated,
-    read_event,
-    write_event,
-)
+from microservices.kit.events.envelope import BadEvent, Cause, Event, read_event, write_event
+from microservices.kit.events.event_types import OrderConfirmed, OrderCreated
 from microservices.kit.items import Item
 from microservices.kit.wire import Id
 
@@ -72,7 +65,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         (value().replace(b'"user-1"', b"[" * 9000 + b"]" * 9000), "not JSON"),
         (value().replace(b"user-1", b"u" * 100_000), "longer than"),
         (value(eventType="OrderConfirmed"), "none of OrderCreated"),
-        (value(version=2), "version 2; this reader knows 1"),
+        (value(version=2), "version 2; this consumer reads version 1"),
         (value(version="1"), "version"),
         (value(timestamp=LATER), "future"),
         (value(timestamp="2026-11-22"), "timestamp"),
@@ -107,7 +100,7 @@ def test_the_reason_never_quotes_what_was_sent() -> None:
 def test_a_producer_of_version_2_is_not_half_understood_by_a_reader_of_version_1() -> None:
     told = OrderCreated2.new(**ORDER, total_cents=3998, coupon="winter")
     sent = write_event(told, Cause("click", None, ""))
-    with pytest.raises(BadEvent, match="version 2; this reader knows 1"):
+    with pytest.raises(BadEvent, match="version 2; this consumer reads version 1"):
         read(sent)
     newer = {"OrderCreated": OrderCreated2}
     assert read_event(newer, key=b"order-1", value=sent, traceparent="").data == told
