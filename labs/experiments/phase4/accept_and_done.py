@@ -174,7 +174,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         "What gets faster when no client waits, and what does not",
         runtime=samples["runtime"].iloc[0],
-        note=f"same arrivals, both designs, {schedule.counted}",
+        note=str(schedule.counted),
         rows=len(prediction),
         height=5.0,
     )

@@ -201,7 +201,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         note=f"{prediction['messages'].iloc[0]} messages of {prediction['seconds'].iloc[0]:g} s",
         height=4.2,
     )
-    best = drains.groupby("members")["measured"].min()
+    best, slowest = (drains.groupby("members")["measured"].agg(f) for f in ("min", "max"))
     ax.bar(best.index, best, 0.56, color=BLUE, label="measured")
     others = drains[drains["measured"] > drains["members"].map(best)]
     ax.plot(others["members"], others["measured"], "o", ms=5, color=BLUE)
@@ -210,7 +210,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.plot(edges, [row["drain"]] * 2, **PREDICTION)
         ax.annotate(
             f"{row['working']} with work,\n{row['busiest']} each at most",
-            (row["members"], max(row["drain"], best.get(row["members"], 0))),
+            (row["members"], max(row["drain"], slowest.get(row["members"], 0))),
             xytext=(0, 4),
             textcoords="offset points",
             ha="center",

@@ -240,7 +240,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (http, lag, rates) = canvas(
         "More orders than the payments can follow",
         runtime=samples["runtime"].iloc[0],
-        note=f"mu = {mu:g} payments/s, {schedule.counted}",
+        note=str(schedule.counted),
         rows=3,
         height=7.6,
         ratios=(1, 1, 1.2),
@@ -257,7 +257,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
             draw, ax = (draw_http, http) if row["design"] == HTTP else (draw_lag, lag)
             draw(ax, rows, row, STEPS.index(row["step"]) * length)
         draw_rates(rates, pd.DataFrame([step_of(part, r) for r in prediction.to_dict("records")]))
-    finish_rates(rates)
+    finish_rates(rates, mu)
     for ax, what in ((http, "HTTP: latency (s)"), (lag, "Kafka: lag\n(messages)")):
         for number, step in enumerate(STEPS):
             name_step(ax, number * length, f"{step:g} mu")

@@ -63,7 +63,7 @@ def draw_rates(ax: Axes, table: pd.DataFrame) -> None:
     ax.plot(http["step"], answered, "x", color=VERMILLION, ms=8, mew=2)
 
 
-def finish_rates(ax: Axes) -> None:
+def finish_rates(ax: Axes, mu: float) -> None:
     """Add the prediction, the original's points, labels and a scale in units of mu."""
     offered = np.array([0.3, 1, 40])
     ax.plot(offered, np.minimum(offered, 1), label="predicted", **PREDICTION)
@@ -85,5 +85,5 @@ def finish_rates(ax: Axes) -> None:
         axis.set_ticks([], minor=True)
     ax.set_xlim(0.4, 30)
     ax.set_ylim(0.3, 40)
-    ax.set_xlabel("orders offered (in units of mu)")
+    ax.set_xlabel(f"orders offered (in units of mu, {mu:g} payments/s)")
     ax.set_ylabel("orders per second\n(in units of mu)")

@@ -28,8 +28,8 @@ def test_the_predicted_behaviour_passes() -> None:
 
 def test_one_inversion_within_a_topic_fails() -> None:
     samples = key_order_samples()
-    mine = samples[(samples["reader"] == "reader A") & (samples["topic"] == PAID)]
-    samples.loc[mine.index[:2], "seen"] = mine["seen"].iloc[1::-1].to_numpy()
+    payments = samples[(samples["reader"] == "reader A") & (samples["topic"] == PAID)]
+    samples.loc[payments.index[:2], "seen"] = payments["seen"].iloc[1::-1].to_numpy()
     verdict = judge(samples)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (

@@ -55,8 +55,8 @@ def test_orders_are_rows_with_unix_times() -> None:
 def test_an_order_that_was_charged_twice_counts_twice() -> None:
     ledger = {"charges": [{"orderId": order, "amount": 1} for order in ("o-1", "o-2", "o-1")]}
     with system(answer(ledger)) as (env, _):
-        found = charges(env)
-    assert (found["o-1"], found["o-2"], found["o-3"]) == (2, 1, 0)
+        counts = charges(env)
+    assert (counts["o-1"], counts["o-2"], counts["o-3"]) == (2, 1, 0)
 
 
 @pytest.mark.parametrize(("lag", "done"), [([0, 0], True), ([0, 1], False)])
