@@ -111,7 +111,7 @@ def _finding(watched: Watched, expected: float) -> Finding:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw latency (s) against when a bystander was sent, around the last computation, per n."""
     figure, axes = canvas(
-        "What one computation keeps waiting",
+        "Which requests one computation keeps waiting",
         runtime=samples["runtime"].iloc[0],
         note=f"GET {USERS}, {RATE} per second",
         rows=len(prediction),

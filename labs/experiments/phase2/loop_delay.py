@@ -214,7 +214,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         "A computation, seen from inside the replica",
         runtime=samples["runtime"].iloc[0],
-        note=f"{prediction['seconds'].iloc[0]:g} s each; x: what it took",
+        note=f"{prediction['seconds'].iloc[0]:g} s each; x: its end",
         rows=len(prediction),
         height=1.2 + 1.6 * len(prediction),
     )
