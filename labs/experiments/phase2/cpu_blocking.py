@@ -16,7 +16,7 @@ from labs.experiments.phase2.delays import (
     mark_ends,
     predict_delays,
 )
-from labs.figures import PALETTE, PREDICTION, canvas, legend, mark_set_aside, styled
+from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
 from labs.judging import plural
 from labs.verdicts import Verdict
 
@@ -77,7 +77,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "How long a bystander waits behind computations",
         runtime=samples["runtime"].iloc[0],
-        note=f"{prediction['seconds'].iloc[0]:g} s each  ·  {counted(trials)}",
+        note=f"{prediction['seconds'].iloc[0]:g} s each",
         height=4.4,
     )
     counts = sorted(set(prediction["computations"]))
@@ -86,10 +86,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         shift = 0.3 * (index - (len(groups) - 1) / 2)
         place = {k: number + shift for number, k in enumerate(counts)}
         _draw_replicas(ax, part, place, colour=PALETTE[index], name=plural(int(str(n)), "replica"))
-    ax.plot([], [], label="predicted, on free cores", **PREDICTION)
+    ax.plot([], [], label="predicted", **PREDICTION)
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])
     ax.set_xlim(-0.5, len(counts) - 0.5)
     ax.grid(axis="x", visible=False)
+    figure.supxlabel(str(counted(trials)), size=9, color=SOFT)
     ax.set_xlabel("computations sent together, just before (count)")
     ax.set_ylabel(f"delay of GET {USERS} (s)")
     legend(figure, ax)

@@ -19,7 +19,7 @@ from labs.experiments.bystanders import (
     watch,
 )
 from labs.experiments.phase2.computations import warm_up
-from labs.figures import canvas, legend, styled
+from labs.figures import SOFT, canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, failure, plural, pooled, verdict
 from labs.verdicts import Verdict
 
@@ -111,9 +111,9 @@ def _finding(watched: Watched, expected: float) -> Finding:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw latency (s) against when a bystander was sent, around the last computation, per n."""
     figure, axes = canvas(
-        "What one computation keeps waiting",
+        "Which requests one computation keeps waiting",
         runtime=samples["runtime"].iloc[0],
-        note=f"GET {USERS}, {RATE} per second  ·  set aside: {NEAR_AN_END}",
+        note=f"GET {USERS}, {RATE} per second",
         rows=len(prediction),
         height=1.2 + 1.5 * len(prediction),
     )
@@ -128,6 +128,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.set_title(
             f"{plural(n, 'replica')}: {share:.0%} wait, predicted; {measured} ({counted})", size=10
         )
+    figure.supxlabel(f"set aside: {NEAR_AN_END}", size=9, color=SOFT)
     axes[-1].set_xlabel("sent, since the computation was (s)")
     figure.supylabel(f"latency of GET {USERS} (s)", size=10)
     legend(figure, axes[0])

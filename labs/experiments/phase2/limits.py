@@ -142,7 +142,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "One limit, kept by several replicas",
         runtime=samples["runtime"].iloc[0],
-        note=f"{EACH} requests per replica, at once",
+        note=f"{EACH} per replica, at once",
     )
     for store, side in ((MEMORY, -0.2), (SHARED, 0.2)):
         part = counted[counted["store"] == store]

@@ -214,16 +214,14 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         "A computation, seen from inside the replica",
         runtime=samples["runtime"].iloc[0],
-        note=f"{prediction['seconds'].iloc[0]:g} s each  ·  crosses: what it took",
+        note=f"{prediction['seconds'].iloc[0]:g} s each; x: its end",
         rows=len(prediction),
         height=1.2 + 1.6 * len(prediction),
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
         n, k = expected["replicas"], expected["computations"]
         part = last[(last["replicas"] == n) & (last["computations"] == k)]
-        predicted_band(
-            ax, expected["low"], expected["high"], label="predicted spike, on free cores"
-        )
+        predicted_band(ax, expected["low"], expected["high"], label="predicted spike")
         _draw_series(ax, part)
         ax.set_title(f"{k} of {plural(n, 'replica')} compute{'s' * (k == 1)}", size=10)
         ax.set_ylim(0, 1.15 * max(expected["high"], part[["delay", "took"]].max(axis=None)))

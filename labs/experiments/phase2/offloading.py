@@ -206,7 +206,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "Where a computation disturbs, and where it does not",
         runtime=samples["runtime"].iloc[0],
-        note="one replica; the shaded band is the bound",
+        note="shaded: the bound",
         height=4.4,
     )
     trials = summarise(samples)

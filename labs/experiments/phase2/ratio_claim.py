@@ -90,7 +90,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         "Choose k, and get any ratio",
         runtime=samples["runtime"].iloc[0],
-        note=f"one replica  ·  {counted(trials)}",
+        note="one replica",
         height=4.6,
     )
     kept, others = trials[trials["counts"]], trials[~trials["counts"]]
@@ -106,6 +106,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     _name_original(ax)
     ax.set_yscale("log")
     ax.set_xticks(sorted({0, ORIGINAL_COMPUTATIONS, *prediction["computations"]}))
+    figure.supxlabel(str(counted(trials)), size=9, color=SOFT)
     ax.set_xlabel("computations sent together, just before (count)")
     ax.set_ylabel("delay of GET /api/users (s)")
     ax.set_ylim(top=3 * ax.get_ylim()[1])

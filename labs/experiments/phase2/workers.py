@@ -176,7 +176,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         "The same work, in one replica and in several",
         runtime=last["runtime"].iloc[0],
-        note="each tick an answer; dashed: the first one, and the workers that go on",
+        note="a tick is an answer",
         rows=2,
         height=4.8,
     )

@@ -152,6 +152,6 @@ def test_the_figure_marks_what_was_set_aside_and_says_why() -> None:
     early = (samples["trial"] == 1) & (samples["request"] == "computation")
     samples.loc[early, "received"] += 1
     figure = cpu_blocking.plot(samples, PREDICTION)
-    assert any("set aside: nginx's log" in text.get_text() for text in figure.texts)
+    assert "15 of 16 counted (set aside: nginx's log" in figure.get_supxlabel()
     labels = {text.get_text() for text in figure.legends[0].get_texts()}
     assert {"1 replica", "3 replicas", "end of those ahead", "set aside"} <= labels

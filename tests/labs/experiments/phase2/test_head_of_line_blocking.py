@@ -75,5 +75,5 @@ def test_the_details_say_how_many_counted() -> None:
 def test_the_figure_names_shares_and_marks_what_was_set_aside() -> None:
     figure = head_of_line_blocking.plot(frames.head_of_line_blocking_samples(), PREDICTION)
     assert figure.axes[2].get_title(loc="left").startswith("3 replicas: 33% wait, predicted;")
-    assert any("set aside: sent within" in text.get_text() for text in figure.texts)
+    assert "set aside: sent within 0.15 s" in figure.get_supxlabel()
     assert "set aside" in {text.get_text() for text in figure.legends[0].get_texts()}
