@@ -1,4 +1,4 @@
-"""A mutant of auth: a gateway that looks for a bearer token, and not at it."""
+"""A mutant of auth: a gateway that accepts any bearer token."""
 
 from starlette.requests import Request
 

@@ -127,10 +127,10 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 def _finding(part: pd.DataFrame, way: str) -> Finding:
     """Return the finding on one way in one attempt."""
     requests = part[part["stream"] == way]
-    if len(requests) < ENOUGH:
-        return doubt("too few requests")
     if not requests["ok"].all():
         reason = "requests were lost"
+    elif len(requests) < ENOUGH:
+        return doubt("too few requests")
     elif way == GATEWAY and _added(part) > BOUND:
         reason = "it added more than that"
     else:
