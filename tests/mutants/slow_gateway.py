@@ -1,4 +1,4 @@
-"""A mutant of hop: a gateway that takes another 50 ms for every response."""
+"""A mutant of hop: a gateway that takes another 50 ms over every answer it passes back."""
 
 import asyncio
 
