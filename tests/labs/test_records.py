@@ -213,7 +213,7 @@ def test_a_record_says_where_and_how_it_was_measured() -> None:
     assert facts["status"] == "complete"
 
 
-def test_latest_is_the_last_run_and_runs_of_one_second_do_not_meet() -> None:
+def test_latest_is_the_last_run_even_within_one_second() -> None:
     first, second = (Run(environment(), profile="quick") for _ in range(2))
     assert first.path != second.path
     assert load_record(runs_folder() / "latest").path == second.path.resolve()
@@ -228,7 +228,7 @@ def test_a_run_that_has_measured_nothing_yet_is_readable() -> None:
         record.judge("versions")
 
 
-def test_a_folder_without_a_record_and_a_newer_record_are_refused(tmp_path: Path) -> None:
+def test_a_missing_and_a_newer_record_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="is not a run record"):
         load_record(tmp_path)
     run = Run(environment(), profile="quick")

@@ -1,4 +1,4 @@
-"""A mutant of the circuit breaker: it takes a refusal for a failure."""
+"""A mutant of the circuit breaker: it counts a refusal as a failure."""
 
 from microservices.api_gateway.breaker import Breaker
 from microservices.api_gateway.http_client.connection import UpstreamResponse

@@ -170,7 +170,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     )
     for ax, mode in zip(axes, (ALONE, TOGETHER), strict=True):
         _draw_mode(ax, shown[shown["mode"] == mode], mode)
-        _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
+        label = "predicted" if mode == ALONE else "lower bound"
+        _mark(ax, _predicted(prediction, mode), label, PREDICTION)
     style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
     _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style, side="left")
     axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))

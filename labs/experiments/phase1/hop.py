@@ -102,8 +102,9 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Pass when the gateway adds at most `BOUND` to the median, and no way lost a request.
 
     What is judged is a difference of medians of ways that take turns, so that a busy machine
-    changes both. Where it kept even direct requests waiting, a failure is in doubt: the machine
-    may have caused it. That doubt is one-sided, because no machine makes a slow gateway fast.
+    changes both. Where it kept even direct requests waiting, a loss is in doubt, and so is what
+    the gateway adds, up to the time that a hop took in the same seconds: the machine may have
+    caused it. That doubt is one-sided, because no machine makes a slow gateway fast.
 
     Policy `every_attempt`, one case per way: an attempt that fails although direct requests were
     answered at once shows the gateway's own cost.
@@ -127,15 +128,20 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 def _finding(part: pd.DataFrame, way: str) -> Finding:
     """Return the finding on one way in one attempt."""
     requests = part[part["stream"] == way]
-    if len(requests) < ENOUGH:
-        return doubt("too few requests")
+    waited = direct_requests_waited(part)
     if not requests["ok"].all():
-        reason = "requests were lost"
+        reason, explained = "requests were lost", waited
+    elif len(requests) < ENOUGH:
+        return doubt("too few requests")
     elif way == GATEWAY and _added(part) > BOUND:
-        reason = "it added more than that"
+        hop_seconds = float(part.loc[part["stream"] == HOP, "latency"].median())
+        reason, explained = (
+            "it added more than that",
+            waited and _added(part) <= BOUND + hop_seconds,
+        )
     else:
         return SETTLED
-    if direct_requests_waited(part):
+    if explained:
         return doubt(f"{reason}, but this machine kept direct requests waiting, too")
     return failure(reason)
 

@@ -43,7 +43,7 @@ ROUTES = {
     TWO: ("api-gateway", "/api/orders"),
     BREAKER: ("api-gateway", "/api/pay"),
 }
-"""Where each is found: order-service retries its calls to payment-service; the gateway in front of it
+"""Where each takes place: order-service retries its calls to payment-service; the gateway in front of it
 retries its calls to order-service; and on its own way to payment-service the gateway has a breaker."""
 
 LAYERS = {ONE: 1, TWO: 2, BREAKER: 1}

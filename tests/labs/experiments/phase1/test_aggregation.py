@@ -15,7 +15,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return aggregation.judge(samples, PREDICTION)
 
 
-def test_at_the_same_time_takes_the_slower_part_and_in_turn_the_sum() -> None:
+def test_together_takes_the_slower_part_and_in_turn_the_sum() -> None:
     table = aggregation.predict(0.5, [0.25, 0.5, 1])
     assert table["parallel"].tolist() == [0.5, 0.5, 1]
     assert table["sequential"].tolist() == [0.75, 1, 1.5]

@@ -48,6 +48,10 @@ def test_too_much_on_a_machine_that_was_busy_is_inconclusive() -> None:
     assert verdict.extend
 
 
+def test_more_than_a_busy_machine_explains_fails() -> None:
+    assert judge(front_frames.hop_samples(everywhere=0.03, through=0.05)).outcome is Outcome.FAIL
+
+
 def test_a_gateway_that_loses_a_request_fails_however_fast_it_is() -> None:
     verdict = judge(lost_one(front_frames.hop_samples()))
     assert verdict.outcome is Outcome.FAIL
