@@ -187,7 +187,7 @@ def test_an_effect_that_always_fails_ends_as_dead_letter(tmp_path: Path) -> None
     assert (len(service.attempts), service.effects) == (4, [])
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_message(
+def test_a_database_that_is_away_costs_no_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("microservices.kit.events.delivery.DATABASE_SECONDS", 0.01)
