@@ -22,7 +22,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from microservices.kit.drain import Drain
 from microservices.kit.events.consumer_config import ConsumerConfig
 from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies
-from microservices.kit.events.kafka import RETRY_SECONDS
+from microservices.kit.events.kafka import GROUP_SETTINGS, RETRY_SECONDS
 from microservices.kit.events.received import Received, receive
 from microservices.kit.events.topics import Topics
 
@@ -43,18 +43,6 @@ LEAVE_SECONDS = 1.0
 
 Place = tuple[str, int]
 """Topic and partition."""
-
-GROUP_SETTINGS: dict[str, Any] = {
-    "auto.offset.reset": "earliest",  # a new group begins with the first message
-    "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
-    "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
-    "auto.commit.interval.ms": 250,
-    "partition.assignment.strategy": "cooperative-sticky",  # a member that stays keeps its own
-    "session.timeout.ms": 6000,
-    "heartbeat.interval.ms": 500,
-    "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 50,
-}
 
 
 class EventConsumer:

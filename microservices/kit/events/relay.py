@@ -49,6 +49,10 @@ class Relay:
         """Look for events now: some were committed."""
         self._woken.set()
 
+    async def unavailable(self) -> str | None:
+        """Return why no events are published, `None` while the relay runs."""
+        return "the relay has ended" if self._task.done() else None
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         return self

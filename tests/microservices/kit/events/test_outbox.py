@@ -155,6 +155,17 @@ def test_a_relay_outlives_an_unexpected_error(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_a_relay_that_has_ended_is_not_ready(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        async with relay(database, kafka) as running:
+            assert await running.unavailable() is None
+            running._task.cancel()
+            await until(running._task.done)
+            assert await running.unavailable() == "the relay has ended"
+
+    run(tmp_path, test)
+
+
 def test_a_relay_that_stops_while_kafka_is_away_loses_nothing(tmp_path: Path) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         kafka.away.clear()
