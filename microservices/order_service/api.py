@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import Table
+from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database
 from microservices.kit.http import idempotency
@@ -45,17 +46,26 @@ async def get_order(request: Request, id: Id) -> Response:
 
 async def keep(
     database: Database, rows: Mapping[Table, dict[str, Any]], claim: Claim | None
-) -> str:
-    """Insert an order, the rows that go with it, and the answer under its key; return the answer.
+) -> tuple[str, bool]:
+    """Insert an order, the rows that go with it, and the answer under its key.
 
     All in one transaction: either all of them are stored, or none.
+
+    Returns:
+        The answer, and whether it is a repeat: that of a request which took over an expired claim.
     """
     text = answer(rows[store.orders])
-    if claim:
-        await database.insert(rows, idempotency.answer, store.answers, claim, text)
-    else:
+    if claim is None:
         await database.insert(rows)
-    return text
+        return text, False
+    try:
+        await database.insert(rows, idempotency.answer, store.answers, claim, text)
+    except IntegrityError:
+        first = await database.read(idempotency.stored_answer, store.answers, claim)
+        if first is None:
+            raise
+        return first, True
+    return text, False
 
 
 async def keep_once(
@@ -63,7 +73,7 @@ async def keep_once(
 ) -> tuple[str, bool]:
     """Keep an order and its rows, once for each key; return the answer, and whether it is a repeat."""
     if key is None:
-        return await keep(database, rows, None), False
+        return await keep(database, rows, None)
     claimed = await idempotency.claim_or_answer(
         database,
         store.answers,
@@ -73,7 +83,7 @@ async def keep_once(
     )
     if isinstance(claimed, str):
         return claimed, True
-    return await keep(database, rows, claimed), False
+    return await keep(database, rows, claimed)
 
 
 def answer(order: Mapping[Any, Any]) -> str:

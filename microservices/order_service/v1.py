@@ -31,7 +31,7 @@ async def post_order(
     """
     key = idempotency.idempotency_key(request)
     if key is None:
-        return json_response((await take_order(request, new, None)).encode(), 201)
+        return await take_order(request, new, None)
     database: Database = request.app.state.database
     claimed = await idempotency.claim_or_answer(
         database,
@@ -42,11 +42,11 @@ async def post_order(
     )
     if isinstance(claimed, str):
         return json_response(claimed.encode())
-    return json_response((await take_order(request, new, claimed)).encode(), 201)
+    return await take_order(request, new, claimed)
 
 
-async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> str:
-    """Have the order paid, store it, and return the answer.
+async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> Response:
+    """Have the order paid, store it, and answer.
 
     payment-service charges an order id once, so a repeat after a crash does no harm.
     """
@@ -65,7 +65,8 @@ async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> st
             await database.write(idempotency.release, store.answers, claim)
         raise
     order |= {"status": status_after(reason), "cancellation_reason": reason}
-    return await api.keep(database, {store.orders: order}, claim)
+    answer, repeated = await api.keep(database, {store.orders: order}, claim)
+    return json_response(answer.encode(), 200 if repeated else 201)
 
 
 def status_after(reason: str | None) -> model.Status:

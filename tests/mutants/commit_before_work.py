@@ -2,6 +2,7 @@
 
 from confluent_kafka import Message
 
+from microservices.kit.events import received
 from microservices.kit.events.consumer import Partition
 from tests.mutants.service import run_with
 
@@ -9,7 +10,7 @@ receive = Partition.receive
 
 
 def move_past_and_receive(partition: Partition, message: Message) -> None:
-    partition._move_past(message)
+    partition._move_past(received.receive(message))
     receive(partition, message)
 
 

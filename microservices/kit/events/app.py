@@ -60,7 +60,7 @@ def create_event_app(
         create_tables=lambda connection: _create(connection, create_tables, own_tables),
         routers=routers,
         parts=parts,
-        needs=[topics.unavailable, consumer.unavailable],
+        needs=[topics.unavailable, consumer.unavailable, *([relay.unavailable] if relay else [])],
         drain=drain,
     )
     app.state.topics, app.state.producer, app.state.relay = topics, producer, relay

@@ -22,7 +22,8 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from microservices.kit.drain import Drain
 from microservices.kit.events.consumer_config import ConsumerConfig
 from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies
-from microservices.kit.events.kafka import RETRY_SECONDS
+from microservices.kit.events.kafka import GROUP_SETTINGS, RETRY_SECONDS
+from microservices.kit.events.received import Received, receive
 from microservices.kit.events.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -42,18 +43,6 @@ LEAVE_SECONDS = 1.0
 
 Place = tuple[str, int]
 """Topic and partition."""
-
-GROUP_SETTINGS: dict[str, Any] = {
-    "auto.offset.reset": "earliest",  # a new group begins with the first message
-    "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
-    "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
-    "auto.commit.interval.ms": 250,
-    "partition.assignment.strategy": "cooperative-sticky",  # a member that stays keeps its own
-    "session.timeout.ms": 6000,
-    "heartbeat.interval.ms": 500,
-    "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 50,
-}
 
 
 class EventConsumer:
@@ -75,7 +64,7 @@ class EventConsumer:
         self._calls: deque[Callable[[Consumer], None]] = deque()
         self._joined = False
         self._stopping, self._finished = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="consumer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -95,11 +84,23 @@ class EventConsumer:
         return None if self._joined else f"not yet a member of {self._config.group}"
 
     async def _start(self) -> None:
-        await self._topics.create()
-        self._consumer = Consumer(self._settings)
-        self._thread.start()
+        try:
+            await self._topics.create()
+            self._consumer = Consumer(self._settings)
+            self._thread.start()
+        except Exception:
+            log.exception("the consumer cannot start")
 
     # -- in the thread --
+
+    def _run(self) -> None:
+        try:
+            self._poll()
+        except BaseException:  # else the thread would end without a line in the log
+            log.exception("the consumer has ended")
+        finally:
+            self._joined = False  # and /ready says so
+            self._finished.set()
 
     def _poll(self) -> None:
         self._consumer.subscribe(
@@ -125,6 +126,9 @@ class EventConsumer:
                 self._loop.call_soon_threadsafe(self._receive, [message, *more])
         except KafkaException as error:
             log.warning("nothing fetched, trying again: %s", error)
+        except Exception:
+            log.exception("nothing fetched, trying again")
+            self._stopping.wait(RETRY_SECONDS)
 
     def _do_calls(self) -> None:
         """Make the calls that the event loop asks for: a client works only for the thread that polls."""
@@ -134,6 +138,8 @@ class EventConsumer:
                 call(self._consumer)
             except KafkaException as error:  # the partition has another owner meanwhile
                 log.warning("not done: %s", error.args[0].str())
+            except Exception:
+                log.exception("not done")
 
     def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = True
@@ -145,6 +151,7 @@ class EventConsumer:
         self._release(places, FINISH_SECONDS)
 
     def _on_lost(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self._joined = False  # until the next assignment
         log.warning("lost %s: the group took this replica for dead", named(places))
         self._release(places, 0)
 
@@ -188,12 +195,19 @@ class Partition:
         self._config, self._dependencies = config, dependencies
         self._deliveries: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
-        self._leaving = self._paused = False
+        self._leaving = self._paused = self._rewinding = False
         self._task = asyncio.create_task(self._run())
 
     def receive(self, message: Message) -> None:
-        """Take a message."""
-        self._deliveries.append(Delivery(message, self._config, self._dependencies))
+        """Take a message; when that fails, take none until Kafka delivers this one again."""
+        if self._rewinding:
+            return
+        try:
+            delivery = Delivery(receive(message), self._config, self._dependencies)
+        except Exception:
+            log.exception("a message cannot be taken in, reading it again")
+            return self._rewind(message)
+        self._deliveries.append(delivery)
         self._arrived.set()
         if len(self._deliveries) >= MOST and not self._paused:
             self._paused = True
@@ -202,6 +216,8 @@ class Partition:
     async def leave(self, seconds: float) -> None:
         """Settle what has begun, for at most `seconds`; leave the rest to the partition's next owner."""
         self._leaving = True
+        if self._paused:  # a pause would outlast the assignment: this replica may get it again
+            self._call(lambda consumer: consumer.resume([TopicPartition(*self._place)]))
         for delivery in self._deliveries:
             delivery.abandon()
         self._arrived.set()
@@ -236,8 +252,26 @@ class Partition:
             await self._arrived.wait()
         return bool(self._deliveries) and (not self._leaving or self._deliveries[0].begun)
 
-    def _move_past(self, message: Message) -> None:
-        self._call(lambda consumer: consumer.store_offsets(message))
+    def _move_past(self, message: Received) -> None:
+        topic, partition, epoch = message.topic, message.partition, message.leader_epoch
+        after = TopicPartition(topic, partition, message.offset + 1, leader_epoch=epoch)
+        self._call(lambda consumer: consumer.store_offsets(offsets=[after]))
+
+    def _rewind(self, message: Message) -> None:
+        """Have Kafka deliver a message again; those fetched behind it are dropped until then."""
+        self._rewinding, loop, offset = True, asyncio.get_running_loop(), message.offset()
+        assert offset is not None
+        place = TopicPartition(*self._place, offset)
+
+        def seek(consumer: Consumer) -> None:
+            consumer.seek(place)
+            # Later than all that was fetched before, and earlier than what comes now.
+            loop.call_soon_threadsafe(self._rewound)
+
+        loop.call_later(RETRY_SECONDS, self._call, seek)
+
+    def _rewound(self) -> None:
+        self._rewinding = False
 
     def _resume(self) -> None:
         if self._paused and len(self._deliveries) <= FEW:

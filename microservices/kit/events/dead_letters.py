@@ -7,10 +7,11 @@ once the reason is repaired.
 import asyncio
 import logging
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException
 
 from microservices.kit.events.event_types import dead_letter_topic
 from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.received import Received
 from microservices.kit.events.record import Record
 
 log = logging.getLogger(__name__)
@@ -18,21 +19,21 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 0.5
 
 
-def dead_letter(message: Message, *, group: str, attempts: int, error: str) -> Record:
+def dead_letter(message: Received, *, group: str, attempts: int, error: str) -> Record:
     """Return a message as a dead letter: its bytes, and in headers its origin and what went wrong."""
     origin = {
-        "dlq.topic": message.topic(),
-        "dlq.partition": message.partition(),
-        "dlq.offset": message.offset(),
-        "dlq.timestamp": message.timestamp()[1],  # milliseconds since the epoch
+        "dlq.topic": message.topic,
+        "dlq.partition": message.partition,
+        "dlq.offset": message.offset,
+        "dlq.timestamp": message.timestamp,
         "dlq.group": group,
         "dlq.attempts": attempts,
         "dlq.error": error,
     }
-    headers = [*(message.headers() or [])]
+    headers = [*message.headers]
     headers += [(name, str(value).encode("utf-8", "replace")) for name, value in origin.items()]
-    topic = dead_letter_topic(str(message.topic()))
-    return Record(topic, message.key(), message.value(), headers)
+    topic = dead_letter_topic(message.topic)
+    return Record(topic, message.key, message.value, headers)
 
 
 async def publish_dead_letter(producer: EventProducer, letter: Record) -> None:

@@ -12,7 +12,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from confluent_kafka import Message
 from sqlalchemy import Connection
 
 from microservices.kit import correlation
@@ -22,7 +21,9 @@ from microservices.kit.events import inbox, trace
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.dead_letters import dead_letter, publish_dead_letter
 from microservices.kit.events.envelope import BadEvent, Event, read_event
+from microservices.kit.events.event_types import Data
 from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.received import Received
 
 log = logging.getLogger(__name__)
 
@@ -49,24 +50,30 @@ class Delivery:
     """One message. Its work begins as soon as the limit admits it; its effect waits its turn."""
 
     def __init__(
-        self, message: Message, config: ConsumerConfig, dependencies: Dependencies
+        self, message: Received, config: ConsumerConfig, dependencies: Dependencies
     ) -> None:
         self.message, self.config, self.dependencies = message, config, dependencies
         self.abandoned = self.begun = False
         self.event: Event | None = None
-        self._error = ""
-        handlers = [h for h in config.handlers if h.kind.topic == message.topic()]
+        self._error = message.fault
+        handlers = [h for h in config.handlers if h.kind.topic == message.topic]
+        kinds = {handler.kind.__name__: handler.kind for handler in handlers}
+        if not message.fault:
+            self._read(kinds)
+        self.handler = handlers[0]
+        self._working = self._start_work()
+
+    def _read(self, kinds: dict[str, type[Data]]) -> None:
+        message = self.message
         try:
+            traceparent = traceparent_of(message)
             self.event = read_event(
-                {handler.kind.__name__: handler.kind for handler in handlers},
-                key=message.key(),
-                value=message.value(),
-                traceparent=traceparent_of(message),
+                kinds, key=message.key, value=message.value, traceparent=traceparent
             )
         except BadEvent as error:
             self._error = str(error)
-        self.handler = handlers[0]
-        self._working = self._start_work()
+        except Exception as error:  # reading it again would fail again
+            self._error = explained(error)
 
     async def settle(self) -> None:
         """Return when the offset may move past this message.
@@ -137,9 +144,9 @@ class Delivery:
     async def _set_aside(self, *, attempts: int, error: str) -> None:
         message = self.message
         origin = {
-            "topic": message.topic(),
-            "partition": message.partition(),
-            "offset": message.offset(),
+            "topic": message.topic,
+            "partition": message.partition,
+            "offset": message.offset,
         }
         log.error("dead letter: %s", error, extra=origin)
         letter = dead_letter(message, group=self.config.group, attempts=attempts, error=error)
@@ -163,9 +170,9 @@ def wait_after(attempt: int, *, first: float) -> float:
     return backoff(attempt, first=first, longest=LONGEST_SECONDS, spread=(1.0, 1.1))
 
 
-def traceparent_of(message: Message) -> str:
+def traceparent_of(message: Received) -> str:
     """Return the message's `traceparent`, a new one when it has none that is good."""
-    value = dict(message.headers() or []).get(trace.HEADER)
+    value = dict(message.headers).get(trace.HEADER)
     return trace.next_step(value.decode("ascii", "replace") if isinstance(value, bytes) else None)
 
 

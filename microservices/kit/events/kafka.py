@@ -1,4 +1,4 @@
-"""Kafka's address, and the settings that every client of it has."""
+"""Kafka's address, and the settings of its clients."""
 
 import logging
 from typing import Any
@@ -16,6 +16,19 @@ MAX_BYTES = 2_000_000
 CLIENT_LOG = logging.getLogger("microservices.kit.events.kafka.client")
 # While Kafka is away the client library would log it several times per second.
 CLIENT_LOG.setLevel(logging.CRITICAL)
+
+GROUP_SETTINGS: dict[str, Any] = {
+    "auto.offset.reset": "earliest",  # a new group begins with the first message
+    "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
+    "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
+    "auto.commit.interval.ms": 250,
+    "partition.assignment.strategy": "cooperative-sticky",  # a member that stays keeps its own
+    "session.timeout.ms": 6000,
+    "heartbeat.interval.ms": 500,
+    "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 50,
+}
+"""The settings of every consumer."""
 
 
 def log_absence(error: KafkaError) -> None:

@@ -93,7 +93,10 @@ class EventProducer:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(POLL_SECONDS)
+            try:
+                self._producer.poll(POLL_SECONDS)
+            except Exception:  # else the thread would end, and no record be acknowledged
+                log.exception("the producer goes on")
 
 
 def settle(done: asyncio.Future[None], refused: KafkaError | None) -> None:

@@ -13,7 +13,6 @@ from contextlib import suppress
 from typing import Self
 from uuid import uuid4
 
-from confluent_kafka import KafkaException
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database import Database
@@ -50,6 +49,10 @@ class Relay:
         """Look for events now: some were committed."""
         self._woken.set()
 
+    async def unavailable(self) -> str | None:
+        """Return why no events are published, `None` while the relay runs."""
+        return "the relay has ended" if self._task.done() else None
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
         return self
@@ -59,7 +62,7 @@ class Relay:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        with suppress(SQLAlchemyError, KafkaException, TimeoutError):
+        with suppress(Exception):
             await asyncio.wait_for(self._send_the_rest(), LAST_SECONDS)
         with suppress(SQLAlchemyError):
             await self._database.write(lease.release, name=NAME, holder=self._holder)
@@ -71,7 +74,7 @@ class Relay:
                     await asyncio.sleep(RENEW_SECONDS)
                 elif not await self._send_some():
                     await self._woken_or_later()
-            except (SQLAlchemyError, KafkaException) as error:
+            except Exception as error:  # whatever it is, the next attempt may succeed
                 log.error("events cannot be sent, trying again", exc_info=error)
                 await asyncio.sleep(RENEW_SECONDS)
 

@@ -147,6 +147,12 @@ def answer(connection: Connection, answers: Table, claim: Claim, body: str) -> N
         raise Problem(503, detail, headers={"Retry-After": "1"})
 
 
+def stored_answer(connection: Connection, answers: Table, claim: Claim) -> str | None:
+    """Return the answer under the key of a claim, `None` while there is none."""
+    same_key = (answers.c.user_id == claim.user_id) & (answers.c.key == claim.key)
+    return connection.execute(select(answers.c.answer).where(same_key)).scalar_one_or_none()
+
+
 def release(connection: Connection, answers: Table, claim: Claim) -> None:
     """Give up a claim without an answer, so that a repeat need not wait.
 

@@ -47,9 +47,7 @@ def test_what_is_saved_up_is_bounded(empty: RetryBudget, clock: Clock) -> None:
     assert sum(empty.spend() for _ in range(1000)) == MOST
 
 
-def test_an_upstream_that_is_down_gets_little_more_than_its_load(
-    own_front: Front, script: Script
-) -> None:
+def test_an_upstream_that_is_down_gets_few_retries(own_front: Front, script: Script) -> None:
     upstream = script(answering(b"{}", 503))
     gateway = own_front(upstream.url, RETRY_TRIES=10)
     count = 150  # without a budget 1350 retries

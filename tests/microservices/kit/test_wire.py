@@ -54,7 +54,7 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
     assert found == "\N{GRINNING FACE}"
 
 
-def test_a_strict_route_refuses_an_endpoint_whose_parameters_it_would_not_fill() -> None:
+def test_a_strict_route_refuses_parameters_it_would_not_fill() -> None:
     class Body(WireModel):
         n: int
 

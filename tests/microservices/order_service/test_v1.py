@@ -128,7 +128,7 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
             each.close()
 
 
-def test_the_same_key_at_once_on_two_replicas_pays_once_and_answers_the_same(
+def test_one_key_on_two_replicas_at_once_pays_once(
     slow: list[Running],
 ) -> None:
     payment, *replicas = slow
@@ -147,7 +147,7 @@ def test_the_same_key_at_once_on_two_replicas_pays_once_and_answers_the_same(
     assert payment.log().count('"path":"/pay"') - paid_before == 1
 
 
-def test_one_of_two_bodies_with_one_key_at_once_wins_and_is_charged_its_own_total(
+def test_of_two_bodies_with_one_key_one_wins(
     slow: list[Running],
 ) -> None:
     payment, order, _ = slow

@@ -17,10 +17,11 @@ from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies, wait_after
 from microservices.kit.events.envelope import Cause, Event, write_event
 from microservices.kit.events.event_types import OrderConfirmed
+from microservices.kit.events.received import Received, receive
 from microservices.kit.events.record import Record
 from microservices.kit.settings import Settings
 
-Deliver = Callable[["Message"], Delivery]
+Deliver = Callable[[Received], Delivery]
 
 
 class Message:
@@ -32,7 +33,23 @@ class Message:
     def __getattr__(self, name: str) -> Callable[[], Any]:
         fields = {"value": self._value, "key": self._key, "headers": [("traceparent", b"?")]}
         fields |= {"topic": "order-confirmed", "partition": 3, "offset": 7, "timestamp": (1, 1234)}
+        fields |= {"leader_epoch": None, "error": None}
         return lambda: fields[name]
+
+
+class OddMessage(Message):
+    """A client in C can send a header whose name is not UTF-8: it can be asked for once, and raises."""
+
+    asked = 0
+
+    def headers(self) -> None:
+        self.asked += 1
+        assert self.asked == 1, "the process would crash"
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def received(value: bytes | None, key: bytes | None = b"order-1") -> Received:
+    return receive(Message(value, key))  # type: ignore[arg-type]
 
 
 class Kafka:
@@ -70,13 +87,13 @@ class Service:
             dependencies = Dependencies(database, self.kafka)  # type: ignore[arg-type]
             try:
                 async with asyncio.timeout(10):
-                    await test(lambda message: Delivery(message, config, dependencies))  # type: ignore[arg-type]
+                    await test(lambda message: Delivery(message, config, dependencies))
             finally:
                 await database.stop()
 
         asyncio.run(with_database())
 
-    def settle(self, folder: Path, *messages: Message) -> None:
+    def settle(self, folder: Path, *messages: Received) -> None:
         async def test(deliver: Deliver) -> None:
             for message in messages:
                 await deliver(message).settle()
@@ -84,8 +101,8 @@ class Service:
         self.run(folder, test)
 
 
-def message() -> Message:
-    return Message(write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, "")))
+def message() -> Received:
+    return received(write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, "")))
 
 
 def test_an_event_that_is_delivered_twice_has_one_effect(tmp_path: Path) -> None:
@@ -103,7 +120,7 @@ def test_without_an_inbox_it_has_two(tmp_path: Path) -> None:
 
 def test_an_unreadable_message_is_a_dead_letter_at_once(tmp_path: Path) -> None:
     service = Service()
-    service.settle(tmp_path, Message(b"\xff", None), message())
+    service.settle(tmp_path, received(b"\xff", None), message())
     (letter,) = service.kafka.letters
     assert (letter.topic, letter.key, letter.value) == ("order-confirmed-dlq", None, b"\xff")
     headers = dict(letter.headers)
@@ -118,6 +135,30 @@ def test_an_unreadable_message_is_a_dead_letter_at_once(tmp_path: Path) -> None:
         "dlq.attempts": b"0",
     }
     assert len(service.effects) == 1, "the next one is settled"
+
+
+def test_headers_that_cannot_be_read_are_read_once(tmp_path: Path) -> None:
+    service, value = Service(), message().value
+    odd = receive(OddMessage(value))  # type: ignore[arg-type]
+    service.settle(tmp_path, odd, message())
+    (letter,) = service.kafka.letters
+    headers = dict(letter.headers)
+    assert (letter.value, headers["dlq.offset"], headers["dlq.attempts"]) == (value, b"7", b"0")
+    assert headers["dlq.error"] == b"the headers cannot be read: UnicodeDecodeError"
+    assert len(service.effects) == 1, "the next one is settled"
+
+
+def test_any_error_while_reading_makes_a_dead_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> Event:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("microservices.kit.events.delivery.read_event", fails)
+    service = Service()
+    service.settle(tmp_path, message())
+    (letter,) = service.kafka.letters
+    assert dict(letter.headers)["dlq.error"] == b"RecursionError: too deep"
 
 
 def test_an_effect_that_fails_waits_and_the_wait_doubles(tmp_path: Path) -> None:
@@ -146,7 +187,7 @@ def test_an_effect_that_always_fails_ends_as_dead_letter(tmp_path: Path) -> None
     assert (len(service.attempts), service.effects) == (4, [])
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_message(
+def test_a_database_that_is_away_costs_no_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("microservices.kit.events.delivery.DATABASE_SECONDS", 0.01)

@@ -53,7 +53,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "reason"),
     [
         (None, "no value"),
         (b"", "not JSON"),
@@ -78,10 +78,10 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         (value(orderId="order-2"), "the key is not the order id"),
     ],
 )
-def test_what_is_not_exactly_an_event_is_refused_and_the_reason_said(
-    bad: bytes | None, said: str
+def test_a_message_that_is_no_event_is_refused_with_the_reason(
+    bad: bytes | None, reason: str
 ) -> None:
-    with pytest.raises(BadEvent, match=said):
+    with pytest.raises(BadEvent, match=reason):
         read(bad)
 
 
@@ -97,13 +97,13 @@ def test_the_reason_never_quotes_what_was_sent() -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_a_producer_of_version_2_is_not_half_understood_by_a_reader_of_version_1() -> None:
-    told = OrderCreated2.new(**ORDER, total_cents=3998, coupon="winter")
-    sent = write_event(told, Cause("click", None, ""))
+def test_a_consumer_of_version_1_refuses_version_2() -> None:
+    newer_event = OrderCreated2.new(**ORDER, total_cents=3998, coupon="winter")
+    sent = write_event(newer_event, Cause("click", None, ""))
     with pytest.raises(BadEvent, match="version 2; this consumer reads version 1"):
         read(sent)
     newer = {"OrderCreated": OrderCreated2}
-    assert read_event(newer, key=b"order-1", value=sent, traceparent="").data == told
+    assert read_event(newer, key=b"order-1", value=sent, traceparent="").data == newer_event
 
 
 def test_data_without_fields_of_its_own_carries_the_order() -> None:

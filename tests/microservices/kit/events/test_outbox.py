@@ -28,11 +28,15 @@ class Kafka:
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.refuses = False
+        self.full = 0
         self.away = asyncio.Event()
         self.away.set()
 
     async def send(self, records: Sequence[Record]) -> None:
         await self.away.wait()
+        if self.full:
+            self.full -= 1
+            raise BufferError("Local: Queue full")
         if self.refuses:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self.sent += [str((record.key or b"").decode()) for record in records]
@@ -137,6 +141,27 @@ def test_while_kafka_refuses_or_is_away_events_wait(tmp_path: Path) -> None:
             assert (kafka.sent, await database.read(waiting)) == ([], 2)
             kafka.away.set()
             await until(lambda: kafka.sent == ["order-1", "order-2"])
+
+    run(tmp_path, test)
+
+
+def test_a_relay_outlives_an_unexpected_error(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        kafka.full = 1
+        await database.write(publish, "order-1")
+        async with relay(database, kafka):
+            await until(lambda: kafka.sent == ["order-1"])
+
+    run(tmp_path, test)
+
+
+def test_a_relay_that_has_ended_is_not_ready(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        async with relay(database, kafka) as running:
+            assert await running.unavailable() is None
+            running._task.cancel()
+            await until(running._task.done)
+            assert await running.unavailable() == "the relay has ended"
 
     run(tmp_path, test)
 
