@@ -130,7 +130,7 @@ def described(tmp_path: Path, **changes: Any) -> Path:
         ({"privileged": True}, "services.user-service.privileged is not in the subset"),
     ],
 )
-def test_what_we_do_not_read_is_an_error_that_names_the_place(
+def test_an_unsupported_key_is_an_error_that_names_its_place(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(DescriptionError) as raised:
