@@ -45,7 +45,7 @@ def test_we_read_what_compose_reads(phase: str) -> None:
         assert ours_as_theirs(ours.services[name]) == service
 
 
-def test_the_kafka_ui_of_others_is_there_for_compose_alone_and_only_looks() -> None:
+def test_the_kafka_ui_of_others_only_reads_under_compose() -> None:
     profiles = read_phase("phase4")["COMPOSE_PROFILES"]
     theirs = composes_own("phase4", COMPOSE_PROFILES=f"{profiles},kafka-ui")["services"]
     assert set(theirs) - set(composes_own("phase4")["services"]) == {"kafka-ui"}
