@@ -211,7 +211,7 @@ def test_a_step_that_fails_shows_its_last_lines() -> None:
         LabError, match=r"Counting failed \(exit code 3\). Look up.*\n9\n(1\d\n){10}20$"
     ):
         run_program(
-            ["sh", "-c", "seq 20; exit 3"], deed="Counting", next_step="Look up.", each=quiet
+            ["sh", "-c", "seq 20; exit 3"], action="Counting", next_step="Look up.", each=quiet
         )
 
 
@@ -221,7 +221,7 @@ def test_a_step_that_is_interrupted_ends_with_its_children(tmp_path: Path) -> No
 
     script = f"sleep 60 & echo $! > {tmp_path}/child; echo begun; wait"
     with pytest.raises(KeyboardInterrupt):
-        run_program(["sh", "-c", script], deed="", next_step="", each=interrupt)
+        run_program(["sh", "-c", script], action="", next_step="", each=interrupt)
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
