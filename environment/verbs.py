@@ -177,19 +177,16 @@ class Verb:
         try:
             given = self._signature.bind(None, *positional, **named).arguments
         except TypeError as error:
-            raise LabError(f"{self._usage()}: {error}.") from error
+            names = [name for name in self._signature.parameters if name not in ("self", "say")]
+            raise LabError(f"The verb is {self.name}({', '.join(names)}): {error}.") from error
         return {name: self._checked(name, value) for name, value in given.items() if name != "self"}
 
     def _checked(self, name: str, value: object) -> Any:
         try:
             return _types(self)[name].validate_python(value)
         except ValidationError as error:
-            reason = error.errors()[0]["msg"]
-            raise LabError(f"{self._usage()}: {name}={value!r}. {reason}.") from error
-
-    def _usage(self) -> str:
-        names = [name for name in self._signature.parameters if name not in ("self", "say")]
-        return f"Wrong arguments for the verb {self.name}({', '.join(names)})"
+            reason = error.errors()[0]["msg"].lower()
+            raise LabError(f"`{self.name}` refuses {name}={value!r}: {reason}.") from error
 
 
 @cache

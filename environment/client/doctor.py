@@ -149,19 +149,19 @@ def _kafka() -> Finding:
     with suppress(LabError):
         container = images.kafka_present()
     if container:
-        found = "its image is at hand"
+        source = "its image is at hand"
     elif not (wanted := missing()):
-        found = "its jars are at hand"
+        source = "its jars are at hand"
     elif repository_answers():
-        found = f"Maven's repository answers and gives its {len(wanted)} jars at the first start"
+        source = f"Maven's repository answers and gives its {len(wanted)} jars at the first start"
     else:
-        found = f"{len(wanted)} of its jars are not here, and Maven's repository does not answer"
+        source = f"{len(wanted)} of its jars are not here, and Maven's repository does not answer"
         advice = "`lab images load FILE`, from a machine that has its image; or a network, once"
-        return Finding("Kafka", "missing", found, advice)
+        return Finding("Kafka", "missing", source, advice)
     try:
-        return Finding("Kafka", "ok", f"{found}; as a process it gets {java()}")
+        return Finding("Kafka", "ok", f"{source}; as a process it gets {java()}")
     except LabError as error:
         why, _, next_step = str(error).partition(". ")
         if container:
-            return Finding("Kafka", "ok", f"{found}; as a container only: {why}")
-        return Finding("Kafka", "missing", f"{found}; {why}", next_step)
+            return Finding("Kafka", "ok", f"{source}; as a container only: {why}")
+        return Finding("Kafka", "missing", f"{source}; {why}", next_step)

@@ -104,5 +104,5 @@ def ensure(client: DockerClient, image: str, say: Say) -> str:
         if not has(client, image):
             pull_image(client, image, say)
         return image
-    found = at_hand(client)
-    return found.services if found else build(say)
+    at_hand_now = at_hand(client)
+    return at_hand_now.services if at_hand_now else build(say)

@@ -110,7 +110,7 @@ def debootstrap_base(client: DockerClient, scratch: Path, say: Say) -> str:
             *([f"--keyring={mirror.keyring}"] if mirror.keyring else []),
             *(f"--arch={architecture(client)}", SUITE, str(root), mirror.url),
         ],
-        deed="debootstrap",
+        action="debootstrap",
         next_step="Does `apt-get update` work on this machine? The same mirror is used.",
         each=lambda line: _say_step(line, say),
     )

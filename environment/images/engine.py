@@ -82,20 +82,20 @@ def connect(*, timeout: float = 3.0, patience: int = ANSWER_SECONDS) -> DockerCl
 
 
 @contextmanager
-def asking(deed: str) -> Iterator[None]:
-    """Surround calls to the engine that `deed` names ("start user-service-1"): their failures become `LabError`s."""
+def asking(action: str) -> Iterator[None]:
+    """Surround calls to the engine that `action` names ("start user-service-1"): their failures become `LabError`s."""
     try:
         yield
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise RuntimeUnavailable(
-            f"The Docker engine stopped answering when asked to {deed} ({_root_cause(error)}). "
+            f"The Docker engine stopped answering when asked to {action} ({_root_cause(error)}). "
             "Restart Docker, then start again; what was left behind is removed at the next start."
         ) from error
     except (DockerException, requests.RequestException) as error:
         reason = error.explanation if isinstance(error, APIError) else error
         hint = " Is it there? `lab ps` shows it." if isinstance(error, NotFound) else ""
         raise LabError(
-            f"The Docker engine did not {deed}: {reason}.{hint} "
+            f"The Docker engine did not {action}: {reason}.{hint} "
             "If that is not something to mend here, look at the engine's log or restart Docker."
         ) from error
 
@@ -110,14 +110,14 @@ def _endpoints() -> list[_Endpoint]:
     """Return where to look, in the order of Docker's own command line."""
     if os.environ.get("DOCKER_HOST"):
         try:
-            found = kwargs_from_env()
+            configured = kwargs_from_env()
             url = str(parse_host(os.environ["DOCKER_HOST"]))
         except (DockerException, ValueError, OSError) as error:
             raise RuntimeUnavailable(
                 f"DOCKER_HOST={os.environ['DOCKER_HOST']} is not an engine's address ({error}). Unset it, or write "
                 f"one such as unix:///var/run/docker.sock. {_INSTEAD}"
             ) from error
-        return [_Endpoint(url, f"DOCKER_HOST={os.environ['DOCKER_HOST']}", found.get("tls"))]
+        return [_Endpoint(url, f"DOCKER_HOST={os.environ['DOCKER_HOST']}", configured.get("tls"))]
     name = os.environ.get("DOCKER_CONTEXT")
     try:
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()

@@ -58,7 +58,7 @@ def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, sa
             *("--requirement", str(lock), "--only-binary", ":all:"),
             *_target(architecture),
         ],
-        deed=f"Getting {what} with pip",
+        action=f"Getting {what} with pip",
         next_step="Does `pip download fastapi` work on this machine? The same index is used.",
         each=lambda line: _say_step(line, say),
     )

@@ -14,7 +14,7 @@ _END_SECONDS = 5.0
 
 
 def run_program(
-    command: Sequence[str], *, deed: str, next_step: str, each: Callable[[str], None]
+    command: Sequence[str], *, action: str, next_step: str, each: Callable[[str], None]
 ) -> None:
     """Run `command` and hand each line it writes to `each`.
 
@@ -41,7 +41,7 @@ def run_program(
                 _end(program)
     if code:
         raise LabError(
-            f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
+            f"{action} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
         )
 
 

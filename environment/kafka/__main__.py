@@ -55,8 +55,8 @@ def main(java: str, jars: str) -> None:
     run = [java, *JVM, "-cp", f"{jars}/*"]
     # Written last by the formatting, so that one that was broken off is done again.
     if not (log_folder(os.environ) / "meta.properties").exists():
-        words = ["format", "--cluster-id", CLUSTER, "--config", str(settings)]
-        subprocess.run([*run, "kafka.tools.StorageTool", *words], check=True)
+        arguments = ["format", "--cluster-id", CLUSTER, "--config", str(settings)]
+        subprocess.run([*run, "kafka.tools.StorageTool", *arguments], check=True)
     os.execvp(java, [*run, "kafka.Kafka", str(settings)])
 
 

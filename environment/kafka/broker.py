@@ -99,12 +99,12 @@ class Broker:
                 return None
 
         try:
-            found = wait_until(answered, timeout=self.seconds, every=0.05)
+            answer = wait_until(answered, timeout=self.seconds, every=0.05)
         except (KafkaException, TimeoutError) as error:
             self.failed(asked, error)
-        if found is None:
+        if answer is None:
             self.failed(asked, last)
-        return found[0]
+        return answer[0]
 
     def failed(self, asked: str, error: Exception) -> NoReturn:
         """Raise the `LabError` that names the request and why there is no answer."""
@@ -120,11 +120,11 @@ class Broker:
     def topics(self) -> dict[str, list[int]]:
         """Return the partitions of each topic, by name; Kafka's own topics are left out."""
         listed = self.ask("list its topics", lambda: self.admin.list_topics(timeout=self.seconds))
-        found = listed.topics
+        by_name = listed.topics
         return {
-            name: sorted(found[name].partitions)
-            for name in sorted(found)
-            if not name.startswith("__") and found[name].error is None
+            name: sorted(by_name[name].partitions)
+            for name in sorted(by_name)
+            if not name.startswith("__") and by_name[name].error is None
         }
 
     def places(self, topic: str, partition: int | None = None) -> list[Place]:
@@ -150,11 +150,11 @@ class Broker:
         def answers() -> dict[Place, int]:
             try:
                 futures = self.admin.list_offsets(asked, request_timeout=self.seconds)
-                found = {one: future.result(self.seconds) for one, future in futures.items()}
+                results = {one: future.result(self.seconds) for one, future in futures.items()}
             except KafkaException:
                 self.topics()  # with which the client learns who leads
                 raise
-            return {(one.topic, one.partition): result.offset for one, result in found.items()}
+            return {(one.topic, one.partition): result.offset for one, result in results.items()}
 
         return self.ask("return its offsets", answers)
 

@@ -97,8 +97,8 @@ def redrive(broker: Broker, topic: str | None = None, *, limit: int | None = Non
 def _places(broker: Broker, topic: str | None) -> list[Place]:
     """Return the partitions of one dead letter topic (named by itself or by its origin), or of all there are."""
     if topic is None:
-        found = broker.topics()
-        return [(name, n) for name, ns in found.items() if name.endswith(SUFFIX) for n in ns]
+        topics = broker.topics()
+        return [(name, n) for name, ns in topics.items() if name.endswith(SUFFIX) for n in ns]
     if topic.endswith(SUFFIX):
         return broker.places(topic)
     broker.places(topic)  # a topic that does not exist is an error; one without dead letters is not

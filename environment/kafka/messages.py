@@ -78,8 +78,8 @@ def read(
         raise LabError(f"At least 1 message can be read, not {limit}.")
     span = broker.span(broker.places(topic, partition))
     wanted = {place: _part(first, end, offset, limit) for place, (first, end) in span.items()}
-    found = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
-    kept = found[-limit:] if offset == "latest" else found[:limit]
+    chosen = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
+    kept = chosen[-limit:] if offset == "latest" else chosen[:limit]
     return table((row(message) for message in kept), MESSAGES)
 
 

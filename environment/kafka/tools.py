@@ -60,8 +60,8 @@ class Kafka:
 
         A mapping is sent as JSON. Without `partition` the key chooses it; without a key, chance.
         """
-        words = {"key": key, "headers": headers, "partition": partition}
-        return messages.send(self._broker, topic, value, **words)  # type: ignore[arg-type]
+        options = {"key": key, "headers": headers, "partition": partition}
+        return messages.send(self._broker, topic, value, **options)  # type: ignore[arg-type]
 
     def read(
         self,
@@ -76,8 +76,8 @@ class Kafka:
         `offset`: the earliest ones, the latest ones, or those from that offset on in each partition.
         Columns: topic, partition, offset, time, key, value, headers (a dict). What is not UTF-8 appears as `\xff`.
         """
-        words = {"partition": partition, "offset": offset, "limit": limit}
-        return messages.read(self._broker, topic, **words)  # type: ignore[arg-type]
+        options = {"partition": partition, "offset": offset, "limit": limit}
+        return messages.read(self._broker, topic, **options)  # type: ignore[arg-type]
 
     # -- groups --
 

@@ -36,12 +36,10 @@ from environment.runtimes.docker_creations import Creations
 from environment.runtimes.docker_files import get_file, put_files
 from environment.runtimes.docker_labels import network_labels, own_labels, project, volume_labels
 from environment.runtimes.docker_network import SessionNetwork
-from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
+from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session
 from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock, holder, is_taken
 from environment.waiting import wait_until
-
-__all__ = ["DockerRuntime", "sweep_docker"]
 
 
 class DockerRuntime:

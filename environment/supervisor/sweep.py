@@ -31,7 +31,7 @@ def _sweep_docker() -> list[str]:
     # The Docker SDK takes a third of a second to import, and not every session needs it.
     from environment.images.engine import connect
     from environment.images.workshop import sweep_scratch
-    from environment.runtimes.docker import sweep_docker
+    from environment.runtimes.docker_removal import sweep_docker
 
     sweep_scratch()
     with closing(connect()) as client:

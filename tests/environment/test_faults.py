@@ -27,7 +27,7 @@ def faults() -> Faults:
     return Faults()
 
 
-def test_a_second_fault_names_its_holder_and_the_way_to_heal(faults: Faults) -> None:
+def test_a_second_fault_names_its_holder_and_its_cure(faults: Faults) -> None:
     faults.begin([ONE], SLOWED, OUTER)
     with pytest.raises(
         LabError,

@@ -124,7 +124,7 @@ def test_a_kernel_killed_while_scaling_leaves_nothing(
     assert nothing_left(session) == []
 
 
-def test_a_kernel_that_leaves_a_forked_child_still_counts_as_gone(
+def test_a_kernel_with_a_forked_child_counts_as_gone(
     owners: list[subprocess.Popen[str]],
 ) -> None:
     # The child inherits the pipe, so its end never closes: only the poll of the owner can tell.
@@ -139,7 +139,7 @@ def test_a_kernel_that_leaves_a_forked_child_still_counts_as_gone(
     assert left == []
 
 
-def test_a_killed_supervisor_leaves_nothing_at_the_next_start(
+def test_the_next_start_cleans_up_after_a_killed_supervisor(
     owners: list[subprocess.Popen[str]], runtime: str
 ) -> None:
     kernel = owner_of(owners, STARTED, runtime)
@@ -152,7 +152,7 @@ def test_a_killed_supervisor_leaves_nothing_at_the_next_start(
         assert residue(session) == []
 
 
-def test_a_supervisor_killed_while_scaling_leaves_nothing_at_the_next_start(
+def test_the_next_start_cleans_up_after_a_supervisor_killed_scaling(
     owners: list[subprocess.Popen[str]], runtime: str
 ) -> None:
     kernel = owner_of(owners, SCALING, runtime)
@@ -163,7 +163,7 @@ def test_a_supervisor_killed_while_scaling_leaves_nothing_at_the_next_start(
         assert nothing_left(session, seconds=3) == []
 
 
-def test_a_dead_supervisor_is_said_and_the_same_environment_starts_again(runtime: str) -> None:
+def test_an_environment_whose_supervisor_died_starts_again(runtime: str) -> None:
     env = Environment("phase0", runtime=runtime, only=["user-service"])
     env.start()
     first = str(env.session)

@@ -66,7 +66,7 @@ def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_file_of_each_algorithm_is_what_is_rendered_and_nginx_takes_it(
+def test_the_example_of_each_algorithm_is_rendered_and_valid(
     tmp_path: Path, algorithm: Algorithm
 ) -> None:
     text = (EXAMPLES / f"{algorithm}.conf").read_text()
@@ -88,7 +88,7 @@ def test_nginx_takes_every_algorithm_with_every_option(
     assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text
 
 
-def test_a_replica_that_is_down_keeps_its_place_and_gets_nothing() -> None:
+def test_a_replica_marked_down_keeps_its_place() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
 

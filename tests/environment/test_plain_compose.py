@@ -81,7 +81,7 @@ print(broker.recv(1000))
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("compose", ["phase4"], indirect=True)
-def test_compose_alone_has_a_broker_and_a_front_for_every_service(compose: Compose) -> None:
+def test_compose_alone_has_a_broker_and_every_front(compose: Compose) -> None:
     compose("up", "--detach", "--wait")
     words = ("exec", "-T", "order-service", "python", "-c", ASKS_BROKER)
     # It accepts connections a little earlier than it names itself.

@@ -80,13 +80,13 @@ def make_page(broker: Broker, session: str) -> FastAPI:
     def latest(
         topic: Topic, limit: Limit = 50, partition: Annotated[int | None, Query(ge=0)] = None
     ) -> list[dict[str, Any]]:
-        words: dict[str, Any] = {"limit": limit, "partition": partition, "offset": "latest"}
-        return rows(messages.read(broker, topic, **words))[::-1]
+        options: dict[str, Any] = {"limit": limit, "partition": partition, "offset": "latest"}
+        return rows(messages.read(broker, topic, **options))[::-1]
 
     @page.get("/api/dead-letters")
     def letters(limit: Limit = 50) -> list[dict[str, Any]]:
-        found = dead_letters.dead_letters(broker, latest=limit)
-        return rows(found.sort_values("time").tail(limit))[::-1]
+        table = dead_letters.dead_letters(broker, latest=limit)
+        return rows(table.sort_values("time").tail(limit))[::-1]
 
     return page
 
