@@ -40,8 +40,8 @@ BOUND = 0.08
 """By which the slow replica's share may differ from the predicted one."""
 
 LAG_LIMIT = 0.05
-"""Seconds of the load's lag p99: a quarter of the time by which fast and slow are told apart where
-anything is predicted to be fast."""
+"""Seconds of the load's lag p99: a quarter of the time that separates slow requests from fast ones
+where anything is predicted to be fast."""
 
 ENOUGH = 40
 """Requests for each case and algorithm."""

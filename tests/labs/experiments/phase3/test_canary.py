@@ -1,4 +1,4 @@
-"""Canary: how it is decided, what the judge lets pass, what it fails, and what it cannot tell."""
+"""Canary: how it is decided, what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest

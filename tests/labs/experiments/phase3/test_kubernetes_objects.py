@@ -1,4 +1,4 @@
-"""Kubernetes objects: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Kubernetes objects: what passes, what fails, and what is inconclusive."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Rolling replacement: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Rolling replacement: what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest
