@@ -78,5 +78,5 @@ def test_a_lagged_generator_and_too_few_bystanders_are_inconclusive() -> None:
 
 def test_the_title_names_the_shares_that_were_counted() -> None:
     figure = long_request.plot(balancing_frames.long_request_samples(), PREDICTION)
-    assert "by round_robin and 0% by least_conn" in figure.texts[0].get_text()
+    assert "by round_robin, 0% by least_conn" in figure.texts[0].get_text()
     assert "waited" in figure.axes[0].get_legend_handles_labels()[1]
