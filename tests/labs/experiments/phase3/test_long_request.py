@@ -45,7 +45,7 @@ def test_least_conn_that_sends_one_in_n_to_wait_fails() -> None:
     assert verdict.reasons == ("least_conn: bystanders waited for the computation",)
 
 
-def test_one_that_waited_is_a_doubt_that_a_calm_attempt_settles() -> None:
+def test_a_calm_attempt_settles_the_doubt_of_another() -> None:
     samples = balancing_frames.long_request_samples()
     one = waiting(samples, "least_conn", every=20)
     assert judge(one).outcome is Outcome.INCONCLUSIVE
