@@ -75,7 +75,12 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+CORE = "a balancer without weights"
+
+
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(name, marks=[pytest.mark.core] * (name == CORE)) for name in MUTANTS]
+)
 def test_a_wrong_balancer_is_seen_to_fail(mutant: str, env: Forgetful) -> None:
     judged, env.instead, because = MUTANTS[mutant]
     verdict = judged(env)

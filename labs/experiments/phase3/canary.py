@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.releases import (
     RATE,
     SERVICE,
@@ -14,8 +15,6 @@ from labs.experiments.phase3.releases import (
     count_steps,
     draw_replicas,
     draw_share,
-    drawn_attempt,
-    note_attempt,
     sort_attempts,
     start_version_1,
 )

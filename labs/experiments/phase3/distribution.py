@@ -165,7 +165,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, axes = canvas(
         f"The busiest replica got {shares[TURNS]:.0%} by turns and {shares[CLIENTS]:.0%} by ip_hash",
         runtime=samples["runtime"].iloc[0],
-        note=f"{len(samples)} requests GET {PATH}, one at a time; equal counts have a Jain's index of 1",
+        note=f"{len(samples)} requests GET {PATH}, one at a time",
         rows=len(cases),
         height=5.4,
     )

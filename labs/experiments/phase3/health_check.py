@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
 from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, VERMILLION, canvas, legend, styled
 from labs.judging import (
@@ -243,18 +244,19 @@ def _finding(cost: Mapping[str, Any]) -> Finding:
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw failed attempts over time against their bound, and latency (s) while the replica hangs."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    dead, hanging = (count_cost(last, expected) for expected in prediction.to_dict("records"))
+    counted = on_schedule(samples, lag_limit=LAG_LIMIT, loads=_loads).kept
+    drawn = drawn_attempt(samples, counted)
+    dead, hanging = (count_cost(drawn, expected) for expected in prediction.to_dict("records"))
     figure, axes = canvas(
-        f"Dead, a replica cost {dead['failed']} attempts; hanging, it kept "
+        f"A dead replica cost {dead['failed']} attempts; a hanging one kept "
         f"{hanging['waits']:.0%} of the requests waiting",
-        runtime=last["runtime"].iloc[0],
-        note=f"{last['faulty'].iloc[0]}, {len(last)} requests at {RATE} per second",
+        runtime=drawn["runtime"].iloc[0],
+        note=f"{len(drawn)} requests, {RATE} per second{note_attempt(samples, drawn)}",
         rows=len(prediction),
         height=5.0,
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        requests = last[last["fault"] == expected["fault"]]
+        requests = drawn[drawn["fault"] == expected["fault"]]
         ax.axvspan(0, requests["ended"].iloc[0] - requests["began"].iloc[0], **FAULT)
         (_draw_dead if expected["fault"] == DEAD else _draw_hanging)(ax, requests, expected)
         waits = f"predicted: {expected['waits']:.0%} of the requests wait for the fault's end"

@@ -151,9 +151,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     waited = {name: _waited(part) for name, part in counted.items()}
     shares = [f"{part.mean():.0%} by {name}" for name, part in waited.items() if len(part)]
     figure, axes = canvas(
-        f"A long request kept {' and '.join(shares) or 'no bystander'} waiting",
+        f"Bystanders that waited for a long request: {', '.join(shares) or 'none counted'}",
         runtime=samples["runtime"].iloc[0],
-        note=f"GET {PATH}, {RATE} per second; {sum(map(len, waited.values()))} bystanders counted",
+        note=f"{RATE} requests per second; {sum(map(len, waited.values()))} counted",
         rows=len(prediction),
         height=1.4 + 1.7 * len(prediction),
     )

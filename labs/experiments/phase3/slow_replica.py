@@ -40,11 +40,13 @@ BOUND = 0.08
 """By which the slow replica's share may differ from the predicted one."""
 
 LAG_LIMIT = 0.05
-"""Seconds of the load's lag p99: a quarter of the time by which fast and slow are told apart where
-anything is predicted to be fast."""
+"""Seconds of the load's lag p99: a quarter of the time that separates slow requests from fast ones
+where anything is predicted to be fast."""
 
 ENOUGH = 40
 """Requests for each case and algorithm."""
+
+LAGGED = "{} of {} requests counted (set aside: attempts whose load lagged)"
 
 JUDGED = (
     "where many requests arrive while the slow replica works on one, least_conn gives it few and "
@@ -164,12 +166,15 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw the latency (ms) at p50, p95 and p99 by algorithm, one axes per load; predictions dashed."""
     loads = [load for _, load in prediction.groupby(["rate", "delay"], sort=False)]
     shares = [_share(samples, row) for row in loads[0].to_dict("records")]
-    attempts = samples["attempt"].nunique()
+    counted = sum(len(_counted(samples, row)) for row in prediction.to_dict("records"))
+    note = (
+        f"{counted} requests" if counted == len(samples) else LAGGED.format(counted, len(samples))
+    )
     figure, axes = canvas(
         f"The slow replica got {shares[0]:.0%} by {ALGORITHMS[0]} and {shares[1]:.0%} by "
         f"{ALGORITHMS[1]} under load",
         runtime=samples["runtime"].iloc[0],
-        note=f"{len(samples)} requests, {attempts} attempt{'s' * (attempts > 1)} together",
+        note=note,
         rows=len(loads),
         height=1.0 + 2.2 * len(loads),
     )

@@ -9,13 +9,7 @@
 from labs.experiments.phase3.releases.judging import judge_release, sort_attempts
 from labs.experiments.phase3.releases.posts import RATE, SERVICE, Posts, start_version_1
 from labs.experiments.phase3.releases.steps import count_steps
-from labs.experiments.phase3.releases.views import (
-    draw_replicas,
-    draw_share,
-    drawn_attempt,
-    note_attempt,
-    plot_release,
-)
+from labs.experiments.phase3.releases.views import draw_replicas, draw_share, plot_release
 
 __all__ = [
     "RATE",
@@ -24,9 +18,7 @@ __all__ = [
     "count_steps",
     "draw_replicas",
     "draw_share",
-    "drawn_attempt",
     "judge_release",
-    "note_attempt",
     "plot_release",
     "sort_attempts",
     "start_version_1",

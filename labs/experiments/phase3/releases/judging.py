@@ -12,7 +12,7 @@ from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, on_schedu
 from labs.verdicts import Verdict
 
 WORK = 0.2
-"""Seconds: a POST that is answered sooner is seldom under way when its replica is told to stop."""
+"""Seconds: a POST that is answered sooner is seldom under way when its replica is stopped."""
 
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99: requests are counted here, and no latency is judged."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.releases.judging import sort_attempts
 from labs.figures import BLUE, GREEN, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
 
@@ -18,17 +19,6 @@ BIN = 0.25
 """Seconds: the share of version 2 is drawn as that within each."""
 
 COLOURS = {"1": BLUE, "2": GREEN}
-
-
-def drawn_attempt(samples: pd.DataFrame, clear: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Return the last of the `clear` attempts, which the verdict counts; else the last of all."""
-    return clear[-1] if clear else samples[samples["attempt"] == samples["attempt"].max()]
-
-
-def note_attempt(samples: pd.DataFrame, drawn: pd.DataFrame) -> str:
-    """Return which attempt a figure draws, of how many; empty when there is only one."""
-    attempts = samples["attempt"].nunique()
-    return f"; attempt {drawn['attempt'].iloc[0]} of {attempts}" if attempts > 1 else ""
 
 
 @styled

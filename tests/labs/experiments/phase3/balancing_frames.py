@@ -1,4 +1,4 @@
-"""Synthetic samples of phase 3's experiments: what a judge sees, without a system."""
+"""Synthetic samples of phase 3's experiments: frames as a judge gets them, without a system."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Blue-green: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Blue-green: what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest

@@ -1,4 +1,4 @@
-"""Canary: how it is decided, what the judge lets pass, what it fails, and what it cannot tell."""
+"""Canary: how it is decided, what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest
@@ -30,7 +30,7 @@ def test_the_likelier_decision_and_the_share_that_pays_are_predicted() -> None:
     assert on_trial["failed"].to_dict() == {"good": 0, "bad": 0.05}
 
 
-def test_the_canary_takes_over_as_the_others_leave_to_follow_it() -> None:
+def test_the_canary_takes_over_in_one_stage_per_replica() -> None:
     table = canary.predict({"good": 0.0}, weights=(2, 2, 1))
     assert table[table["step"] == "decided"]["share"].tolist() == pytest.approx([1 / 3, 1])
 

@@ -21,14 +21,14 @@ def test_turns_are_equal_and_weights_in_proportion() -> None:
     assert by_case[WEIGHTS] == [30, 20, 10]
 
 
-def test_one_subnet_is_predicted_on_one_replica_and_several_on_several() -> None:
+def test_one_subnet_is_predicted_on_one_replica() -> None:
     table = distribution.predict([1] * 3, balancing_frames.CLIENTS, requests=60)
     replicas = table[table["case"] == CLIENTS].set_index("client")["replica"]
     assert replicas["10.0.1.1"] == replicas["10.0.1.99"]
     assert replicas.nunique() == 3
 
 
-def test_jains_index_is_1_for_equals_and_1_over_n_for_one() -> None:
+def test_jains_index_is_1_for_equal_counts() -> None:
     assert jain(pd.Series([7, 7, 7])) == pytest.approx(1)
     assert jain(pd.Series([21, 0, 0])) == pytest.approx(1 / 3)
 

@@ -1,4 +1,4 @@
-"""Kubernetes objects: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Kubernetes objects: what passes, what fails, and what is inconclusive."""
 
 from types import SimpleNamespace
 
@@ -45,7 +45,7 @@ def test_each_rule_takes_its_share_of_what_is_left() -> None:
     assert left == 0
 
 
-def test_the_band_grows_as_a_root_and_round_robins_does_not() -> None:
+def test_the_band_grows_as_a_root() -> None:
     high = PREDICTION.pivot(index="requests", columns="way", values="high")
     assert high[RANDOM].loc[REQUESTS] == pytest.approx(2 * high[RANDOM].loc[REQUESTS // 4])
     assert high[RANDOM].loc[REQUESTS] == pytest.approx(4 * (REQUESTS * 2 / 9) ** 0.5)

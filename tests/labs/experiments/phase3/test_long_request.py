@@ -45,7 +45,7 @@ def test_least_conn_that_sends_one_in_n_to_wait_fails() -> None:
     assert verdict.reasons == ("least_conn: bystanders waited for the computation",)
 
 
-def test_one_that_waited_is_a_doubt_that_a_calm_attempt_settles() -> None:
+def test_a_calm_attempt_settles_the_doubt_of_another() -> None:
     samples = balancing_frames.long_request_samples()
     one = waiting(samples, "least_conn", every=20)
     assert judge(one).outcome is Outcome.INCONCLUSIVE
@@ -78,5 +78,5 @@ def test_a_lagged_generator_and_too_few_bystanders_are_inconclusive() -> None:
 
 def test_the_title_names_the_shares_that_were_counted() -> None:
     figure = long_request.plot(balancing_frames.long_request_samples(), PREDICTION)
-    assert "by round_robin and 0% by least_conn" in figure.texts[0].get_text()
+    assert "by round_robin, 0% by least_conn" in figure.texts[0].get_text()
     assert "waited" in figure.axes[0].get_legend_handles_labels()[1]

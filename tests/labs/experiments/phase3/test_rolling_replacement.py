@@ -1,4 +1,4 @@
-"""Rolling replacement: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Rolling replacement: what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest
@@ -93,7 +93,7 @@ def test_the_figure_draws_the_attempt_that_was_counted() -> None:
     assert "attempt 1 of 2" in figure.texts[1].get_text()
 
 
-def test_a_post_that_reached_no_replica_is_drawn_below_all_of_them() -> None:
+def test_a_post_that_reached_no_replica_is_drawn_below() -> None:
     samples = FRAME()
     samples.loc[100, ["ok", "replica", "version"]] = [False, "", ""]
     (failed,) = (

@@ -21,15 +21,13 @@ def changed(samples: pd.DataFrame, algorithm: str, rate: float, **values: object
 
 
 @pytest.mark.parametrize(("arrivals", "share"), [(5, 0.13), (20, 0.04), (100, 0.01), (0.5, 0.2)])
-def test_least_conn_gives_the_slow_one_of_five_the_formulas_share(
-    arrivals: float, share: float
-) -> None:
+def test_least_conn_gives_the_slow_one_the_formulas_share(arrivals: float, share: float) -> None:
     table = slow_replica.predict([(10 * arrivals, 0.1)], replicas=5).set_index("algorithm")
     assert table.loc["round_robin", "share"] == pytest.approx(0.2)
     assert table.loc["least_conn", "share"] == pytest.approx(share, abs=0.006)
 
 
-def test_a_quantile_is_slow_where_the_share_exceeds_what_lies_above_it() -> None:
+def test_a_quantile_is_slow_where_the_share_exceeds_it() -> None:
     busy = PREDICTION[PREDICTION["rate"] == 100].set_index("algorithm")
     assert busy.loc["round_robin", ["p50", "p95", "p99"]].tolist() == [0, 0.4, 0.4]
     assert busy.loc["least_conn", ["p50", "p95", "p99"]].tolist() == [0, 0, 0.4]
@@ -48,7 +46,7 @@ def test_turns_named_least_conn_fail_where_many_arrive() -> None:
     assert "lambda D = 40" in verdict.reasons[0]
 
 
-def test_a_slow_p95_is_a_doubt_and_a_fast_one_a_failure() -> None:
+def test_a_slow_p95_is_in_doubt_and_a_fast_one_fails() -> None:
     samples = balancing_frames.slow_replica_samples()
     late = changed(samples, "least_conn", 100, latency=0.5)
     assert judge(late).outcome is Outcome.INCONCLUSIVE

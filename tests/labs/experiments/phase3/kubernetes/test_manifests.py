@@ -207,7 +207,7 @@ def kustomization(folder: Path, content: str) -> Path:
         ),
     ],
 )
-def test_what_we_do_not_read_is_an_error_that_names_it(
+def test_a_kustomization_key_that_is_not_supported_raises(
     tmp_path: Path, content: str, problem: str
 ) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n")
