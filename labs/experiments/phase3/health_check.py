@@ -249,7 +249,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     dead, hanging = (count_cost(drawn, expected) for expected in prediction.to_dict("records"))
     figure, axes = canvas(
         f"A dead replica cost {dead['failed']} attempts; a hanging one kept "
-        f"{hanging['waits']:.0%} of the requests waiting",
+        f"{hanging['waits']:.0%} waiting",
         runtime=drawn["runtime"].iloc[0],
         note=f"{len(drawn)} requests, {RATE} per second{note_attempt(samples, drawn)}",
         rows=len(prediction),
@@ -283,6 +283,7 @@ def _draw_dead(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) ->
         size=9,
     )
     ax.set_ylim(-0.5, 1.15 * float(allowed.max()))
+    ax.locator_params(axis="y", integer=True)
     ax.set_ylabel("failed attempts (count)")
 
 

@@ -151,7 +151,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     waited = {name: _waited(part) for name, part in counted.items()}
     shares = [f"{part.mean():.0%} by {name}" for name, part in waited.items() if len(part)]
     figure, axes = canvas(
-        f"Bystanders that waited for a long request: {', '.join(shares) or 'none counted'}",
+        f"A long request kept waiting: {', '.join(shares) or 'no bystander that counts'}",
         runtime=samples["runtime"].iloc[0],
         note=f"{RATE} requests per second; {sum(map(len, waited.values()))} counted",
         rows=len(prediction),
