@@ -34,6 +34,7 @@ class Jar(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Return the name of its file."""
         return f"{self.artifact}-{self.version}.jar"
 
 
