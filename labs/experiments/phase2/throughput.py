@@ -185,7 +185,6 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         f"What replicas carry on {plural(cores, 'core')}",
         runtime=samples["runtime"].iloc[0],
-        note=f"{1000 / one:g} ms each",
         height=4.8,
     )
     most = max(4.6, 1.05 * float(rates["offered"].max() / one))
