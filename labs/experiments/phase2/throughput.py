@@ -15,7 +15,6 @@ from labs.figures import (
     INK,
     PALETTE,
     PREDICTION,
-    SET_ASIDE,
     SOFT,
     canvas,
     legend,
@@ -67,8 +66,8 @@ ORIGINAL = {1: 150, 3: 450}
 """Requests per second that the original course printed, by the number of instances."""
 
 RULE = (
-    "set aside: windows without an idle core, of which the best part counts, and those in which the "
-    "generator was late"
+    "crosses are in doubt, or fail; set aside: windows without an idle core, of which the best part "
+    "counts, and those in which the generator was late"
 )
 
 JUDGED = "n replicas carry min(n, C) times what one core does: within 20 % of the predicted rate"
@@ -186,7 +185,6 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         f"What replicas carry on {plural(cores, 'core')}",
         runtime=samples["runtime"].iloc[0],
-        note=f"computations of {1000 / one:g} ms",
         height=4.8,
     )
     most = max(4.6, 1.05 * float(rates["offered"].max() / one))
@@ -201,8 +199,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     _draw_original(ax, cores)
     ax.set_xlim(0, most)
     ax.set_ylim(0, 3.5)
-    if SET_ASIDE in ax.get_legend_handles_labels()[1]:
-        figure.supxlabel(RULE, size=9, color=SOFT)
+    figure.supxlabel(RULE, size=8.5, color=SOFT)
     ax.set_xlabel(f"offered (1 = what a core computes: {one:g} requests/s)")
     ax.set_ylabel("achieved (in the same unit)")
     legend(figure, ax)
