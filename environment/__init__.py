@@ -1,4 +1,4 @@
-"""Starts, scales, breaks and removes the system that docker-compose.yml describes.
+"""Start, scale, break and remove the system that docker-compose.yml describes.
 
 from environment import Environment
 
@@ -7,7 +7,8 @@ with Environment("phase0") as env:
 """
 
 from environment.client.connection import stop_owned
-from environment.client.environment import Environment, Fault, Replica, Service
+from environment.client.environment import Environment
+from environment.client.targets import Fault, Replica, Service
 from environment.errors import LabError
 
 __all__ = ["Environment", "Fault", "LabError", "Replica", "Service", "stop_owned"]

@@ -1,7 +1,7 @@
-"""Reads docker-compose.yml: a closed subset of the Compose Specification, and anything else is an error.
+"""docker-compose.yml as we read it: a closed subset of the Compose Specification, and anything else is an error.
 
-Being closed is what lets two runtimes and Docker Compose itself mean the same system: a key that one of them would
-pass over in silence cannot stand in the file.
+Because the subset is closed, two runtimes and Docker Compose itself start the same system: a key that one of them
+would ignore silently cannot be in the file.
 """
 
 import re
@@ -151,7 +151,7 @@ class Description(_Closed):
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
-    """Fills `${NAME}` and `${NAME:-default}`; `$$` is a dollar sign. An unset name without a default is an error."""
+    """Fill `${NAME}` and `${NAME:-default}`; `$$` is a dollar sign. An unset name without a default is an error."""
 
     def fill(match: re.Match[str]) -> str:
         dollar, name, default, other = match.groups()
@@ -179,17 +179,19 @@ def _interpolated(node: Any, variables: Mapping[str, str]) -> Any:
 
 @lru_cache(maxsize=2)
 def _parsed(text: str) -> Any:
-    """Kept, because each replica that starts reads the description again. Not to be changed."""
+    """Return the YAML of a file, cached: each replica that starts reads the description again. Not to be changed."""
     return yaml.safe_load(text)
 
 
 def read_description(
     path: Path = COMPOSE_FILE, *, variables: Mapping[str, str] | None = None
 ) -> Description:
-    """Reads the description, with `variables` (a phase file's) filled in.
+    """Read the description, with `variables` (a phase file's) filled in.
 
-    Only services without a profile, or with one that `COMPOSE_PROFILES` names, are kept. Raises `DescriptionError`
-    that names the file, the place and what stands there.
+    Only services without a profile, or with one that `COMPOSE_PROFILES` names, are kept.
+
+    Raises:
+        DescriptionError: the file holds something else; the message names the place and what was found.
     """
     variables = variables or {}
     try:
@@ -218,9 +220,9 @@ def read_description(
 
 
 def _explained(error: ValidationError) -> list[str]:
-    said = {"extra_forbidden": "is not in the subset of Compose that this project reads"}
+    explanations = {"extra_forbidden": "is not in the subset of Compose that this project reads"}
     return [
-        f"  {'.'.join(map(str, item['loc']))} {said.get(item['type'], item['msg'])}"
+        f"  {'.'.join(map(str, item['loc']))} {explanations.get(item['type'], item['msg'])}"
         for item in error.errors()
     ]
 

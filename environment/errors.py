@@ -1,4 +1,4 @@
-"""What can go wrong with an environment, each said as: what happened, and what to do next."""
+"""What can go wrong with an environment. Each message says what happened, and what to do next."""
 
 
 class LabError(Exception):
@@ -6,7 +6,7 @@ class LabError(Exception):
 
 
 class DescriptionError(LabError):
-    """docker-compose.yml or a phase file says something we do not read."""
+    """docker-compose.yml or a phase file holds something that we do not read."""
 
 
 class UnknownName(LabError):
@@ -18,7 +18,7 @@ class RuntimeUnavailable(LabError):
 
 
 class NotReady(LabError):
-    """A wait ended without its evidence: it timed out, or what was awaited died."""
+    """A wait ended without its evidence: it timed out, or the awaited program died."""
 
 
 class PortBusy(LabError):
@@ -30,5 +30,5 @@ class SessionGone(LabError):
 
 
 def error_kind(error: LabError) -> str:
-    """The name by which an error's kind crosses from the supervisor to whoever asked: the nearest of this module."""
+    """Return the name by which an error's kind is sent to a client: its class, or the nearest base in this module."""
     return next(kind.__name__ for kind in type(error).__mro__ if kind.__name__ in globals())

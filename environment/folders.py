@@ -1,7 +1,7 @@
 """Where sessions live on disk: one folder each, private to this user, gone when the session is.
 
-A folder holds `supervisor` (whose it is), `socket` (verbs go in there), `owner` (for whom it runs), state, data and
-logs of the replicas.
+A folder holds `supervisor` (the identity of the supervisor), `socket` (for verbs), `owner` (the process for which the
+session runs), and state, data and logs of the replicas.
 """
 
 import os
@@ -16,7 +16,7 @@ import platformdirs
 from environment.errors import LabError
 from environment.identity import Identity
 
-# Without those that read alike. Four of them: short enough to type, 850,000 sessions before one repeats.
+# Without letters that look alike. Four make a name that is short enough to type, and there are 850,000 of them.
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 _UNCLAIMED_SECONDS = 3.0
@@ -25,7 +25,7 @@ _ADVICE = "Set LAB_STATE to a folder you can write to."
 
 
 def home() -> Path:
-    """The folder of all sessions of this user; `LAB_STATE` moves it."""
+    """Return the folder of all sessions of this user; `LAB_STATE` moves it."""
     chosen = os.environ.get("LAB_STATE")
     path = (
         Path(chosen).expanduser().absolute()
@@ -44,7 +44,7 @@ def home() -> Path:
 
 
 def new_folder() -> Path:
-    """Makes the folder of a new session; its name is the session."""
+    """Make the folder of a new session; its name is the session."""
     while True:
         path = home() / "".join(random.SystemRandom().choices(_LETTERS, k=4))
         try:
@@ -57,14 +57,14 @@ def new_folder() -> Path:
 
 
 def live_sessions() -> list[str]:
-    """The sessions whose supervisor runs, by name."""
+    """Return the sessions whose supervisor runs, by name."""
     return sorted(
         path.name for path in _folders() if not _abandoned(path) and (path / "socket").exists()
     )
 
 
 def sweep_folders() -> list[str]:
-    """Removes the folders of sessions whose supervisor has died; returns their names."""
+    """Remove the folders of sessions whose supervisor has died; return their names."""
     swept = [path for path in _folders() if _abandoned(path)]
     for path in swept:
         shutil.rmtree(path, ignore_errors=True)
@@ -79,8 +79,8 @@ def _abandoned(path: Path) -> bool:
     try:
         return Identity.parse((path / "supervisor").read_text()).gone()
     except (OSError, ValueError):
-        # A supervisor makes its folder and says at once that it is its own; only death comes between.
-        # Anything else in there is somebody's: LAB_STATE may name a folder with a life of its own.
+        # A supervisor makes its folder and claims it at once, unless it dies in between.
+        # Anything else in there is not ours: LAB_STATE may name a folder that other programs use too.
         try:
             ours = len(path.name) == 4 and set(path.name) <= set(_LETTERS)
             ours = ours and {one.name for one in path.iterdir()} <= _OWN_NAMES

@@ -1,7 +1,7 @@
-"""Who a process is, in words that outlive it: enough to tell later whether it is still that process.
+"""The identity of a process, as text that outlives it: it decides later whether a pid is still that process.
 
 A pid alone is reused. With the time it was started, the boot it belongs to and the pid namespace it counts in, a label
-on a container or in an environment block says for ever whose it is.
+on a container or in an environment block identifies its owner for ever.
 """
 
 import os
@@ -51,16 +51,17 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity":
-        """The identity of a running process. Raises `psutil.NoSuchProcess`."""
+        """Return the identity of a running process. Raises `psutil.NoSuchProcess`."""
         return cls(_boot(), _namespace(), pid, _started(pid))
 
     @classmethod
     def own(cls) -> "Identity":
+        """Return the identity of this process."""
         return cls.of(os.getpid())
 
     @classmethod
     def parse(cls, text: str) -> "Identity":
-        """Reads what `str` wrote. Raises `ValueError`."""
+        """Read what `str` wrote. Raises `ValueError`."""
         boot, namespace, pid, started = text.split("/")
         return cls(boot, namespace, int(pid), started)
 
@@ -68,9 +69,9 @@ class Identity:
         return f"{self.boot}/{self.namespace}/{self.pid}/{self.started}"
 
     def gone(self) -> bool:
-        """Whether that process has surely ended.
+        """Return whether that process has surely ended.
 
-        False also where nobody here can know: on the same boot, but in another pid namespace.
+        False also where it cannot be known here: on the same boot, but in another pid namespace.
         """
         if self.boot != _boot():
             return True

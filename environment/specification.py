@@ -1,4 +1,4 @@
-"""What somebody asked for: the words of `Environment(...)` and of `lab up`, checked, and sent to the supervisor."""
+"""The system that `Environment(...)` or `lab up` asks for, checked, and sent to the supervisor."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,14 +29,14 @@ class Specification(BaseModel):
     owner: str | None = None
 
     @classmethod
-    def checked(cls, **words: object) -> "Specification":
-        """Like the constructor, but a wrong word is a `LabError` that says which and why."""
+    def checked(cls, **values: object) -> "Specification":
+        """Return a specification. Raises `LabError` that names each wrong value and the reason."""
         try:
-            specification = cls.model_validate(words)
+            specification = cls.model_validate(values)
         except ValidationError as error:
             reasons = "; ".join(
                 f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()
             )
             raise LabError(f"That environment cannot be made: {reasons}.") from error
-        read_phase(specification.phase)  # an unknown phase is told before anything is launched
+        read_phase(specification.phase)  # an unknown phase is an error before anything is launched
         return specification

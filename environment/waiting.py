@@ -1,4 +1,4 @@
-"""The one way to wait: for evidence, with a time limit, and no longer than what is awaited lives."""
+"""The one way to wait: for evidence, with a time limit, and not for a program that has ended."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import TypeVar
 Evidence = TypeVar("Evidence")
 
 LOOK_SECONDS = 0.2
-"""Between two looks whether waiting is pointless: to ask an engine that costs more than the evidence does."""
+"""Between two checks whether waiting is pointless: with a Docker engine, that costs more than the evidence."""
 
 
 def wait_until(
@@ -17,10 +17,10 @@ def wait_until(
     every: float = 0.02,
     give_up: Callable[[], bool] = lambda: False,
 ) -> Evidence | None:
-    """Asks for `evidence` until it is truthy, and returns it.
+    """Ask for `evidence` until it is truthy, and return it.
 
-    Returns the last falsy answer when `timeout` seconds have passed, or soon after `give_up` says that waiting is
-    pointless (the process has ended). The caller says what that means; it knows the state and the logs.
+    Return the last falsy answer when `timeout` seconds have passed, or soon after `give_up` returns True because
+    waiting is pointless (the process has ended). The caller explains that: it has the state and the logs.
     """
     deadline = time.monotonic() + timeout
     look = time.monotonic() + LOOK_SECONDS
@@ -29,7 +29,7 @@ def wait_until(
         if time.monotonic() >= look:
             hopeless = give_up()  # asked first, so that what came just before the end still counts
             look = time.monotonic() + LOOK_SECONDS
-        found = evidence()
-        if found or hopeless or time.monotonic() >= deadline:
-            return found
+        answer = evidence()
+        if answer or hopeless or time.monotonic() >= deadline:
+            return answer
         time.sleep(every)

@@ -1,4 +1,4 @@
-"""What an experiment is, and which there are.
+"""Experiments: what one is, which there are, how one is measured until its verdict is conclusive.
 
 An experiment is one module of `labs/experiments/phaseN/`, and the module is the namespace: `hop.predict`,
 `hop.measure`, `hop.judge`, `hop.plot`. A module of such a folder that states a `THEORY` is an experiment; the others
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from labs.verdicts import Verdict
 
 EXTENSIONS = 3
-"""How often an inconclusive measurement is repeated before it is reported as it stands."""
+"""How often an inconclusive measurement is repeated before it is reported as inconclusive."""
 
 FOLDER = Path(__file__).resolve().parent / "experiments"
 
@@ -87,7 +87,7 @@ def find(name: str) -> Experiment:
     """Import the experiment of that name.
 
     Raises:
-        UnknownName: There is none; the message names those there are.
+        UnknownName: There is none; the message names all experiments.
     """
     if name not in modules():
         near = get_close_matches(name, modules(), n=1)
@@ -99,9 +99,16 @@ def find(name: str) -> Experiment:
 def until_conclusive(
     experiment: Experiment, prediction: pd.DataFrame, *subjects: Any, **settings: Any
 ) -> pd.DataFrame:
-    """Measure an experiment; while its judge is in doubt and more samples might help, measure again.
+    """Measure an experiment, and repeat it at most three times while its verdict is inconclusive.
 
-    At most three times. Each attempt is appended with the next number in its column `attempt`.
+    A verdict that more samples cannot settle ends the repetition. The samples of each attempt are appended, with the
+    next number in their column `attempt`.
+
+    Args:
+        experiment: The experiment's module.
+        prediction: What its `predict` returned.
+        subjects: The positional arguments of its `measure`: the environment first.
+        settings: The keyword arguments of its `measure`.
     """
     samples = experiment.measure(*subjects, **settings)
     for attempt in range(2, EXTENSIONS + 2):

@@ -1,7 +1,7 @@
 """How every figure of the course looks: palette, sizes, titles, predictions, faults, badges.
 
-A `plot_*` function is decorated with `@styled`, makes its axes with `canvas`, and returns the
-figure. Measurements are solid and coloured; predictions are dashed and dark; faults are shaded.
+The `plot` of an experiment is decorated with `@styled`, makes its axes with `canvas`, and returns the figure.
+Measurements are solid and coloured; predictions are dashed and dark; faults are shaded.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ Parameters = ParamSpec("Parameters")
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW)
-"""Okabe and Ito's colours, told apart with every common colour blindness."""
+"""The colours of Okabe and Ito, which readers with any common colour blindness can tell apart."""
 
 INK, SOFT, FAINT = "#1f2933", "#66717d", "#dfe3e8"
 """Text and predictions; secondary text; grid lines."""
 
 FAULT_TEXT = "#a34400"
-"""Vermillion, dark enough to read as text."""
+"""Vermillion, darkened so that text in it is readable."""
 
 FAULT: dict[str, Any] = {"color": VERMILLION, "alpha": 0.13, "linewidth": 0, "zorder": 0.5}
 """How the time of a fault is shaded (`axvspan`)."""
 
 WIDTH = 9.0
-"""Inches: every figure is as wide, so that a page of them lines up."""
+"""The width of every figure in inches, so that figures on a page line up."""
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",
@@ -71,11 +71,11 @@ STYLE: Any = {
 }
 
 PREDICTION: dict[str, Any] = {"color": INK, "linewidth": 1.6, "linestyle": (0, (5, 2.5))}
-"""How a predicted line is drawn, everywhere."""
+"""How every predicted line is drawn."""
 
 
 def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw the decorated figure in the course's style, and leave matplotlib's own untouched."""
+    """Draw the decorated figure in the course's style, without changing that of matplotlib."""
 
     @wraps(plot)
     def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
@@ -95,9 +95,16 @@ def canvas(
     ratios: Sequence[float] | None = None,
     share: bool = True,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a title line, the runtime it was measured on, and `rows` axes that share x.
+    """Return a figure and its axes, one below the other.
 
-    `height` is in inches, for the whole figure. With `share=False` each of the axes has its own x.
+    Args:
+        title: What the run showed, on the first line.
+        runtime: The runtime it was measured on, on the second line.
+        note: What else stands on the second line, such as the number of samples.
+        rows: How many axes there are.
+        height: The height of the whole figure, in inches.
+        ratios: The relative heights of the axes.
+        share: Whether all axes have the same x axis.
     """
     figure, axes = plt.subplots(
         rows,
@@ -106,7 +113,7 @@ def canvas(
         figsize=(WIDTH, height),
         gridspec_kw={"height_ratios": ratios} if ratios else None,
     )
-    # The head stands above the axes in inches, so that tall and flat figures look alike.
+    # The title lines have a height in inches, so that tall and flat figures look alike.
     head = 0.62 / height
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - head))
     figure.text(
@@ -118,7 +125,7 @@ def canvas(
 
 
 def legend(figure: Figure, axes: Axes) -> None:
-    """The legend of `axes` on the figure's second line, at its right end."""
+    """Put the legend of `axes` at the right end of the figure's second line."""
     height = figure.get_size_inches()[1]
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(
@@ -135,7 +142,7 @@ def legend(figure: Figure, axes: Axes) -> None:
 
 
 def name_fault(axes: Axes, began: float, ended: float, text: str) -> None:
-    """Write over the axes what the time shaded from `began` to `ended` is."""
+    """Write above the axes what the shaded time from `began` to `ended` is."""
     axes.annotate(
         text,
         ((began + ended) / 2, 1.0),
@@ -149,7 +156,7 @@ def name_fault(axes: Axes, began: float, ended: float, text: str) -> None:
 
 
 def predicted_band(axes: Axes, low: float, high: float, *, label: str | None = None) -> None:
-    """A horizontal band within which the prediction puts the measurement (in y units)."""
+    """Draw a horizontal band, in y units, in which the prediction places the measurement."""
     axes.axhspan(low, high, color=INK, alpha=0.08, linewidth=0, label=label, zorder=0.6)
     for edge in np.unique([low, high]):
         axes.axhline(edge, **{**PREDICTION, "linewidth": 0.9})
@@ -170,7 +177,7 @@ def mark_set_aside(axes: Axes, x: Any, y: Any) -> None:
 
 
 def badge(figure: Figure, verdict: Verdict) -> Text:
-    """Stamp the verdict on the figure's upper right corner."""
+    """Put the verdict in the figure's upper right corner."""
     height = figure.get_size_inches()[1]
     return figure.text(
         0.988,

@@ -195,10 +195,18 @@ class Counted:
         """Return the doubt of a case of which too few samples are left; None when there are enough."""
         return None if self.enough else doubt(f"too few samples count: {self.rule}")
 
+    @property
+    def share(self) -> str:
+        """Return "n of m counted", short enough to stand beside a legend."""
+        return f"{len(self.samples)} of {self.of} counted"
+
+    def below(self, label: str) -> str:
+        """Return an axis label with the rule below it, when anything was set aside."""
+        return label if len(self.samples) == self.of else f"{label}\n{self.rule}"
+
     def __str__(self) -> str:
         """Return what the verdict's details and the figure say: "n of m counted"."""
-        text = f"{len(self.samples)} of {self.of} counted"
-        return text if len(self.samples) == self.of else f"{text} ({self.rule})"
+        return self.share if len(self.samples) == self.of else f"{self.share} ({self.rule})"
 
 
 def set_aside(samples: pd.DataFrame, excluded: pd.Series[bool], rule: str) -> Counted:

@@ -1,4 +1,4 @@
-"""What a measurement was made on: processor, cores, memory, system, versions, git revision."""
+"""The machine of a measurement: processor, cores, memory, system, versions, git revision."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ PACKAGES = (
 
 
 def cores() -> int:
-    """Cores this process may use: its CPU affinity, and the quota of its cgroup, if any."""
+    """Return how many cores this process may use: its CPU affinity, and the quota of its cgroup, if any."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, min(allowed or 1, _quota()))
 
 
 def _quota() -> int:
-    """Whole cores that cgroup v2 grants; many when it sets no limit."""
+    """Return how many whole cores cgroup v2 grants; many when it sets no limit."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         return math.ceil(int(quota) / int(period))
@@ -57,16 +57,16 @@ def _processor() -> str:
 
 
 def busy_seconds() -> float:
-    """CPU seconds that all programs of this machine, its host's included, have used so far."""
+    """Return the CPU seconds that all programs of this machine have used since its start."""
     times = psutil.cpu_times()
     idle = times.idle + getattr(times, "iowait", 0.0)
-    # Linux counts a guest's time within user's as well.
+    # Linux also counts the time of guests as user time.
     return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
 
 
 @cache
 def machine() -> dict[str, Any]:
-    """This machine: `cpu`, `cores`, `memory_gib`, `os`, `python`."""
+    """Return what this machine is: `cpu`, `cores`, `memory_gib`, `os`, `python`."""
     return {
         "cpu": _processor(),
         "cores": cores(),
@@ -78,19 +78,19 @@ def machine() -> dict[str, Any]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Versions of the main packages, by name; those that are not installed are left out."""
-    found = {}
+    """Return the versions of the main packages that are installed, by name."""
+    installed = {}
     for package in PACKAGES:
         try:
-            found[package] = version(package)
+            installed[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 @cache
 def revision() -> str | None:
-    """The git commit of this clone, with `+changes` when the tree differs; None outside git."""
+    """Return the git commit of this clone, with `+changes` when the tree differs; None outside git."""
     commit = _git("rev-parse", "--short=12", "HEAD")
     if not commit:
         return None
@@ -99,9 +99,9 @@ def revision() -> str | None:
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             ["git", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -1,8 +1,8 @@
-"""Run records: what a run leaves behind, and how to judge and draw it again from that alone.
+"""Run records: the files that a run leaves, and how to judge and draw it again from them alone.
 
-A record is a folder `runs/<time>-<phase>-<runtime>/` with `record.json` and, per experiment, its
-samples and prediction (CSV) and its figure (PNG). Every file is written whole or not at all, and
-`record.json` names a file only once it is there: a run that dies leaves a readable record.
+A record is a folder `runs/<time>-<phase>-<runtime>/` with `record.json` and, for each experiment, its samples and
+prediction (CSV) and its figure (PNG). Every file is written whole or not at all, and `record.json` names a file only
+after it exists: a run that is killed leaves a readable record.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from environment import Environment
 
 FORMAT = 1
-"""Grows when a reader of older records would misread a new one."""
+"""The version of the format; it grows when code for the older format would misread a new record."""
 
 
 class RecordError(LabError):
-    """A record that is not there, or that cannot be read."""
+    """Raised for a record that does not exist or cannot be read."""
 
 
 def runs_folder() -> Path:
-    """Where runs are kept: the folder `LAB_RUNS` names, else `runs/` of this clone."""
+    """Return the folder of all runs: the one that `LAB_RUNS` names, else `runs/` of this clone."""
     return Path(os.environ.get("LAB_RUNS") or ROOT / "runs")
 
 
@@ -66,7 +66,7 @@ class RecordFolder:
     def create(
         cls, *, phase: str, runtime: str, profile: str, root: Path | None = None, **more: Any
     ) -> RecordFolder:
-        """A new folder with a record of what is known before anything was measured."""
+        """Create a new folder with a record of what is known before a measurement."""
         now = datetime.now().astimezone()
         facts = {
             "format": FORMAT,
@@ -90,17 +90,17 @@ class RecordFolder:
         return record
 
     def write(self, **changes: Any) -> None:
-        """Set these facts, and write all of them."""
+        """Set these facts, and write all facts to `record.json`."""
         self.facts.update(changes)
         text = json.dumps(self.facts, indent=2, default=_plain)
         write_whole(self.path / "record.json", lambda draft: draft.write_text(text))
 
 
 class Run:
-    """The record of a run that is under way.
+    """The record of a run in progress.
 
-    `Run(env, profile=..., seconds=...)` after `env.start()`; further keywords are the run's
-    parameters. `keep` adds an experiment, `finish` closes the record.
+    Make it after `env.start()`: `Run(env, profile=PROFILE, seconds=9)`. Keyword arguments other than `profile` are the
+    run's parameters. `measure` and `keep` add an experiment, `finish` closes the record.
     """
 
     def __init__(self, env: Environment, *, profile: str, **parameters: Any) -> None:
@@ -124,7 +124,7 @@ class Run:
     def measure(
         self, experiment: Experiment, prediction: pd.DataFrame, *others: Any, **settings: Any
     ) -> pd.DataFrame:
-        """Measure an experiment, while the verdict is inconclusive again, and display the figure.
+        """Measure an experiment, again while its verdict is inconclusive, and display its figure.
 
         Calls `experiment.measure(env, *others, **settings)`; each repetition is announced, and its
         samples are appended with the next number in their column `attempt`.
@@ -132,7 +132,7 @@ class Run:
         Args:
             experiment: The experiment's module, such as `hop`.
             prediction: What its `predict` returned.
-            others: What its `measure` takes beside the environment, such as a second environment.
+            others: Further arguments of its `measure`, such as a second environment.
             settings: The keyword arguments of its `measure`.
         """
         began = time.monotonic()
@@ -182,7 +182,7 @@ class Run:
         )
 
     def finish(self) -> Run:
-        """Close the record: the run went through to its end."""
+        """Close the record of a run that reached its end."""
         self.note(status="complete")
         return self
 
@@ -192,7 +192,7 @@ class Run:
 
 
 class Record:
-    """A run to look at again. Nothing is started to judge or draw it."""
+    """A finished run, to judge and draw again without starting anything."""
 
     def __init__(self, path: Path, facts: dict[str, Any]) -> None:
         self.path = path
@@ -204,23 +204,23 @@ class Record:
         return list(self.facts["experiments"])
 
     def samples(self, name: str) -> pd.DataFrame:
-        """The raw samples of one experiment, as they were measured."""
+        """Return the raw samples of one experiment, as they were measured."""
         return _read_frame(self.path, self._experiment(name)["samples"])
 
     def prediction(self, name: str) -> pd.DataFrame:
-        """What was predicted for one experiment."""
+        """Return the prediction of one experiment."""
         return _read_frame(self.path, self._experiment(name)["prediction"])
 
     def verdict(self, name: str) -> Verdict:
-        """The verdict that was given then."""
+        """Return the verdict that the run gave."""
         return Verdict.from_json(self._experiment(name)["verdict"])
 
     def judge(self, name: str) -> Verdict:
-        """The verdict that today's judge gives on the recorded samples."""
+        """Return the verdict that the current code gives on the recorded samples."""
         return find(name).judge(self.samples(name), self.prediction(name))
 
     def plot(self, name: str) -> Figure:
-        """The figure of the recorded samples, drawn again."""
+        """Draw the figure of the recorded samples again."""
         figure = find(name).plot(self.samples(name), self.prediction(name))
         badge(figure, self.judge(name))
         return figure
@@ -228,13 +228,17 @@ class Record:
     def _experiment(self, name: str) -> dict[str, Any]:
         kept: dict[str, dict[str, Any]] = self.facts["experiments"]
         if name not in kept:
-            known = ", ".join(kept) or "none"
-            raise RecordError(f"{self.path} holds no experiment {name!r}; it holds: {known}")
+            names = ", ".join(kept) or "none"
+            raise RecordError(f"{self.path} holds no experiment {name!r}; it holds: {names}")
         return kept[name]
 
 
 def load_record(path: str | Path) -> Record:
-    """The record in that folder (`runs/latest` for the last one). Raises `RecordError`."""
+    """Return the record in a folder; `runs/latest` is the last one.
+
+    Raises:
+        RecordError: The folder holds no record, or one of a newer version.
+    """
     folder = Path(path).resolve()
     try:
         facts = json.loads((folder / "record.json").read_text())
@@ -248,7 +252,7 @@ def load_record(path: str | Path) -> Record:
 
 
 def _new_folder(root: Path, name: str) -> Path:
-    """A folder of that name, numbered when another run of the same second has it."""
+    """Create a folder of that name, with a number when a run of the same second has it."""
     root.mkdir(parents=True, exist_ok=True)
     for number in range(1, 1000):
         path = root / (name if number == 1 else f"{name}-{number}")
@@ -257,7 +261,7 @@ def _new_folder(root: Path, name: str) -> Path:
         except FileExistsError:
             continue
         return path
-    raise RecordError(f"{root} holds too many runs named {name}")
+    raise RecordError(f"{root} holds too many runs named {name}; move some of them away")
 
 
 def _point_latest_at(path: Path) -> None:
@@ -268,13 +272,13 @@ def _point_latest_at(path: Path) -> None:
 
 
 def _write_frame(path: Path, frame: pd.DataFrame) -> dict[str, Any]:
-    """Write a frame; returns what reading it back needs."""
+    """Write a frame, and return what is needed to read it."""
     write_whole(path, lambda draft: frame.to_csv(draft, index=False))
     return {"file": path.name, "types": {name: str(kind) for name, kind in frame.dtypes.items()}}
 
 
 def _read_frame(folder: Path, entry: Mapping[str, Any]) -> pd.DataFrame:
-    """Read a frame with the types it was written with: a version "1" stays a text."""
+    """Return a frame with the types that it was written with: a version "1" stays a text."""
     types = entry["types"]
     texts = [name for name, kind in types.items() if kind in ("str", "object")]
     frame = pd.read_csv(
@@ -287,12 +291,12 @@ def _read_frame(folder: Path, entry: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, for JSON."""
+    """Return a NumPy number as a Python number, for JSON."""
     if hasattr(value, "item"):
         return value.item()
     raise TypeError(f"{type(value).__name__} cannot be written to a record")
 
 
 def _shown(path: Path) -> Path:
-    """A path as short as it can be said from here."""
+    """Return a path relative to the current folder, where it lies in it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,4 +1,4 @@
-"""Shows the real code of a service in a cell: what a phase teaches is opened from its own file."""
+"""Shows the code of a service in a cell, from the file that runs."""
 
 from __future__ import annotations
 
@@ -16,34 +16,38 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def show(file: str, *names: str) -> Code:
-    """The named functions and classes of a service's file, such as `order_service/payment.py`.
+    """Return functions and classes of a service's file, with their decorators and comments.
 
-    A method is named with its class: `Breaker.call`. With their decorators and comments, as they
-    stand there. Raises `UnknownName` with the names the file has.
+    Args:
+        file: The file in `microservices/`, such as `order_service/payment.py`.
+        names: What to show; a method is named with its class, such as `Breaker.call`.
+
+    Raises:
+        UnknownName: The file has no such name; the message lists those it has.
     """
     path = SERVICES / file
     text = path.read_text()
-    found = _definitions(ast.parse(text))
-    unknown = [name for name in names if name not in found]
+    definitions = _definitions(ast.parse(text))
+    unknown = [name for name in names if name not in definitions]
     if unknown:
-        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(found)}")
+        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(definitions)}")
     lines = text.splitlines()
     parts = [
-        textwrap.dedent("\n".join(lines[_first(found[name]) - 1 : found[name].end_lineno]))
-        for name in names
+        textwrap.dedent("\n".join(lines[_first(node) - 1 : node.end_lineno]))
+        for node in (definitions[name] for name in names)
     ]
     text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
 def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Definition]:
-    found: dict[str, Definition] = {}
+    definitions: dict[str, Definition] = {}
     for node in within.body:
         if isinstance(node, Definition):
-            found[prefix + node.name] = node
+            definitions[prefix + node.name] = node
         if isinstance(node, ast.ClassDef):
-            found |= _definitions(node, f"{node.name}.")
-    return found
+            definitions |= _definitions(node, f"{node.name}.")
+    return definitions
 
 
 def _first(node: Definition) -> int:

@@ -1,7 +1,7 @@
-"""Verdicts: pass, fail or inconclusive, in words that are the same on every machine.
+"""Verdicts: pass, fail or inconclusive, in a text that is the same on every machine.
 
-nbval compares a verdict cell's output strictly, so nothing a verdict displays holds a measured
-digit. The numbers are in `Verdict.details`, and in the run's record.
+nbval compares the output of a verdict cell strictly, so a verdict displays no measured digit. The numbers are in
+`Verdict.details` and in the run's record.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Self
 
 
 class Outcome(StrEnum):
-    """What a judgement can say."""
+    """The three outcomes of a judgement."""
 
     PASS = "pass"
     FAIL = "fail"
@@ -26,16 +26,16 @@ COLOURS = {
     Outcome.FAIL: "#b3400a",
     Outcome.INCONCLUSIVE: "#8a6100",
 }
-"""Colour-blind safe, and readable as text on white and under white text."""
+"""Safe for colour-blind readers, and readable as text on white and as ground of white text."""
 
 
 @dataclass(frozen=True)
 class Verdict:
     """The judgement of one experiment.
 
-    `judged` says what had to hold. `reasons` say why it did not, or why nobody can tell; they name
-    things, never measured numbers. `details` hold the numbers. `extend` marks an inconclusive
-    verdict that a larger sample might settle.
+    `judged` is what had to hold. `reasons` are why it did not hold, or why the samples cannot decide; they name things,
+    never measured numbers. `details` are the numbers. `extend` marks an inconclusive verdict that a larger sample might
+    settle.
     """
 
     experiment: str
@@ -56,11 +56,18 @@ class Verdict:
         details: Mapping[str, Any] | None = None,
         extend: bool = True,
     ) -> Self:
-        """Fail if anything failed; else inconclusive if anything is in doubt; else pass.
+        """Return fail if there is a failure, else inconclusive if there is a doubt, else pass.
 
-        `module` is the experiment's `__name__`. A failure that was seen stands, however thin the
-        rest of the sample is. Where a doubt puts the failures themselves in question, pass no
-        failures. A reason that is given twice is kept once.
+        A failure stands, however small the rest of the sample is. Where a doubt concerns the failures themselves, pass
+        no failures. A reason that is given twice is kept once.
+
+        Args:
+            module: The experiment's `__name__`.
+            judged: What has to hold.
+            failures: Why it does not hold.
+            doubts: Why the samples cannot decide.
+            details: The numbers.
+            extend: Whether a larger sample might settle the doubts.
         """
         failed, doubted = tuple(dict.fromkeys(failures)), tuple(dict.fromkeys(doubts))
         outcome = Outcome.FAIL if failed else Outcome.INCONCLUSIVE if doubted else Outcome.PASS
@@ -93,11 +100,12 @@ class Verdict:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """For a record; `from_json` reads it back."""
+        """Return the verdict as a JSON object, which `from_json` reads."""
         return asdict(self) | {"details": dict(self.details)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Return the verdict of a JSON object that `to_json` made."""
         return cls(
             **{
                 **data,

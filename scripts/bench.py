@@ -43,12 +43,14 @@ rates: defaultdict[Row, list[float]] = defaultdict(list)
 
 @contextmanager
 def timed(what: str, who: str) -> Iterator[None]:
+    """Add the seconds that the block takes to its row of the table."""
     began = time.perf_counter()
     yield
     seconds[what, who].append(time.perf_counter() - began)
 
 
 def environment_round(phase: str, runtime: str) -> None:
+    """Start, scale, kill and stop a phase on a runtime, once."""
     env = Environment(phase, runtime=runtime)  # type: ignore[arg-type]
     scaled = SCALED[phase]
     with timed(f"{phase}: start to ready", runtime):
@@ -95,6 +97,7 @@ def compose_round(phase: str, compose: str) -> None:
 
 
 def runtimes() -> list[str]:
+    """Return the runtimes of this machine: Docker only where its engine answers."""
     try:
         connect().close()
     except LabError as error:
@@ -104,6 +107,7 @@ def runtimes() -> list[str]:
 
 
 def start_round() -> None:
+    """Measure every phase on every runtime and by Docker Compose, in turns."""
     contestants: dict[str, Callable[[str], None]] = {
         name: lambda phase, name=name: environment_round(phase, name) for name in runtimes()
     }
@@ -117,6 +121,7 @@ def start_round() -> None:
 
 
 def replicas_round() -> None:
+    """Measure 1 to 8 replicas of the gateway on every runtime."""
     for runtime in runtimes():
         for replicas in REPLICAS:
             print(f"  {runtime}: {replicas} replicas", file=sys.stderr)
@@ -156,6 +161,7 @@ async def closed_loop(url: str, *, connections: int) -> float:
 
 
 def table(title: str, values: dict[Row, list[float]]) -> None:
+    """Print the median, the least and the most of each row."""
     if values:
         print(f"\n{title:<26}{'':<16}{'median':>8}{'least':>8}{'most':>8}")
     for (what, who), found in sorted(values.items(), key=lambda row: row[0][0]):
@@ -164,6 +170,7 @@ def table(title: str, values: dict[Row, list[float]]) -> None:
 
 
 def main() -> None:
+    """Measure what the command line asks for, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["start", "replicas"])
     parser.add_argument("rounds", nargs="?", type=int, default=3)

@@ -38,17 +38,17 @@ ORDER = {
     "userId": "user-1",
     "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
 }
-found: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+results: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
 
 
 def ask(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
-    """Ask one replica of order-service how it is, as often as it gets orders."""
+    """Send requests for `/health` to one replica of order-service, at the rate of orders."""
     url = env["order-service"].replicas[0].url + "/health"
     return run_load(Stream("health", url, rate), seconds=seconds)
 
 
 def orders(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
-    """Place orders at one replica of order-service; those that it accepted. Says whether the generator kept up."""
+    """Place orders at one replica of order-service; return the samples, and print whether the schedule was kept."""
     url = env["order-service"].replicas[0].url + "/orders"
     samples = run_load(Stream("orders", url, rate, "POST", ORDER), seconds=seconds)
     print(f"{rate}/s: {load_report(samples)}", file=sys.stderr)
@@ -56,12 +56,13 @@ def orders(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
 
 
 def messages(env: Environment, topic: str) -> int:
+    """Return the number of messages in a topic."""
     table = env.kafka.topics().set_index("topic")["messages"]
     return int(table.get(topic, 0))
 
 
 def until(env: Environment, topic: str, count: int) -> float:
-    """Seconds until a topic holds so many messages."""
+    """Return the seconds until a topic holds `count` messages."""
     began = time.monotonic()
     if not wait_until(lambda: messages(env, topic) >= count, timeout=LIMIT_SECONDS, every=0.1):
         raise TimeoutError(f"{topic}: {messages(env, topic)} of {count} messages")
@@ -69,7 +70,7 @@ def until(env: Environment, topic: str, count: int) -> float:
 
 
 def waits(env: Environment) -> pd.Series:
-    """Seconds that each of the last events waited, from when it was made until the relay handed it to Kafka."""
+    """Return the seconds that each of the last events waited for the relay to publish it."""
     events = env.kafka.read("order-created", offset="latest", limit=LAST)
     made = pd.to_datetime(
         events["value"].map(lambda value: json.loads(value)["timestamp"]), utc=True
@@ -78,7 +79,7 @@ def waits(env: Environment) -> pd.Series:
 
 
 def until_read(env: Environment, group: str, count: int) -> float:
-    """Seconds until a group has done all of at least so many messages."""
+    """Return the seconds until a group has consumed all messages, at least `count`."""
     began = time.monotonic()
 
     def done() -> bool:
@@ -91,12 +92,14 @@ def until_read(env: Environment, group: str, count: int) -> float:
 
 
 def process_of(service: Service) -> psutil.Process:
+    """Return the process of a service's first replica."""
     pid = service.replicas[0].pid
     assert pid
     return psutil.Process(pid)
 
 
 def rates_round() -> None:
+    """Measure one round of rates."""
     with Environment("phase4", runtime="process", only=["kafka", "order-service"]) as env:
         orders(env, 200, 5)  # to warm up, Kafka's compiler too
         process = process_of(env["order-service"])
@@ -110,14 +113,14 @@ def rates_round() -> None:
             # Longer than the load by what the relay has left to send.
             took, used = time.monotonic() - began, sum(process.cpu_times()[:2]) - cpu
             who = f"{rate}/s"
-            found["accepted of offered, %", who].append(100 * len(good) / len(samples))
-            found["p50, ms", who].append(1000 * good["latency"].quantile(0.5))
-            found["p99, ms", who].append(1000 * good["latency"].quantile(0.99))
-            found["p99 of /health, ms", who].append(1000 * health.quantile(0.99))
-            found["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
-            found["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
-            found["until all are in Kafka, s", who].append(took)
-            found["an event waits, p50, ms", who].append(1000 * waits(env).median())
+            results["accepted of offered, %", who].append(100 * len(good) / len(samples))
+            results["p50, ms", who].append(1000 * good["latency"].quantile(0.5))
+            results["p99, ms", who].append(1000 * good["latency"].quantile(0.99))
+            results["p99 of /health, ms", who].append(1000 * health.quantile(0.99))
+            results["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
+            results["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
+            results["until all are in Kafka, s", who].append(took)
+            results["an event waits, p50, ms", who].append(1000 * waits(env).median())
 
 
 def growth_round(events: int) -> None:
@@ -137,19 +140,20 @@ def growth_round(events: int) -> None:
                     began = time.monotonic()
                 accepted = 100 + int(samples["accepted"].sum())
                 until(env, "order-created", accepted)
-                found["broker back and relay, s", who].append(time.monotonic() - began)
-                found["accept p50 at the end, ms", who].append(1000 * last.quantile(0.5))
-                found["accept p99 at the end, ms", who].append(1000 * last.quantile(0.99))
-                found["order-service, MiB", who].append(process.memory_info().rss / 2**20)
+                results["broker back and relay, s", who].append(time.monotonic() - began)
+                results["accept p50 at the end, ms", who].append(1000 * last.quantile(0.5))
+                results["accept p99 at the end, ms", who].append(1000 * last.quantile(0.99))
+                results["order-service, MiB", who].append(process.memory_info().rss / 2**20)
                 began = time.monotonic()
             until(env, "order-confirmed", accepted)
-            found["drain, s", who].append(time.monotonic() - began)
+            results["drain, s", who].append(time.monotonic() - began)
             began = time.monotonic()
         until_read(env, "analytics-service-group", 3 * accepted)
-        found["replay of all events, s", who].append(time.monotonic() - began)
+        results["replay of all events, s", who].append(time.monotonic() - began)
 
 
 def main() -> None:
+    """Measure, and print medians over the rounds with their range."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["rates", "growth"])
     parser.add_argument("rounds", nargs="?", type=int, default=3)
@@ -164,7 +168,7 @@ def main() -> None:
                 growth_round(events)
     print(f"{platform.platform()}, Python {platform.python_version()}, {psutil.cpu_count()} cores")
     print(f"{'':<28}{'':<16}{'median':>10}{'least':>10}{'most':>10}")
-    for (what, who), values in sorted(found.items(), key=lambda row: row[0][0]):
+    for (what, who), values in sorted(results.items(), key=lambda row: row[0][0]):
         shown = (statistics.median(values), min(values), max(values))
         print(f"{what:<28}{who:<16}" + "".join(f"{value:10.1f}" for value in shown))
 

@@ -69,6 +69,7 @@ def running(
 
 
 def load(url: str, seconds: int) -> str:
+    """Return wrk's report on so many seconds of load."""
     command = [
         "wrk",
         "-t1",
@@ -86,6 +87,7 @@ def load(url: str, seconds: int) -> str:
 
 
 def measure(who: str, gateway: psutil.Process, path: str, url: str) -> None:
+    """Load one path of one gateway, and add its figures to the tables."""
     before = sum(gateway.cpu_times()[:2])
     said = load(url + path, SECONDS)
     used = sum(gateway.cpu_times()[:2]) - before
@@ -97,6 +99,7 @@ def measure(who: str, gateway: psutil.Process, path: str, url: str) -> None:
 
 
 def table(title: str, values: dict[Row, list[float]]) -> None:
+    """Print the median, the least and the most of each row."""
     print(f"\n{title:<34}{'median':>9}{'least':>9}{'most':>9}")
     for (path, who), found in values.items():
         shown = (statistics.median(found), min(found), max(found))
@@ -104,6 +107,7 @@ def table(title: str, values: dict[Row, list[float]]) -> None:
 
 
 def ratios() -> None:
+    """Print our gateway in terms of the plain one."""
     print(f"\n{'ours / plain, round by round':<34}{'median':>9}{'least':>9}{'most':>9}")
     for name, values in (("throughput", rate), ("p99", p99)):
         for path in PATHS:
@@ -114,6 +118,7 @@ def ratios() -> None:
 
 
 def main() -> None:
+    """Load both gateways in turns, and print the tables."""
     if shutil.which("wrk") is None:
         sys.exit("wrk is missing: apt-get install wrk")
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5

@@ -45,6 +45,7 @@ BREAKER = interlock.CircuitBreaker(
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Open the client of the upstream, and close it at the end."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=100, keepalive_expiry=30)
     timeout = httpx.Timeout(30, connect=0.3)
     async with httpx.AsyncClient(
@@ -62,6 +63,7 @@ app.mount("/metrics", make_asgi_app())
 async def observe(
     request: Request, call_next: Callable[[Request], Awaitable[Response]]
 ) -> Response:
+    """Count and time a request, and return its correlation id."""
     request.state.correlation_id = request.headers.get("x-correlation-id") or str(uuid4())
     began = time.perf_counter()
     response = await call_next(request)
@@ -73,6 +75,7 @@ async def observe(
 
 
 async def ask(request: Request, method: str, path: str, body: Any = None) -> httpx.Response:
+    """Send a request to the upstream; return the response."""
     client: httpx.AsyncClient = request.app.state.client
     headers = {"x-correlation-id": request.state.correlation_id}
     try:
@@ -84,31 +87,37 @@ async def ask(request: Request, method: str, path: str, body: Any = None) -> htt
 
 
 def passed_on(answer: httpx.Response) -> JSONResponse:
+    """Return a response of the upstream as our own."""
     return JSONResponse(answer.json(), answer.status_code)
 
 
 @app.get("/api/users")
 async def users(request: Request) -> Response:
+    """Pass a request for all users on."""
     return passed_on(await ask(request, "GET", "/users"))
 
 
 @app.get("/api/orders")
 async def orders(request: Request) -> Response:
+    """Pass a request for all orders on."""
     return passed_on(await ask(request, "GET", "/orders"))
 
 
 @app.post("/api/orders")
 async def post_order(request: Request) -> Response:
+    """Pass a new order on."""
     return passed_on(await ask(request, "POST", "/orders", await request.json()))
 
 
 @app.get("/api/orders/{id}")
 async def order(request: Request, id: str) -> Response:
+    """Pass a request for one order on."""
     return passed_on(await ask(request, "GET", f"/orders/{id}"))
 
 
 @app.post("/api/pay")
 async def pay(request: Request) -> Response:
+    """Pass a payment on, through the circuit breaker."""
     try:
         body = await request.json()
         return passed_on(await BREAKER.call(ask, request, "POST", "/pay", body))
@@ -118,6 +127,7 @@ async def pay(request: Request) -> Response:
 
 @app.get("/api/dashboard")
 async def dashboard(request: Request) -> dict[str, Any]:
+    """Return users and orders together."""
     names = ("users", "orders")
     found = await asyncio.gather(
         *(ask(request, "GET", f"/{name}") for name in names), return_exceptions=True
@@ -133,6 +143,7 @@ async def dashboard(request: Request) -> dict[str, Any]:
 
 @app.get("/api/secure")
 async def secure(authorization: str = Header("")) -> dict[str, str]:
+    """Admit requests with the right token."""
     if not hmac.compare_digest(authorization.encode(), b"Bearer demo-token"):
         raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
     return {"message": "the token is right"}
@@ -140,6 +151,7 @@ async def secure(authorization: str = Header("")) -> dict[str, str]:
 
 @app.get("/api/limited")
 async def limited(request: Request) -> dict[str, str]:
+    """Admit five requests per ten seconds for each client."""
     assert request.client
     if not await LIMITER.hit(LIMIT, request.client.host):
         raise HTTPException(429, headers={"Retry-After": "10"})
@@ -148,6 +160,7 @@ async def limited(request: Request) -> dict[str, str]:
 
 @app.get("/api/count")
 async def count() -> dict[str, int]:
+    """Count this call."""
     return {"count": next(COUNT), "processId": os.getpid()}
 
 

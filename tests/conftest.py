@@ -1,7 +1,9 @@
-"""What all tests share: sessions in a state folder of their own, and Docker tests that run where an engine answers.
+"""What all tests share: tiers, an order in which measurements have the machine to themselves, and a state folder.
 
-With two workers (`-n 2 --dist loadfile`) one has all tests that drive Docker, watch the whole machine or measure; the
-other has the rest, which it has done long before the first one comes to what measures.
+The fast tier leaves out what is marked `long`: Docker's tests, whole labs but one, mutants but one of each phase, and
+what takes more than ten seconds (`slow`). With two workers (`-n 2 --dist loadfile`) the labs on containers come first,
+on one worker, while the other one begins with everything else, file by file; what measures comes last, on one worker,
+when the other one has nothing left to do.
 """
 
 import os
@@ -17,18 +19,34 @@ from xdist.scheduler import LoadFileScheduling
 from environment.errors import LabError
 from environment.folders import live_sessions
 
-ONE_AFTER_THE_OTHER = ("tests/environment/", "tests/mutants/", "tests/notebooks/")
-"""Tests of one worker, in this order."""
+CONTAINERS = "test_every_lab_runs_headless_on_containers"
+"""A verdict there may be inconclusive, so these labs may run beside other tests."""
+
+MEASURED = ("tests/mutants/", "tests/notebooks/")
+"""Tests whose verdicts must fail or pass, in their order: they have the machine to themselves."""
+
+
+def piece_of(nodeid: str) -> str:
+    """Return the piece of work that a test belongs to: `containers`, `measured`, or its own file."""
+    if CONTAINERS in nodeid:
+        return "containers"
+    return "measured" if nodeid.startswith(MEASURED) else nodeid.partition("::")[0]
+
+
+def rank(item: pytest.Item) -> int:
+    """Return 0 for what comes first, 2 for what comes last."""
+    return {"containers": 0, "measured": 2}.get(piece_of(item.nodeid), 1)
 
 
 class TwoWorkers(LoadFileScheduling):
-    """One piece of work is a file, except that all of `ONE_AFTER_THE_OTHER` is one."""
+    """Hands out pieces of work, each to one worker, in the order of the tests."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "system" if nodeid.startswith(ONE_AFTER_THE_OTHER) else super()._split_scope(nodeid)
+        return piece_of(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    config.option.loadscopereorder = False  # else the largest piece would come first
     return TwoWorkers(config, log)
 
 
@@ -41,8 +59,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     shutil.rmtree(os.environ["LAB_STATE"], ignore_errors=True)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses by the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without an engine the Docker tests are skipped; with `LAB_REQUIRE_DOCKER` set they run, and fail."""
+    """Mark what is long, order the tests by `rank`, and skip Docker's tests where no engine answers.
+
+    With `LAB_REQUIRE_DOCKER` set the Docker tests run all the same, and fail.
+    """
+    for item in items:
+        if is_long(item):
+            item.add_marker(pytest.mark.long)
+    items.sort(key=rank)
     wanted = [item for item in items if item.get_closest_marker("docker")]
     if not wanted or os.environ.get("LAB_REQUIRE_DOCKER"):
         return
@@ -53,6 +79,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     except LabError as error:
         for item in wanted:
             item.add_marker(pytest.mark.skip(reason=str(error).splitlines()[0]))
+
+
+def is_long(item: pytest.Item) -> bool:
+    """Return whether only `scripts/test.py --all` runs a test. A test marked `core` is never left out."""
+    if item.get_closest_marker("core"):
+        return False
+    marks = any(item.get_closest_marker(name) for name in ("docker", "slow"))
+    return marks or "tests/mutants/test_" in item.nodeid
 
 
 @pytest.fixture(params=["process", pytest.param("docker", marks=pytest.mark.docker)])

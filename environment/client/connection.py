@@ -1,13 +1,15 @@
-"""Talks to supervisors: launches one, finds one, and sends it verbs."""
+"""The connection to supervisors: launches one, finds one, and sends it verbs."""
 
 import json
 import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psutil
 
@@ -16,17 +18,24 @@ from environment.compose import ROOT
 from environment.errors import LabError, SessionGone, UnknownName
 from environment.folders import home, live_sessions
 from environment.identity import Identity
+from environment.progress import Say, silent
 from environment.specification import Specification
+from environment.verbs import SERVING, Verbs, find_verb
 
 SILENCE_SECONDS = 10.0
-"""A supervisor at work says so every second; ten seconds of silence mean that it does not answer."""
+"""A supervisor at work sends a sign of life every second; after ten seconds without one it counts as gone."""
 
-SERVING = "serving"
-"""With this word and the session's name a supervisor says that verbs reach it."""
+Progress = Callable[[], AbstractContextManager[Say]]
+"""Opens a block in which lines of progress are shown."""
+
+
+@contextmanager
+def _nowhere() -> Iterator[Say]:
+    yield silent
 
 
 def owner() -> Identity:
-    """For whom this process starts things: itself, or the command that `LAB_OWNER` names by pid."""
+    """Return the process for which this one starts things: itself, or the command that `LAB_OWNER` names by pid."""
     named = os.environ.get("LAB_OWNER")
     try:
         return Identity.of(int(named)) if named else Identity.own()
@@ -35,7 +44,7 @@ def owner() -> Identity:
 
 
 class Client:
-    """One session's supervisor, seen from outside. Every call is a connection of its own."""
+    """One session's supervisor, seen from outside. Every verb is sent over a connection of its own."""
 
     def __init__(self, session: str) -> None:
         self.session = session
@@ -44,7 +53,7 @@ class Client:
 
     @classmethod
     def launch(cls, specification: Specification) -> "Client":
-        """Starts the supervisor of a new session; it serves when this returns, and nothing else runs yet."""
+        """Start the supervisor of a new session; it serves when this returns, and nothing else runs yet."""
         process = subprocess.Popen(
             [sys.executable, "-m", "environment.supervisor"],
             stdin=subprocess.PIPE,
@@ -58,52 +67,58 @@ class Client:
         assert process.stdout
         process.stdin.write(specification.model_dump_json().encode() + b"\n")
         process.stdin.flush()
-        said = b""
+        output = b""
         for line in process.stdout:
             word, _, session = line.decode(errors="replace").strip().partition(" ")
             if word == SERVING:
                 client = cls(session)
-                client._process = (
-                    process  # its standard input is the pipe by which it knows we live
-                )
+                # Its standard input is the pipe whose end it takes for our end.
+                client._process = process
                 return client
-            said += line
+            output += line
         process.wait(SILENCE_SECONDS)
-        raise LabError(f"The supervisor did not start: {said.decode(errors='replace').strip()}")
+        raise LabError(f"The supervisor did not start: {output.decode(errors='replace').strip()}")
 
     @classmethod
     def find(cls, session: str | None = None) -> "Client":
-        """The named session, or the only live one. Raises `UnknownName` that lists those that live."""
+        """Return the client of the named session, or of the only live one.
+
+        Raises:
+            UnknownName: there is no such session, or several live; the message lists those that live.
+        """
         live = live_sessions()
         if session is None and len(live) == 1:
             return cls(live[0])
         if session in live:
             return cls(str(session))
+        if session:
+            problem = f"There is no live session {session!r}."
+        else:
+            problem = "Say which session: --session ID." if live else "No session is live."
         known = ", ".join(live) or "none; `lab up phase0` starts one"
-        asked = (
-            f"There is no live session {session!r}."
-            if session
-            else "Say which session: --session ID."
-        )
-        raise UnknownName(
-            f"{asked if session or live else 'No session is live.'} Live sessions: {known}."
-        )
+        raise UnknownName(f"{problem} Live sessions: {known}.")
 
-    def call(self, verb: str, *, say: Callable[[str], None] | None = None, **arguments: Any) -> Any:
-        """Sends a verb and returns its result; `say` gets each line of progress.
+    def verbs(self, progress: Progress = _nowhere) -> Verbs:
+        """Return the session's verbs, to be called as methods.
 
-        Raises the `LabError` that the supervisor raised, and `SessionGone` when it does not answer.
+        A call raises the `LabError` that the supervisor raised, and `SessionGone` when the supervisor does not answer.
+
+        Args:
+            progress: opens a block around each call, and takes the lines of progress of that call.
         """
+        return cast(Verbs, _Remote(self, progress))
+
+    def send(self, verb: str, arguments: dict[str, Any], say: Say = silent) -> Any:
+        """Send one verb and return its result; `say` gets each line of progress."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SILENCE_SECONDS)
             try:
                 connection.connect(str(self._socket))
-                connection.sendall(
-                    json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n"
-                )
+                request = {"verb": verb, "arguments": arguments}
+                connection.sendall(json.dumps(request, default=asdict).encode() + b"\n")
                 for line in connection.makefile("rb"):
                     message = json.loads(line)
-                    if "say" in message and say:
+                    if "say" in message:
                         say(message["say"])
                     if "error" in message:
                         raise _raised(message["error"])
@@ -114,20 +129,20 @@ class Client:
         raise self._gone("it ended in the middle of the work")
 
     def alive(self) -> bool:
-        """Whether the supervisor still serves this session."""
+        """Return whether the supervisor still serves this session."""
         return self.session in live_sessions()
 
-    def down(self, say: Callable[[str], None] | None = None) -> None:
-        """Drains and removes the session; returns when all is removed. Harmless when it is gone."""
+    def down(self) -> None:
+        """Drain and remove the session; return when all is removed. Harmless when it is gone."""
         try:
-            self.call("down", say=say)
+            self.verbs().down()
         except SessionGone:
             if self.alive():
                 raise
         self.reap()
 
     def reap(self) -> None:
-        """Waits for a supervisor that is ending, so that it does not stay as a zombie of ours."""
+        """Wait for a supervisor that is ending, so that it does not stay as a zombie of ours."""
         if self._process:
             assert self._process.stdin
             assert self._process.stdout
@@ -143,11 +158,30 @@ class Client:
         )
 
 
+class _Remote:
+    """Sends each verb that is called on it; `Verbs` is its type for callers."""
+
+    def __init__(self, client: Client, progress: Progress) -> None:
+        self._client, self._progress = client, progress
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name.startswith("_"):  # Python and IPython look for these; none is a verb
+            raise AttributeError(name)
+        verb = find_verb(name)
+
+        def send(*positional: object, **named: object) -> Any:
+            arguments = verb.arguments(*positional, **named)
+            with self._progress() as say:
+                return self._client.send(verb.name, arguments, say)
+
+        return send
+
+
 def stop_owned() -> list[str]:
-    """Stops every session that runs for this process; returns their names. For commands that must leave nothing."""
-    mine, stopped = str(owner()), []
+    """Stop every session that runs for this process, for commands that must leave nothing; return their names."""
+    own, stopped = str(owner()), []
     for session in live_sessions():
-        if _read(home() / session / "owner") == mine:
+        if _read(home() / session / "owner") == own:
             Client(session).down()
             stopped.append(session)
     return stopped

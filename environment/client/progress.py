@@ -1,4 +1,4 @@
-"""Shows that long work goes on: one line that changes, in a notebook and in a terminal, and leaves no trace."""
+"""The display of progress: one line that changes, in a notebook and in a terminal, and leaves no trace."""
 
 import sys
 import threading
@@ -31,7 +31,7 @@ class Progress:
             self._line.clear()
 
     def say(self, line: str) -> None:
-        """Shows a line of progress."""
+        """Show a line of progress."""
         with self._lock:
             if self._line is None and time.monotonic() - self._began >= QUIET_SECONDS:
                 self._line = _new_line()
@@ -40,7 +40,7 @@ class Progress:
 
 
 def in_notebook() -> bool:
-    """Whether what is displayed appears below a cell."""
+    """Return whether what is displayed appears below a cell."""
     ipython = sys.modules.get("IPython")
     return bool(ipython and getattr(ipython.get_ipython(), "kernel", None))
 
@@ -55,6 +55,7 @@ class NotebookOutput:
         self._handle: Any = display(HTML(""), display_id=True)  # type: ignore[no-untyped-call]
 
     def show(self, html: str) -> None:
+        """Replace the HTML."""
         self._handle.update(self._html(html))
 
 

@@ -17,7 +17,7 @@ from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
 from environment.images.recipe import KAFKA_LOCAL, LOCAL, names
 from environment.images.workshop import workshop
-from environment.runtimes import Say
+from environment.progress import Say
 
 __all__ = [
     "build",
@@ -32,11 +32,11 @@ __all__ = [
 ]
 
 _PATIENCE = 600
-"""Seconds that one step of a build may take without a word from the engine."""
+"""Seconds that one step of a build may take without output from the engine."""
 
 
 def present() -> bool:
-    """Whether the image of the services, as they are in the working tree now, is at hand. Takes milliseconds.
+    """Return whether the image of the services, as they are in the working tree now, is at hand. Takes milliseconds.
 
     Raises `RuntimeUnavailable` when there is no engine.
     """
@@ -45,7 +45,7 @@ def present() -> bool:
 
 
 def buildable() -> tuple[bool, str]:
-    """Whether images can be made on this machine, and how, or why not. Takes a few seconds at most.
+    """Return whether images can be made on this machine, and how, or why not. Takes a few seconds at most.
 
     Raises `RuntimeUnavailable` when there is no engine.
     """
@@ -61,48 +61,48 @@ def buildable() -> tuple[bool, str]:
 
 
 def build(say: Say) -> str:
-    """Makes the images that are missing, and returns the exact name of the services image."""
+    """Make the images that are missing, and return the exact name of the services image."""
     with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
         return build_all(client, scratch, say)
 
 
 def kafka_present() -> bool:
-    """Whether the image of Kafka is at hand. Raises `RuntimeUnavailable` when there is no engine."""
+    """Return whether the image of Kafka is at hand. Raises `RuntimeUnavailable` when there is no engine."""
     with closing(connect()) as client:
         return broker_at_hand(client) is not None
 
 
 def build_kafka(say: Say) -> str:
-    """The same for the image of Kafka, which phases with Kafka need in addition."""
+    """Make the image of Kafka, which phases with Kafka need in addition; return its exact name."""
     with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
         return build_broker(client, scratch, say)
 
 
 def pull(say: Say) -> str:
-    """Fetches the official base image and returns its name here. Raises `LabError` when no registry answers."""
+    """Fetch the official base image and return its name here. Raises `LabError` when no registry answers."""
     with closing(connect(patience=_PATIENCE)) as client:
         return pull_base(client, say)
 
 
 def bundle(path: Path, say: Say) -> None:
-    """Saves the images to a file, to be carried to another machine."""
+    """Save the images to a file, to be carried to another machine."""
     with closing(connect(patience=_PATIENCE)) as client:
         write_bundle(client, path, say)
 
 
 def load(path: Path, say: Say) -> None:
-    """Takes the images from a file that `bundle` wrote."""
+    """Take the images from a file that `bundle` wrote."""
     with closing(connect(patience=_PATIENCE)) as client:
         load_bundle(client, path, say)
 
 
 def ensure(client: DockerClient, image: str, say: Say) -> str:
-    """The exact name of the image that a description calls `image`; it is built or fetched first when missing."""
+    """Return the exact name of the image that a description calls `image`; build or fetch a missing one."""
     if image == KAFKA_LOCAL:
         return broker_at_hand(client) or build_kafka(say)
     if image != LOCAL:
         if not has(client, image):
             pull_image(client, image, say)
         return image
-    found = at_hand(client)
-    return found.services if found else build(say)
+    at_hand_now = at_hand(client)
+    return at_hand_now.services if at_hand_now else build(say)

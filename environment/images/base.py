@@ -20,7 +20,7 @@ from environment.images.engine import architecture, asking
 from environment.images.mirror import Mirror, debian_mirror
 from environment.images.programs import run_program
 from environment.images.recipe import LABEL, LEFT_OUT, OFFICIAL, PACKAGES, SUITE
-from environment.runtimes import Say
+from environment.progress import Say
 
 REGISTRY_SECONDS = 6.0
 """How long a registry may take for its first sign of life."""
@@ -31,7 +31,7 @@ _BYTES = 1 << 20
 
 
 def pull_image(client: DockerClient, name: str, say: Say) -> None:
-    """Fetches an image from its registry. Raises `LabError` within seconds when no registry answers."""
+    """Fetch an image from its registry. Raises `LabError` within seconds when no registry answers."""
     repository, version = parse_repository_tag(name)
     lines: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue()
 
@@ -64,7 +64,7 @@ def pull_image(client: DockerClient, name: str, say: Say) -> None:
 
 
 def registry_answers(client: DockerClient) -> bool:
-    """Whether the engine can ask a registry about the official image, decided within `REGISTRY_SECONDS`."""
+    """Return whether the engine can ask a registry about the official image, decided within `REGISTRY_SECONDS`."""
     answer: queue.Queue[bool] = queue.Queue()
 
     def ask() -> None:
@@ -83,7 +83,7 @@ def registry_answers(client: DockerClient) -> bool:
 
 
 def why_no_debootstrap() -> str | None:
-    """What keeps this machine from making a base image by itself; None when nothing does."""
+    """Return what keeps this machine from making a base image by itself; None when nothing does."""
     if debian_mirror() is None:
         return "this is not a Debian with a mirror in its apt configuration"
     if _debootstrap() is None:
@@ -94,7 +94,7 @@ def why_no_debootstrap() -> str | None:
 
 
 def debootstrap_base(client: DockerClient, scratch: Path, say: Say) -> str:
-    """Makes a small Debian with Python and imports it; returns the id of the image, which has no name yet."""
+    """Make a small Debian with Python and import it; return the id of the image, which has no name yet."""
     mirror = debian_mirror()
     why_not = why_no_debootstrap()
     if mirror is None or why_not:
@@ -110,7 +110,7 @@ def debootstrap_base(client: DockerClient, scratch: Path, say: Say) -> str:
             *([f"--keyring={mirror.keyring}"] if mirror.keyring else []),
             *(f"--arch={architecture(client)}", SUITE, str(root), mirror.url),
         ],
-        deed="debootstrap",
+        action="debootstrap",
         next_step="Does `apt-get update` work on this machine? The same mirror is used.",
         each=lambda line: _say_step(line, say),
     )
@@ -120,12 +120,12 @@ def debootstrap_base(client: DockerClient, scratch: Path, say: Say) -> str:
 
 
 def _debootstrap() -> str | None:
-    # /usr/sbin is not on everybody's path, not even on root's after a plain `su`.
+    # /usr/sbin is not on every user's path, not even on root's after a plain `su`.
     return shutil.which("debootstrap") or shutil.which("debootstrap", path="/usr/sbin:/sbin")
 
 
 def _ask_mirror(mirror: Mirror) -> None:
-    """debootstrap itself would try a dead mirror for an hour."""
+    """Check that the mirror answers: debootstrap itself would try a dead mirror for an hour."""
     try:
         with urllib.request.urlopen(f"{mirror.url}/dists/{SUITE}/Release", timeout=_MIRROR_SECONDS):
             pass
@@ -144,7 +144,7 @@ def _say_step(line: str, say: Say) -> None:
 
 
 def _imported(client: DockerClient, root: Path) -> str:
-    """Streams the tree into the engine, without what no service reads."""
+    """Stream the tree into the engine, without files that no service reads."""
     command = [
         "tar",
         "-C",

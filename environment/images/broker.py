@@ -1,4 +1,4 @@
-"""Makes the image of Kafka, on the same base as that of the services."""
+"""The build of Kafka's image, on the same base as that of the services."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ from environment.images.engine import architecture
 from environment.images.libraries import java
 from environment.images.recipe import KAFKA_DOCKERFILE, KAFKA_FILES, KAFKA_LOCAL, names
 from environment.kafka.jars import jars
-from environment.runtimes import Say
+from environment.progress import Say
 
 
 def broker_at_hand(client: DockerClient) -> str | None:
-    """The exact name of Kafka's image for the working tree, as it is now, when it is there."""
+    """Return the exact name of Kafka's image for the working tree as it is now; None when there is none."""
     known = (one.kafka for one in names(architecture(client)))
     return next((name for name in known if has(client, name)), None)
 
 
 def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
-    """Makes Kafka's image when it is missing and returns its name; it is also called `local` then."""
+    """Make Kafka's image when it is missing and return its name; it is also called `local` then."""
     if found := broker_at_hand(client):
         tag(client, found, KAFKA_LOCAL)
         return found
@@ -36,7 +36,7 @@ def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
         image = built(
             client, target, files, scratch, say, what="Kafka", where="environment/kafka/Dockerfile"
         )
-        # As with the services: of files that changed meanwhile nobody knows what this image is.
+        # As with the services: when files changed meanwhile, no name describes this image.
         if target not in names(architecture(client)):
             raise LabError("Files of Kafka's image changed while it was built. Build again.")
         tag(client, image, target.kafka)

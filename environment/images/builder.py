@@ -1,4 +1,4 @@
-"""Makes the images: a base with Python, and on it the services."""
+"""The build of the images: a base with Python, and on it the services."""
 
 import tarfile
 import tempfile
@@ -30,14 +30,14 @@ from environment.images.recipe import (
     service_files,
 )
 from environment.nginx import COMPOSE_CONF
-from environment.runtimes import Say
+from environment.progress import Say
 
 _KEPT_SECONDS = 86_400
 """Images of other states of the working tree are kept for a day: going back to a branch costs nothing then."""
 
 
 def has(client: DockerClient, image: str) -> bool:
-    """Whether the engine has an image of that name."""
+    """Return whether the engine has an image of that name."""
     with asking(f"look for the image {image}"):
         try:
             client.images.get(image)
@@ -47,12 +47,12 @@ def has(client: DockerClient, image: str) -> bool:
 
 
 def at_hand(client: DockerClient) -> Names | None:
-    """The names under which the services image of the working tree, as it is now, is there."""
+    """Return the names under which the services image of the working tree, as it is now, is there."""
     return next((one for one in names(architecture(client)) if has(client, one.services)), None)
 
 
 def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
-    """Makes whatever is missing and returns the name of the services image, which is also called `local` then."""
+    """Make whatever is missing and return the name of the services image, which is also called `local` then."""
     if found := at_hand(client):
         tag(client, found.services, LOCAL)
         return found.services
@@ -69,7 +69,7 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
             what="the services",
             where="environment/images/Dockerfile",
         )
-        # The files may have changed while we read them; then nobody knows what this image is.
+        # The files may have changed while we read them; then no name describes this image.
         if target not in names(architecture(client)):
             raise LabError(
                 "Files of the services changed while their image was built. Build again."
@@ -83,20 +83,20 @@ def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
 
 
 def prune(client: DockerClient) -> None:
-    """Removes what a failed or killed build left; never the reason for an error."""
+    """Remove what a failed or killed build left; never the reason for an error."""
     with suppress(Exception):
         client.images.prune(filters={"dangling": True, "label": LABEL})
 
 
 def tag(client: DockerClient, image: str, name: str) -> None:
-    """Gives an image a name, taking it from the one that had it."""
+    """Give an image a name, taking it from the one that had it."""
     repository, _, version = name.rpartition(":")
     with asking(f"name an image {name}"):
         client.api.tag(image, repository, version)
 
 
 def pull_base(client: DockerClient, say: Say) -> str:
-    """Fetches the official base and names it ours."""
+    """Fetch the official base and give it our name."""
     pull_image(client, OFFICIAL, say)
     official, _ = names(architecture(client))
     tag(client, OFFICIAL, official.base)
@@ -104,7 +104,7 @@ def pull_base(client: DockerClient, say: Say) -> str:
 
 
 def base_at_hand(client: DockerClient, scratch: Path, say: Say) -> Names:
-    """The names to build under: those of a base that is here, or else of the first that can be had."""
+    """Return the names to build under: those of a base that is here, or else of the first that can be had."""
     official, made = names(architecture(client))
     for choice in (official, made):
         if has(client, choice.base):
@@ -130,10 +130,10 @@ def built(
     what: str,
     where: str,
 ) -> str:
-    """Builds an image from `files` (each with its name in the build's context) and returns its id.
+    """Build an image from `files` (each with its name in the build's context) and return its id.
 
     One of the files is the Dockerfile; it is built on `target.base`, without a network. `what` the image is of and
-    `where` its Dockerfile stands are said in messages.
+    `where` its Dockerfile stands are named in messages.
     """
     with tempfile.TemporaryFile(dir=scratch) as context, asking(f"build the image of {what}"):
         _write_context(context, files)
@@ -152,7 +152,7 @@ def built(
 
 
 def _image_from(output: Iterable[dict[str, Any]], say: Say, what: str, where: str) -> str:
-    """Follows a build to its end and returns the image's id."""
+    """Follow a build to its end and return the image's id."""
     image, last = "", ""
     for line in output:
         if "error" in line:
@@ -173,7 +173,7 @@ def _image_from(output: Iterable[dict[str, Any]], say: Say, what: str, where: st
 
 
 def _service_context(folder: Path) -> Iterator[tuple[Path, str]]:
-    """What the Dockerfile of the services copies, with their libraries from `folder`."""
+    """Return what the Dockerfile of the services copies, with their libraries from `folder`."""
     yield DOCKERFILE, "Dockerfile"
     yield COMPOSE_CONF, "nginx.conf"
     yield from under(folder, "libraries")
@@ -182,13 +182,13 @@ def _service_context(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def under(folder: Path, name: str) -> Iterator[tuple[Path, str]]:
-    """Everything in a folder, for a context in which the folder is called `name`."""
+    """Return everything in a folder, for a context in which the folder is called `name`."""
     for path in sorted(folder.rglob("*")):
         yield path, f"{name}/{path.relative_to(folder)}"
 
 
 def _write_context(context: IO[bytes], files: Iterable[tuple[Path, str]]) -> None:
-    """Packs a build's context. Owners and times are left out: they would only make equal things differ."""
+    """Pack a build's context. Owners and times are left out: they would only make equal things differ."""
     with tarfile.open(fileobj=context, mode="w") as tar:
         for path, name in files:
             entry = tar.gettarinfo(path, name)
@@ -203,7 +203,7 @@ def _write_context(context: IO[bytes], files: Iterable[tuple[Path, str]]) -> Non
 
 
 def _remove_outdated(client: DockerClient) -> None:
-    """Removes our images of earlier states that nobody has used for a day."""
+    """Remove our images of earlier states that have not been used for a day."""
     kept = {
         LOCAL,
         KAFKA_LOCAL,
@@ -220,5 +220,5 @@ def _remove_outdated(client: DockerClient) -> None:
                 continue
             for name in image["RepoTags"] or ():
                 if name not in kept:
-                    with suppress(APIError):  # somebody needs it after all
+                    with suppress(APIError):  # a container needs it after all
                         client.api.remove_image(name)

@@ -10,22 +10,22 @@ from environment.images.broker import broker_at_hand
 from environment.images.builder import at_hand, has, tag
 from environment.images.engine import architecture, asking
 from environment.images.recipe import KAFKA_LOCAL, LOCAL
-from environment.runtimes import Say
+from environment.progress import Say
 
 _BYTES = 1 << 20
 
 
 def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Saves the images to `path`, gzipped, in the format of `docker load`; Kafka's too where it is at hand.
+    """Save the images to `path`, gzipped, in the format of `docker load`; Kafka's too where it is at hand.
 
     Streams: neither side holds an image in memory. A broken-off bundle leaves no file.
     """
-    found = at_hand(client)
-    if found is None:
+    present = at_hand(client)
+    if present is None:
         raise LabError(
             "There is no image of these services to bundle. Make it first: `lab images build`."
         )
-    wanted = [found.services, *([found.base] if has(client, found.base) else [])]
+    wanted = [present.services, *([present.base] if has(client, present.base) else [])]
     wanted += [kafka] if (kafka := broker_at_hand(client)) else []
     part = path.with_name(f"{path.name}.part")
     try:
@@ -53,7 +53,7 @@ def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
 
 
 def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Loads a bundle. Raises `LabError` when it is none, or is one of another state of the services."""
+    """Load a bundle. Raises `LabError` when it is none, or is one of another state of the services."""
     try:
         with path.open("rb") as file, asking(f"load {path}"):
             say(f"loading {path}")
@@ -62,13 +62,13 @@ def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
         raise LabError(
             f"{path} cannot be read: {error}. Make one with `lab images bundle`."
         ) from error
-    found = at_hand(client)
-    if found is None:
+    present = at_hand(client)
+    if present is None:
         raise LabError(
             f"{path} was loaded, but it holds other images than these services need ({', '.join(loaded)}). "
             "Make the bundle from the same commit, on a machine of the same kind "
             f"({architecture(client)}); or build the images here: `lab images build`."
         )
-    tag(client, found.services, LOCAL)
+    tag(client, present.services, LOCAL)
     if kafka := broker_at_hand(client):
         tag(client, kafka, KAFKA_LOCAL)

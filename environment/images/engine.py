@@ -1,4 +1,4 @@
-"""Reaches the Docker engine, or says why it cannot be reached and what to do about it.
+"""The connection to the Docker engine, or the reason why there is none and what to do about it.
 
 An engine can be absent, deny itself, hang, or be another machine's; a learner sees the difference here, within
 seconds, and not as a stack trace or a silent wait later on.
@@ -48,7 +48,7 @@ class _Absent(RuntimeUnavailable):
 
 
 def connect(*, timeout: float = 3.0, patience: int = ANSWER_SECONDS) -> DockerClient:
-    """A client of the engine that `docker` on the command line would use.
+    """Return a client of the engine that `docker` on the command line would use.
 
     `timeout` is the seconds to wait for its first answer, `patience` those for each later one (a build is silent for
     longer than a `ps`). Raises `RuntimeUnavailable`, in less than 10 s whatever the engine does.
@@ -82,42 +82,42 @@ def connect(*, timeout: float = 3.0, patience: int = ANSWER_SECONDS) -> DockerCl
 
 
 @contextmanager
-def asking(deed: str) -> Iterator[None]:
-    """Around calls to the engine that `deed` names ("start user-service-1"): its failures become `LabError`s."""
+def asking(action: str) -> Iterator[None]:
+    """Surround calls to the engine that `action` names ("start user-service-1"): their failures become `LabError`s."""
     try:
         yield
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         raise RuntimeUnavailable(
-            f"The Docker engine stopped answering when asked to {deed} ({_root_cause(error)}). "
+            f"The Docker engine stopped answering when asked to {action} ({_root_cause(error)}). "
             "Restart Docker, then start again; what was left behind is removed at the next start."
         ) from error
     except (DockerException, requests.RequestException) as error:
-        said = error.explanation if isinstance(error, APIError) else error
-        hint = " Is it there? `lab ps` tells." if isinstance(error, NotFound) else ""
+        reason = error.explanation if isinstance(error, APIError) else error
+        hint = " Is it there? `lab ps` shows it." if isinstance(error, NotFound) else ""
         raise LabError(
-            f"The Docker engine did not {deed}: {said}.{hint} "
+            f"The Docker engine did not {action}: {reason}.{hint} "
             "If that is not something to mend here, look at the engine's log or restart Docker."
         ) from error
 
 
 def architecture(client: DockerClient) -> str:
-    """The processor its images are for, in Docker's words: `amd64`, `arm64`."""
+    """Return the processor its images are for, in Docker's words: `amd64`, `arm64`."""
     with asking("say what machine it runs on"):
         return str(client.version()["Arch"])
 
 
 def _endpoints() -> list[_Endpoint]:
-    """Where to look, in the order of Docker's own command line."""
+    """Return where to look, in the order of Docker's own command line."""
     if os.environ.get("DOCKER_HOST"):
         try:
-            found = kwargs_from_env()
+            configured = kwargs_from_env()
             url = str(parse_host(os.environ["DOCKER_HOST"]))
         except (DockerException, ValueError, OSError) as error:
             raise RuntimeUnavailable(
                 f"DOCKER_HOST={os.environ['DOCKER_HOST']} is not an engine's address ({error}). Unset it, or write "
                 f"one such as unix:///var/run/docker.sock. {_INSTEAD}"
             ) from error
-        return [_Endpoint(url, f"DOCKER_HOST={os.environ['DOCKER_HOST']}", found.get("tls"))]
+        return [_Endpoint(url, f"DOCKER_HOST={os.environ['DOCKER_HOST']}", configured.get("tls"))]
     name = os.environ.get("DOCKER_CONTEXT")
     try:
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
@@ -136,7 +136,7 @@ def _endpoints() -> list[_Endpoint]:
 
 
 def _usual_sockets() -> list[Path]:
-    """Where Docker, rootless Docker, Docker Desktop, OrbStack and Colima put their sockets."""
+    """Return where Docker, rootless Docker, Docker Desktop, OrbStack and Colima put their sockets."""
     home = Path.home()
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
     return [
@@ -150,8 +150,10 @@ def _usual_sockets() -> list[Path]:
 
 
 def _reached(endpoint: _Endpoint, timeout: float) -> DockerClient:
-    """Connects in a thread of its own: a name that does not resolve, or an engine that sends a byte per second,
-    would pass any limit that a socket can keep."""
+    """Connect in a thread of its own.
+
+    A name that does not resolve, or an engine that sends a byte per second, would pass any limit of a socket.
+    """
     _refuse_elsewhere(endpoint)
     answers: queue.Queue[DockerClient | BaseException] = queue.Queue()
 
@@ -212,7 +214,7 @@ def _explained(error: BaseException, endpoint: _Endpoint, timeout: float) -> Run
             return _Absent(f"There is no Docker engine at {where}. Start Docker. {_INSTEAD}")
         case ConnectionRefusedError():
             return RuntimeUnavailable(
-                f"The Docker engine at {where} does not run: nobody listens there. Start Docker. {_INSTEAD}"
+                f"The Docker engine at {where} does not run: no program listens there. Start Docker. {_INSTEAD}"
             )
         case other:
             return RuntimeUnavailable(
@@ -222,7 +224,7 @@ def _explained(error: BaseException, endpoint: _Endpoint, timeout: float) -> Run
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    """What lies under the layers of the SDK, requests and urllib3, with every kind of time-out as `TimeoutError`."""
+    """Return the cause under the layers of the SDK, requests and urllib3; every kind of time-out as `TimeoutError`."""
     seen: list[BaseException] = []
     while error not in seen:
         seen.append(error)

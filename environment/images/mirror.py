@@ -1,6 +1,6 @@
 """The Debian mirror that this machine already uses, read from its apt configuration.
 
-No address of a mirror stands in this project: what is reachable, allowed and near is the host's to say.
+This project holds no address of a mirror: the host decides what is reachable, allowed and near.
 """
 
 import re
@@ -21,7 +21,7 @@ class Mirror:
 
 
 def debian_mirror(*, apt: Path = APT, os_release: Path = OS_RELEASE) -> Mirror | None:
-    """The mirror of Debian's main archive, or None when this is no Debian or names none over http(s)."""
+    """Return the mirror of Debian's main archive, or None when this is no Debian or names none over http(s)."""
     release = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', _text(os_release), re.MULTILINE))
     if release.get("ID") != "debian":
         return None
@@ -43,7 +43,7 @@ def debian_mirror(*, apt: Path = APT, os_release: Path = OS_RELEASE) -> Mirror |
 
 
 def _entries(apt: Path) -> Iterator[dict[str, str]]:
-    """Every source as a map in the words of the deb822 format, the system's own files first."""
+    """Yield every source as a map in the words of the deb822 format, the system's own files first."""
     parts = apt / "sources.list.d"
     lists = [apt / "sources.list", *sorted(parts.glob("*.list"))]
     for path in [parts / "debian.sources", *sorted(parts.glob("*.sources"))]:

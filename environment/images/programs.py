@@ -14,9 +14,9 @@ _END_SECONDS = 5.0
 
 
 def run_program(
-    command: Sequence[str], *, deed: str, next_step: str, each: Callable[[str], None]
+    command: Sequence[str], *, action: str, next_step: str, each: Callable[[str], None]
 ) -> None:
-    """Runs `command` and hands each line it writes to `each`.
+    """Run `command` and hand each line it writes to `each`.
 
     Raises `LabError` with its last lines when it fails. However this function is left, nothing of it runs on.
     """
@@ -41,12 +41,12 @@ def run_program(
                 _end(program)
     if code:
         raise LabError(
-            f"{deed} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
+            f"{action} failed (exit code {code}). {next_step} Its last lines:\n" + "\n".join(last)
         )
 
 
 def _end(program: "subprocess.Popen[str]") -> None:
-    """Kills a program with all that it started, and waits until they are gone: they may still be writing."""
+    """Kill a program with all that it started, and wait until they are gone: they may still be writing."""
     os.killpg(program.pid, signal.SIGKILL)
     program.wait()
     wait_until(lambda: not _is_alive(program.pid), timeout=_END_SECONDS)

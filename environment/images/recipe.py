@@ -1,7 +1,7 @@
 """What goes into our images, and their names, which are hashes of just that.
 
 A name is given last, when an image is whole. So an image that has the right name is the right image: neither stale nor
-half-built, whoever made it, here or on another machine.
+half-built, here or on another machine.
 """
 
 import hashlib
@@ -70,7 +70,7 @@ class Names:
 
 
 def names(architecture: str) -> tuple[Names, Names]:
-    """The names for the working tree as it is now, on the official base and on one made with debootstrap.
+    """Return the names for the working tree as it is now, on the official base and on one made with debootstrap.
 
     `architecture` is Docker's word (amd64, arm64). Takes a few milliseconds.
     """
@@ -94,12 +94,12 @@ def names(architecture: str) -> tuple[Names, Names]:
 
 
 def libraries_key(architecture: str, lock: Path) -> str:
-    """What the libraries of a lock file depend on, as a word for a folder's name."""
+    """Return a hash of what the libraries of a lock file depend on, for a folder's name."""
     return f"{architecture}-{_hash(PYTHON, lock.read_bytes())}"
 
 
 def service_files() -> Iterator[Path]:
-    """The files of `microservices/` that go into the image, in a fixed order."""
+    """Return the files of `microservices/` that go into the image, in a fixed order."""
     for folder, subfolders, names in os.walk(SERVICES_FOLDER):
         subfolders[:] = sorted(name for name in subfolders if not _passed_over(name))
         yield from (Path(folder, name) for name in sorted(names) if not _passed_over(name))

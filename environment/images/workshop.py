@@ -1,4 +1,4 @@
-"""The folder that images are made in: one build at a time, and nothing left lying about."""
+"""The folder that images are made in: one build at a time, and nothing is left behind."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 from environment.errors import LabError
-from environment.runtimes import Say
+from environment.progress import Say
 from environment.waiting import wait_until
 
 LOCK_SECONDS = 900.0
@@ -19,7 +19,7 @@ _SCRATCH = "scratch-"
 
 
 def cache_folder() -> Path:
-    """Where what was downloaded for images is kept from one build to the next, per user."""
+    """Return where downloads for images are kept from one build to the next, per user."""
     path = platformdirs.user_cache_path("microservices-lab") / "images"
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -32,7 +32,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def workshop(say: Say) -> Iterator[Path]:
-    """A scratch folder for one build, gone at the end. A second build of the same user waits for the first."""
+    """Yield a scratch folder for one build, gone at the end. A second build of the same user waits for the first."""
     cache = cache_folder()
     with (cache / "lock").open("a+") as lock:
         _lock(lock.fileno(), cache / "lock", say)
@@ -47,7 +47,7 @@ def workshop(say: Say) -> Iterator[Path]:
 
 
 def sweep_scratch() -> None:
-    """Removes what a killed build left; while another build is at work, nothing: that one has done it."""
+    """Remove what a killed build left; while another build is at work, nothing: that build has removed it."""
     cache = cache_folder()
     with (cache / "lock").open("a+") as lock:
         if _try_lock(lock.fileno()):
@@ -55,7 +55,7 @@ def sweep_scratch() -> None:
 
 
 def _remove_scratch(cache: Path) -> None:
-    """To be called by who holds the lock: then these belong to nobody who is alive."""
+    """Remove what earlier builds left. To be called with the lock held: then no live build uses these folders."""
     for left_behind in cache.glob(f"{_SCRATCH}*"):
         shutil.rmtree(left_behind, ignore_errors=True)
 

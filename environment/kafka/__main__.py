@@ -1,7 +1,7 @@
-"""Starts one broker: `python -m environment.kafka JAVA JARS`, in the image and on this machine alike.
+"""The start of one broker: `python -m environment.kafka JAVA JARS`, in the image and on this machine alike.
 
 It runs inside the image too, where there is nothing but Python's standard library. Its settings are environment
-variables: `HOST` and `PORT` to listen on for clients outside, who are told to come to `OUTSIDE`; `INSIDE` and
+variables: `HOST` and `PORT` to listen on for clients outside, which connect to `OUTSIDE`; `INSIDE` and
 `CONTROLLER` are the other listeners' addresses; `DATA_DIR` keeps every event.
 """
 
@@ -30,7 +30,7 @@ CLUSTER = "bWljcm9zZXJ2aWNlcy1sYQ"
 
 
 def render(environment: Mapping[str, str]) -> str:
-    """server.properties for these environment variables. Raises `KeyError` for one that is missing."""
+    """Return server.properties for these environment variables. Raises `KeyError` for one that is missing."""
     return Template(TEMPLATE.read_text()).substitute(
         host=environment["HOST"],
         port=environment["PORT"],
@@ -44,19 +44,19 @@ def render(environment: Mapping[str, str]) -> str:
 
 
 def log_folder(environment: Mapping[str, str]) -> Path:
-    """Where the broker keeps its log."""
+    """Return where the broker keeps its log."""
     return Path(environment["DATA_DIR"], "log")
 
 
 def main(java: str, jars: str) -> None:
-    """Formats the storage when it is new, then becomes the broker: signals reach it, and nothing stands between."""
+    """Format the storage when it is new, then become the broker, so that signals reach it directly."""
     settings = Path(os.environ["DATA_DIR"], "server.properties")
     settings.write_text(render(os.environ))
     run = [java, *JVM, "-cp", f"{jars}/*"]
     # Written last by the formatting, so that one that was broken off is done again.
     if not (log_folder(os.environ) / "meta.properties").exists():
-        words = ["format", "--cluster-id", CLUSTER, "--config", str(settings)]
-        subprocess.run([*run, "kafka.tools.StorageTool", *words], check=True)
+        arguments = ["format", "--cluster-id", CLUSTER, "--config", str(settings)]
+        subprocess.run([*run, "kafka.tools.StorageTool", *arguments], check=True)
     os.execvp(java, [*run, "kafka.Kafka", str(settings)])
 
 

@@ -1,4 +1,4 @@
-"""The broker as a program on this machine asks it: every wait has a limit, and what fails says what was asked."""
+"""The broker, seen from this machine: every wait has a limit, and each error names the request that failed."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -32,7 +32,7 @@ _NOT_YET = {
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
 }
-"""What is said of a topic that was made, and by a broker that came back, a moment ago."""
+"""The errors of a topic that was just made, and of a broker that just came back: worth another try."""
 
 READER = "lab-reader"
 """The group that a consumer has to name, although one that only reads joins none and commits nothing."""
@@ -46,7 +46,7 @@ class Broker:
         self._words: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "socket.timeout.ms": int(seconds * 1000),
-            # A broker that was away is found again at once, and the log of its absence is ours to tell.
+            # A broker that was away is found again at once; we report its absence, so librdkafka logs nothing.
             "reconnect.backoff.max.ms": 500,
             "log_level": 0,
         }
@@ -54,15 +54,16 @@ class Broker:
 
     @cached_property
     def admin(self) -> AdminClient:
+        """The client for administration."""
         return AdminClient(self._words)
 
     def producer(self) -> Producer:
-        """A producer that calls a message sent only when the broker has it."""
+        """Return a producer that counts a message as sent only when the broker has it."""
         limit = {"message.timeout.ms": int(self.seconds * 1000)}
         return Producer({**self._words, **limit, "acks": "all"})
 
     def consumer(self, group: str = READER) -> Consumer:
-        """A consumer that is told what to read and what to commit."""
+        """Return a consumer whose caller assigns what it reads and commits its offsets."""
         reading = {
             "group.id": group,
             "enable.auto.commit": False,
@@ -72,7 +73,7 @@ class Broker:
         return Consumer({**self._words, **reading})
 
     def consumer_of(self, group: str) -> Consumer:
-        """A consumer that asks and says how far a group is, without being a member of it.
+        """Return a consumer that reads and commits a group's offsets without being a member of it.
 
         librdkafka's admin requests for that end the whole process when the broker dies meanwhile (its issue 4605).
         """
@@ -81,7 +82,7 @@ class Broker:
         return self._groups[group]
 
     def ask(self, asked: str, question: Callable[[], Answer]) -> Answer:
-        """What the broker answers, as soon as it can.
+        """Return what the broker answers, as soon as it can.
 
         Raises `LabError` when it refuses, `NotReady` when it cannot within the limit.
         """
@@ -98,36 +99,36 @@ class Broker:
                 return None
 
         try:
-            found = wait_until(answered, timeout=self.seconds, every=0.05)
+            answer = wait_until(answered, timeout=self.seconds, every=0.05)
         except (KafkaException, TimeoutError) as error:
             self.failed(asked, error)
-        if found is None:
+        if answer is None:
             self.failed(asked, last)
-        return found[0]
+        return answer[0]
 
     def failed(self, asked: str, error: Exception) -> NoReturn:
-        """Raises the `LabError` that says what was asked, and why there is no answer."""
+        """Raise the `LabError` that names the request and why there is no answer."""
         cause = error.args[0] if isinstance(error, KafkaException) else None
-        if cause is not None and cause.code() >= 0:  # the broker's own word
+        if cause is not None and cause.code() >= 0:  # the broker's own error
             raise LabError(f"The broker refused to {asked}: {cause.str()}") from error
         why = cause.str() if cause is not None else "no answer"
         raise NotReady(
             f"The broker at {self.bootstrap} was asked to {asked} and did not answer within {self.seconds:.0f} s "
-            f"({why}). Is it up? `lab ps` says so, `lab restart kafka` starts it again."
+            f"({why}). Is it up? `lab ps` shows it, `lab restart kafka` starts it again."
         ) from error
 
     def topics(self) -> dict[str, list[int]]:
-        """The partitions of each topic, by name; Kafka's own topics are left out."""
+        """Return the partitions of each topic, by name; Kafka's own topics are left out."""
         listed = self.ask("list its topics", lambda: self.admin.list_topics(timeout=self.seconds))
-        found = listed.topics
+        by_name = listed.topics
         return {
-            name: sorted(found[name].partitions)
-            for name in sorted(found)
-            if not name.startswith("__") and found[name].error is None
+            name: sorted(by_name[name].partitions)
+            for name in sorted(by_name)
+            if not name.startswith("__") and by_name[name].error is None
         }
 
     def places(self, topic: str, partition: int | None = None) -> list[Place]:
-        """The partitions of a topic, or the one named. Raises `UnknownName` that lists those that exist."""
+        """Return the partitions of a topic, or the one named. Raises `UnknownName` that lists those that exist."""
         topics = self.topics()
         if topic not in topics:
             known = ", ".join(topics) or "none yet"
@@ -141,7 +142,7 @@ class Broker:
         return [(topic, n) for n in topics[topic] if partition in (None, n)]
 
     def offsets(self, places: Iterable[Place], when: OffsetSpec) -> dict[Place, int]:
-        """Of each partition the offset that `when` means: its earliest, its latest, or the first since a time."""
+        """Return each partition's offset that `when` means: its earliest, its latest, or the first since a time."""
         asked = {TopicPartition(*place): when for place in places}
         if not asked:
             return {}
@@ -149,16 +150,16 @@ class Broker:
         def answers() -> dict[Place, int]:
             try:
                 futures = self.admin.list_offsets(asked, request_timeout=self.seconds)
-                found = {one: future.result(self.seconds) for one, future in futures.items()}
+                results = {one: future.result(self.seconds) for one, future in futures.items()}
             except KafkaException:
                 self.topics()  # with which the client learns who leads
                 raise
-            return {(one.topic, one.partition): told.offset for one, told in found.items()}
+            return {(one.topic, one.partition): result.offset for one, result in results.items()}
 
-        return self.ask("say its offsets", answers)
+        return self.ask("return its offsets", answers)
 
     def span(self, places: Iterable[Place]) -> dict[Place, tuple[int, int]]:
-        """Of each partition its first offset, and the one that its next message will have."""
+        """Return, for each partition, its first offset and the offset that its next message will have."""
         places = list(places)
         first = self.offsets(places, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         end = self.offsets(places, OffsetSpec.latest())  # type: ignore[no-untyped-call]
@@ -166,7 +167,7 @@ class Broker:
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """Rows as a DataFrame with these columns and types, also when there are none."""
+    """Return rows as a DataFrame with these columns and types, also when there are none."""
     return pd.DataFrame(list(rows), columns=list(columns), dtype=object).astype(dict(columns))
 
 
@@ -175,7 +176,7 @@ _YEAR_9999 = 253_370_764_800_000
 
 
 def moment(milliseconds: int | None) -> pd.Timestamp | None:
-    """Kafka's milliseconds as a point in time; None for none, and for what no calendar has."""
+    """Return Kafka's milliseconds as a point in time; None for none, and for what no calendar has."""
     if milliseconds is None or not 0 <= milliseconds < _YEAR_9999:
         return None
     return pd.Timestamp(milliseconds, unit="ms", tz="UTC")

@@ -60,12 +60,13 @@ class Origin(NamedTuple):
 
     @classmethod
     def of(cls, message: Message) -> "Origin":
-        said = {name: text(value) for name, value in headers_of(message)}
-        told = {name: said.get(f"dlq.{name}") for name in ORIGIN}
+        """Read the origin from a dead letter's headers."""
+        headers = {name: text(value) for name, value in headers_of(message)}
+        values = {name: headers.get(f"dlq.{name}") for name in ORIGIN}
         numbers = {
-            name: _number(told[name]) for name in ("partition", "offset", "timestamp", "attempts")
+            name: _number(values[name]) for name in ("partition", "offset", "timestamp", "attempts")
         }
-        return cls(**{**told, **numbers})  # type: ignore[arg-type]
+        return cls(**{**values, **numbers})  # type: ignore[arg-type]
 
 
 def dead_letters(
@@ -81,7 +82,7 @@ def dead_letters(
 
 
 def redrive(broker: Broker, topic: str | None = None, *, limit: int | None = None) -> pd.DataFrame:
-    """Sends dead letters back to where they came from, and says what became of each."""
+    """Send dead letters back to where they came from, and return the outcome of each."""
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise LabError(f"At least 1 dead letter can be re-driven, not {limit}.")
     held = broker.span(_places(broker, topic))
@@ -94,10 +95,10 @@ def redrive(broker: Broker, topic: str | None = None, *, limit: int | None = Non
 
 
 def _places(broker: Broker, topic: str | None) -> list[Place]:
-    """The partitions of one dead letter topic (named by itself or by its origin), or of all there are."""
+    """Return the partitions of one dead letter topic (named by itself or by its origin), or of all there are."""
     if topic is None:
-        found = broker.topics()
-        return [(name, n) for name, ns in found.items() if name.endswith(SUFFIX) for n in ns]
+        topics = broker.topics()
+        return [(name, n) for name, ns in topics.items() if name.endswith(SUFFIX) for n in ns]
     if topic.endswith(SUFFIX):
         return broker.places(topic)
     broker.places(topic)  # a topic that does not exist is an error; one without dead letters is not
@@ -133,15 +134,15 @@ def _row(message: Message, done: dict[Place, int]) -> dict[str, Any]:
 
 
 def _sent(broker: Broker, letters: list[Message]) -> list[dict[str, Any]]:
-    """Sends each to its origin's own partition, where the others of its key are; a row of `REDRIVEN` for each."""
+    """Send each to its origin's own partition, where the others of its key are; a row of `REDRIVEN` for each."""
     known, producer = broker.topics(), broker.producer()
     rows = [_unsent(letter) for letter in letters]
-    for letter, told in zip(letters, rows, strict=True):
+    for letter, outcome in zip(letters, rows, strict=True):
         origin = Origin.of(letter)
         if origin.topic is None:
-            told["outcome"] = "passed over: no header dlq.topic says where it came from"
+            outcome["outcome"] = "passed over: no header dlq.topic says where it came from"
         elif origin.topic not in known:
-            told["outcome"] = f"kept: there is no topic {origin.topic}"
+            outcome["outcome"] = f"kept: there is no topic {origin.topic}"
         else:
             try:
                 producer.produce(
@@ -149,11 +150,11 @@ def _sent(broker: Broker, letters: list[Message]) -> list[dict[str, Any]]:
                     letter.value(),
                     key=letter.key(),
                     headers=[one for one in headers_of(letter) if one[0] not in HEADERS],
-                    on_delivery=_teller(told),
+                    on_delivery=_recorder(outcome),
                     partition=origin.partition if origin.partition in known[origin.topic] else ANY,
                 )
             except (KafkaException, BufferError) as error:
-                told["outcome"] = f"kept: {error}"
+                outcome["outcome"] = f"kept: {error}"
             producer.poll(0)
     producer.flush(broker.seconds + 1)
     return rows
@@ -165,35 +166,35 @@ def _unsent(letter: Message) -> dict[str, Any]:
     return {**place, "to_topic": Origin.of(letter).topic, "outcome": "kept: no answer"}
 
 
-def _teller(told: dict[str, Any]) -> Any:
+def _recorder(outcome: dict[str, Any]) -> Any:
     def delivered(error: Any, message: Message) -> None:
         if error is not None:
-            told["outcome"] = f"kept: {error.str()}"
+            outcome["outcome"] = f"kept: {error.str()}"
         else:
-            told["outcome"] = "sent"
-            told["to_partition"], told["to_offset"] = message.partition(), message.offset()
+            outcome["outcome"] = "sent"
+            outcome["to_partition"], outcome["to_offset"] = message.partition(), message.offset()
 
     return delivered
 
 
 def _remember(broker: Broker, letters: list[Message], rows: list[dict[str, Any]]) -> None:
-    """Commits behind the last letter of each partition before the first one that was kept."""
+    """Commit behind the last letter of each partition before the first one that was kept."""
     if at := dict(_reached(letters, rows)):
         commit(broker, GROUP, at)
 
 
 def _reached(letters: list[Message], rows: list[dict[str, Any]]) -> Iterator[tuple[Place, int]]:
     kept: dict[Place, bool] = defaultdict(bool)
-    for letter, told in zip(letters, rows, strict=True):
+    for letter, outcome in zip(letters, rows, strict=True):
         topic, partition, offset = _at(letter)
-        kept[topic, partition] |= told["outcome"].startswith("kept")
+        kept[topic, partition] |= outcome["outcome"].startswith("kept")
         if not kept[topic, partition]:
             yield (topic, partition), offset + 1
 
 
-def _number(said: str | None) -> int | None:
+def _number(header: str | None) -> int | None:
     try:
-        number = int(said or "")
+        number = int(header or "")
     except ValueError:
         return None
     return number if 0 <= number < 2**53 else None

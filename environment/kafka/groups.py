@@ -45,7 +45,7 @@ Target = int | str | datetime
 class Group(NamedTuple):
     """One group as the broker sees it now; `holders` are the members by the partition that each has.
 
-    Members are known of groups with the classic protocol, which clients speak unless they are told otherwise.
+    Members are known of groups with the classic protocol, which clients use by default.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Group(NamedTuple):
 
 
 def find_groups(broker: Broker, name: str | None = None) -> list[Group]:
-    """The groups, in the order of their names. Raises `UnknownName` when the named one does not exist."""
+    """Return the groups, in the order of their names. Raises `UnknownName` when the named one does not exist."""
 
     def listed() -> list[Any]:
         with warnings.catch_warnings():
@@ -63,11 +63,11 @@ def find_groups(broker: Broker, name: str | None = None) -> list[Group]:
             warnings.simplefilter("ignore", DeprecationWarning)
             return list(broker.admin.list_groups(timeout=broker.seconds))
 
-    found = {one.id: _group(one) for one in broker.ask("list its groups", listed)}
-    if name is not None and name not in found:
-        known = ", ".join(sorted(found)) or "none yet"
+    groups_by_id = {one.id: _group(one) for one in broker.ask("list its groups", listed)}
+    if name is not None and name not in groups_by_id:
+        known = ", ".join(sorted(groups_by_id)) or "none yet"
         raise UnknownName(f"There is no consumer group {name!r}. Groups: {known}.")
-    return [found[one] for one in sorted(found) if name in (None, one)]
+    return [groups_by_id[one] for one in sorted(groups_by_id) if name in (None, one)]
 
 
 def _group(found: Any) -> Group:  # its stubs know no types
@@ -75,7 +75,7 @@ def _group(found: Any) -> Group:  # its stubs know no types
     holders: dict[Place, str] = {}
     names: list[str] = []
     for member in found.members:
-        # A service names its consumer after its replica; where several have one name, Kafka's own tells them apart.
+        # A service names its consumer after its replica; where several have one name, Kafka's own ids distinguish them.
         label = member.client_id if known[member.client_id] == 1 else member.id
         names.append(label)
         for place in assigned(member.assignment):
@@ -84,7 +84,7 @@ def _group(found: Any) -> Group:  # its stubs know no types
 
 
 def assigned(words: bytes) -> Iterator[Place]:
-    """The partitions in a member's assignment, as Kafka's consumer protocol writes it; none where it is not that.
+    """Return the partitions in a member's assignment, in Kafka's consumer protocol; none where it is another one.
 
     A version, then for each topic its name and the numbers of its partitions, all big-endian.
     """
@@ -112,14 +112,14 @@ def committed(broker: Broker, group: str, places: Iterable[Place]) -> dict[Place
     if not asked:
         return {}
     consumer = broker.consumer_of(group)
-    found = broker.ask(
+    committed_offsets = broker.ask(
         f"say how far {group} is", lambda: consumer.committed(asked, timeout=broker.seconds)
     )
-    return {(one.topic, one.partition): one.offset for one in found if one.offset >= 0}
+    return {(one.topic, one.partition): one.offset for one in committed_offsets if one.offset >= 0}
 
 
 def commit(broker: Broker, group: str, offsets: Mapping[Place, int]) -> None:
-    """Sets the offsets of a group that has no members."""
+    """Set the offsets of a group that has no members."""
     asked, wanted = (
         f"set {group} to other offsets",
         [TopicPartition(*place, offset) for place, offset in offsets.items()],
@@ -134,7 +134,7 @@ def commit(broker: Broker, group: str, offsets: Mapping[Place, int]) -> None:
 
 
 def lag_rows(broker: Broker, groups: Iterable[Group]) -> list[dict[str, Any]]:
-    """The rows of `LAG` for these groups: every partition of every topic that a group reads or has read."""
+    """Return the rows of `LAG` for these groups: every partition of every topic that a group reads or has read."""
     groups = list(groups)
     topics = broker.topics()
     every = [(topic, n) for topic, numbers in topics.items() for n in numbers]
@@ -147,7 +147,7 @@ def lag_rows(broker: Broker, groups: Iterable[Group]) -> list[dict[str, Any]]:
         ]
         for group in groups
     }
-    # Asked for last, so that nobody seems to be further than the end.
+    # Read last, so that no group seems to be further than the end.
     span = broker.span(sorted({place for places in read.values() for place in places}))
     return [
         {
@@ -191,7 +191,7 @@ def list_groups(broker: Broker) -> pd.DataFrame:
 def reset(
     broker: Broker, group: str, topic: str, *, to: Target, partition: int | None = None
 ) -> pd.DataFrame:
-    """Sets a group's offsets, and says what they were."""
+    """Set a group's offsets, and return the old and the new ones."""
     places = broker.places(topic, partition)
     (found,) = find_groups(broker, group)
     if found.members:
@@ -218,13 +218,13 @@ def reset(
 
 
 def _meant(broker: Broker, places: list[Place], to: Target) -> dict[Place, int]:
-    """The offset in each partition; one that a partition does not have becomes the nearest that it has."""
+    """Return the offset in each partition; one that a partition does not have becomes the nearest that it has."""
     span = broker.span(places)
     if isinstance(to, datetime):
         since = OffsetSpec.for_timestamp(int(to.astimezone().timestamp() * 1000))
-        found = broker.offsets(places, since)
+        first = broker.offsets(places, since)
         # -1 where nothing is as young as that.
-        return {place: found[place] if found[place] >= 0 else span[place][1] for place in places}
+        return {place: first[place] if first[place] >= 0 else span[place][1] for place in places}
     if to in ("earliest", "latest"):
         return {place: span[place][to == "latest"] for place in places}
     if not isinstance(to, int) or isinstance(to, bool) or to < 0:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import platformdirs
 
 from environment.errors import LabError
-from environment.runtimes import Say
+from environment.progress import Say
 
 LOCK = Path(__file__).with_name("jars.lock")
 WANTED = ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36")
@@ -34,6 +34,7 @@ class Jar(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Return the name of its file."""
         return f"{self.artifact}-{self.version}.jar"
 
 

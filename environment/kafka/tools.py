@@ -41,7 +41,7 @@ class Kafka:
         return topics.list_offsets(self._broker, topic)
 
     def create(self, topic: str, *, partitions: int = 6) -> pd.DataFrame:
-        """Makes a topic and returns its offsets. Raises `LabError` when it exists."""
+        """Make a topic and return its offsets. Raises `LabError` when it exists."""
         topics.create_topic(self._broker, topic, partitions)
         return self.offsets(topic)
 
@@ -56,12 +56,12 @@ class Kafka:
         headers: Mapping[str, str | bytes] | None = None,
         partition: int | None = None,
     ) -> pd.DataFrame:
-        """Sends one message; returns when the broker has it. One row: topic, partition, offset, time.
+        """Send one message; return when the broker has it. One row: topic, partition, offset, time.
 
         A mapping is sent as JSON. Without `partition` the key chooses it; without a key, chance.
         """
-        words = {"key": key, "headers": headers, "partition": partition}
-        return messages.send(self._broker, topic, value, **words)  # type: ignore[arg-type]
+        options = {"key": key, "headers": headers, "partition": partition}
+        return messages.send(self._broker, topic, value, **options)  # type: ignore[arg-type]
 
     def read(
         self,
@@ -71,13 +71,13 @@ class Kafka:
         offset: int | Literal["earliest", "latest"] = "earliest",
         limit: int = 20,
     ) -> pd.DataFrame:
-        """Up to `limit` messages in the order of their times; nobody's offset moves.
+        r"""Return up to `limit` messages in the order of their times; no group's offset moves.
 
         `offset`: the earliest ones, the latest ones, or those from that offset on in each partition.
-        Columns: topic, partition, offset, time, key, value, headers (a dict). What is not UTF-8 appears as `\\xff`.
+        Columns: topic, partition, offset, time, key, value, headers (a dict). What is not UTF-8 appears as `\xff`.
         """
-        words = {"partition": partition, "offset": offset, "limit": limit}
-        return messages.read(self._broker, topic, **words)  # type: ignore[arg-type]
+        options = {"partition": partition, "offset": offset, "limit": limit}
+        return messages.read(self._broker, topic, **options)  # type: ignore[arg-type]
 
     # -- groups --
 
@@ -94,7 +94,7 @@ class Kafka:
         return groups.lag(self._broker, group)
 
     def watch_lag(self, group: str | None = None, *, every: float = 0.5) -> LagWatch:
-        """A block in which lag is sampled `every` so many seconds, and shown in a notebook.
+        """Return a block in which lag is sampled `every` so many seconds, and shown in a notebook.
 
         with env.kafka.watch_lag("payment-service-group") as watch:
             ...
@@ -105,7 +105,7 @@ class Kafka:
     def reset(
         self, group: str, topic: str, *, to: Target, partition: int | None = None
     ) -> pd.DataFrame:
-        """Sets a group to the `"earliest"`, the `"latest"`, an offset, or the first message since a datetime.
+        """Set a group to the `"earliest"`, the `"latest"`, an offset, or the first message since a datetime.
 
         An offset that a partition does not have becomes the nearest that it has; a datetime without a zone is local.
         One row per partition: group, topic, partition, before, after. Raises `LabError` while the group has members.
@@ -115,7 +115,7 @@ class Kafka:
     # -- dead letters --
 
     def dead_letters(self, topic: str | None = None) -> pd.DataFrame:
-        """What consumers gave up on, of one topic (by its own name or its `-dlq`'s) or of all.
+        """Return what consumers gave up on, of one topic (by its own name or its `-dlq`'s) or of all.
 
         Columns: topic, partition, offset, time, key, value; where it came from: origin, origin_partition,
         origin_offset, origin_time; who gave up: group, attempts, error; and redriven, whether it was sent back.
@@ -123,7 +123,7 @@ class Kafka:
         return dead_letters.dead_letters(self._broker, topic)
 
     def redrive(self, topic: str | None = None, *, limit: int | None = None) -> pd.DataFrame:
-        """Sends dead letters back to where they came from, with their own key, bytes and headers.
+        """Send dead letters back to where they came from, with their own key, bytes and headers.
 
         What was sent back is remembered in the broker, by the offsets of the group `lab-redrive`, so that doing it
         again sends nothing twice; only if this process dies between a letter and its commit is that letter sent again.
@@ -135,7 +135,7 @@ class Kafka:
     # -- the page --
 
     def ui(self) -> "Page":
-        """A page in the browser that shows all this and updates by itself. It only reads, and ends with the session."""
+        """Return a page for the browser that shows all this and updates by itself; it ends with the session."""
         return Page(self._page())
 
     def __repr__(self) -> str:

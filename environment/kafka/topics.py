@@ -52,7 +52,7 @@ def list_offsets(broker: Broker, topic: str) -> pd.DataFrame:
 
 
 def create_topic(broker: Broker, topic: str, partitions: int) -> None:
-    """Makes a topic. Raises `LabError` when it exists, or when Kafka does not take its name."""
+    """Make a topic. Raises `LabError` when it exists, or when Kafka does not take its name."""
     if not isinstance(partitions, int) or partitions < 1:
         raise LabError(f"A topic has 1 partition or more, not {partitions}.")
     asked = f"make the topic {topic!r}"

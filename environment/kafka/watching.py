@@ -31,7 +31,9 @@ class LagWatch:
         if not isinstance(every, int | float) or not 0.05 <= every <= 60:
             raise LabError(f"Lag is sampled every 0.05 to 60 seconds, not {every}.")
         if group is not None:
-            find_groups(broker, group)  # one that does not exist is told before the block begins
+            find_groups(
+                broker, group
+            )  # a group that does not exist is an error before the block begins
         self._broker, self._group, self._every = broker, group, every
         self._rows: list[dict[str, Any]] = []
         self._began = 0.0

@@ -1,7 +1,8 @@
-"""What nginx is told: the configuration with one listener and one upstream per service, as text.
+"""nginx's configuration, as text: one listener and one upstream per service.
 
-`nginx.conf.j2` is the one template. `compose.conf` is what it gives for Docker Compose alone, where names stand for all
-replicas and Docker's own name server says where they are; the image holds it.
+`nginx.conf.j2` is the one template. `compose.conf` is what it gives for Docker Compose alone, with the services of all
+phases. There a service's name stands for all its replicas, and Docker's own name server resolves it. Where a phase
+leaves a service out, its name does not resolve, and nginx answers 502. The image holds this file.
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ _WITH_BACKUP = ("round_robin", "least_conn")
 class Balance:
     """How an upstream chooses its next server.
 
-    `weights` are the shares of the replicas in their order, 1 where nothing is said; one of weight 0 stands by and
-    gets nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. The
+    `weights` are the shares of the replicas in their order, 1 where none is given; a replica of weight 0 gets
+    nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. The
     replicas whose numbers `backup` has are asked only when none of the others can be. Where `forwarded`, the client to
-    choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service is still told the
+    choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service still gets the
     true one.
     """
 
@@ -64,24 +65,24 @@ class Balance:
             raise LabError("Weights are 0 or more, and max_fails is 0 or more.")
         if self.fail_timeout < 1 or self.fail_timeout != int(self.fail_timeout):
             raise LabError(
-                "fail_timeout is a whole number of seconds, 1 or more: nginx counts no finer."
+                "fail_timeout is a whole number of seconds, 1 or more: nginx has no finer unit."
             )
         if self.backup and self.algorithm not in _WITH_BACKUP:
             able = " and ".join(_WITH_BACKUP)
-            raise LabError(f"nginx knows a backup with {able} only, not with {self.algorithm}.")
+            raise LabError(f"nginx has a backup with {able} only, not with {self.algorithm}.")
 
     @property
     def directive(self) -> str:
-        """nginx's word for the algorithm; round robin has none."""
+        """The directive of nginx for the algorithm; round robin has none."""
         return _DIRECTIVES[self.algorithm]
 
     def server(self, number: int, address: str, *, down: bool = False) -> str:
-        """nginx's line for replica `number`, counted from 1. `down` keeps its place and gives it nothing."""
+        """Return nginx's line for replica `number`, counted from 1. `down` keeps its place and gives it nothing."""
         weight = self.weights[number - 1] if number <= len(self.weights) else 1
-        words = [address, f"max_fails={self.max_fails}", f"fail_timeout={self.fail_timeout}s"]
+        parts = [address, f"max_fails={self.max_fails}", f"fail_timeout={self.fail_timeout}s"]
         idle = down or weight == 0  # nginx itself takes no weight below 1
-        words += [f"weight={weight}"] * (weight > 1) + ["backup"] * (number in self.backup)
-        return " ".join(words + ["down"] * idle)
+        parts += [f"weight={weight}"] * (weight > 1) + ["backup"] * (number in self.backup)
+        return " ".join(parts + ["down"] * idle)
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,20 @@ def render(
     user: str | None = None,
     resolver: str | None = None,
 ) -> str:
-    """nginx.conf for these upstreams.
+    """Return nginx.conf for these upstreams.
 
-    `source` is the address to connect from, `user` whom the workers belong to, `resolver` the name server to ask for
-    names among the servers.
+    Args:
+        upstreams: the services, with the lines of their servers.
+        source: the address from which nginx connects to them.
+        user: the owner of the worker processes.
+        resolver: the name server for names among the servers.
     """
     return _template().render(upstreams=upstreams, source=source, user=user, resolver=resolver)
 
 
 @cache
 def _template() -> Template:
-    # Imported here: it is dear, and phases 0 and 1 render nothing.
+    # Imported here: it is slow to import, and phases 0 and 1 render nothing.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -124,7 +128,7 @@ def _template() -> Template:
 
 
 def render_example(algorithm: Algorithm) -> str:
-    """examples/<algorithm>.conf: user-service on three replicas, the first of double weight where weights count."""
+    """Return examples/<algorithm>.conf: user-service on three replicas, the first of weight 2 where weights count."""
     weights = (2,) if algorithm in ("round_robin", "least_conn") else ()
     balance = Balance(algorithm, weights, forwarded=algorithm == "ip_hash")
     servers = [balance.server(n, f"127.0.0.1:{3100 + n}") for n in (1, 2, 3)]
@@ -132,7 +136,7 @@ def render_example(algorithm: Algorithm) -> str:
 
 
 def render_compose(ports: dict[str, tuple[int, int]]) -> str:
-    """compose.conf: per service the port nginx listens on, and the service's own."""
+    """Return compose.conf. `ports` gives for each service the port that nginx listens on, and the service's own."""
     upstreams = [
         Upstream(service, str(listen), [f"{service}:{port} resolve"])
         for service, (listen, port) in ports.items()

@@ -20,10 +20,10 @@ COLUMNS = [
 
 
 def read_access_log(lines: str, replicas: Mapping[str, str]) -> pd.DataFrame:
-    """One row per request; `replicas` names the replica at each address.
+    """Return one row per request; `replicas` names the replica at each address.
 
-    A last line that nginx is still writing is left out. nginx writes an attempt at nobody, when every replica was given
-    up, as the name of the upstream: such a request has no attempt.
+    A last line that nginx is still writing is left out. When every replica was given up, nginx logs the name of the
+    upstream in place of an address: such a request has no attempt.
     """
     whole = lines[: lines.rfind("\n") + 1].splitlines()
     frame = pd.DataFrame([json.loads(line) for line in whole], columns=COLUMNS)

@@ -8,12 +8,12 @@ FOLDER = Path(__file__).parent
 
 
 def phase_names() -> list[str]:
-    """The phases that can be started, in the course's order."""
+    """Return the phases that can be started, in the course's order."""
     return sorted(path.stem for path in FOLDER.glob("*.env"))
 
 
 def read_phase(phase: str) -> dict[str, str]:
-    """The variables of one phase: `COMPOSE_PROFILES` and the version of each service."""
+    """Return the variables of one phase: `COMPOSE_PROFILES` and the version of each service."""
     if phase not in phase_names():
         raise UnknownName(
             f"There is no phase {phase!r}. The phases are: {', '.join(phase_names())}."

@@ -1,21 +1,18 @@
 """The contract of a runtime: what the environment asks of Docker, or of plain processes, and nothing more.
 
-A runtime belongs to one session's supervisor. It knows replicas by id (`user-service-1`), keeps each one's address
-until the replica is removed, and labels all it makes with the session and its supervisor, so that whoever comes
-later can tell what is ours and whether anybody still wants it. `tests/environment/test_runtime_contract.py` holds
-every implementation to this page.
+A runtime belongs to one session's supervisor. It finds replicas by id (`user-service-1`), keeps each one's address
+until the replica is removed, and labels everything that it makes with the session and its supervisor, so that a later
+sweep can decide what is ours and whether it is still in use. `tests/environment/test_runtime_contract.py` holds every
+implementation to this page.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Protocol
 
 from environment.compose import Service
-
-Say = Callable[[str], None]
-"""Takes one line of progress for people."""
-
-Condition = Literal["running", "paused", "exited", "absent"]
+from environment.progress import Say
+from environment.states import Condition, RuntimeKind
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,16 @@ class Launch:
 
     @property
     def id(self) -> str:
+        """The replica's id, such as `user-service-1`."""
         return replica_id(self.service.name, self.replica)
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where one port of a replica is, each as `host:port`: from this machine, from other replicas, and for the program
-    itself, to listen on."""
+    """The addresses of one port of a replica, each as `host:port`.
+
+    `outside` is for clients on this machine, `inside` for other replicas, and `listen` for the program itself.
+    """
 
     outside: str
     inside: str
@@ -48,7 +48,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Status:
-    """What a runtime knows of one replica. `exit_code` is None while it runs (or when nobody knows)."""
+    """The status of one replica. `exit_code` is None while it runs, or when it is unknown."""
 
     condition: Condition
     pid: int | None = None
@@ -65,21 +65,21 @@ class Usage:
 
 
 def replica_id(service: str, replica: int) -> str:
-    """The id of the n-th replica of a service, counted from 1."""
+    """Return the id of the n-th replica of a service, counted from 1."""
     return f"{service}-{replica}"
 
 
 class Runtime(Protocol):
     """Starts, stops, harms and removes replicas. Methods raise `environment.errors.LabError` with a next step."""
 
-    name: str
+    name: RuntimeKind
 
     @property
     def proxy_source(self) -> str | None:
-        """The address nginx must connect from, so that nobody passes for it; None when its own address will do."""
+        """The address nginx connects from, so that no client can pass for it; None when its own address will do."""
 
     def prepare(self, services: Sequence[Service], say: Say) -> None:
-        """Makes ready what the replicas need before the first start (images, a network)."""
+        """Make ready what the replicas need before the first start (images, a network)."""
 
     def reserve(
         self,
@@ -89,48 +89,48 @@ class Runtime(Protocol):
         names: Sequence[str] = (),
         fixed: Mapping[int, int] | None = None,
     ) -> dict[int, Address]:
-        """The addresses of a replica, by described port; they stay the same until `remove`.
+        """Return the addresses of a replica, by described port; they stay the same until `remove`.
 
         `names` are those by which other replicas look for it. `fixed` asks for host ports by described port;
         `PortBusy` when another program holds one.
         """
 
     def start(self, launch: Launch) -> None:
-        """Starts a replica at its reserved address, in place of one of the same id that ran before.
+        """Start a replica at its reserved address, in place of one of the same id that ran before.
 
-        Returns as soon as it runs, without waiting until it is ready. Starting a running replica is an error of
+        Return as soon as it runs, without waiting until it is ready. Starting a running replica is an error of
         the caller. What is on its volume stays.
         """
 
     def stop(self, replica: str, grace: float) -> None:
-        """SIGTERM, and SIGKILL after `grace` seconds; returns when it has ended. Harmless when it has."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds; return when it has ended. Harmless when it has."""
 
     def kill(self, replica: str) -> None:
-        """SIGKILL now; returns when it has ended."""
+        """Send SIGKILL now; return when it has ended."""
 
     def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
-        """Puts files (path and content) on the volume of a running replica, and sends it SIGHUP."""
+        """Put files (path and content) on the volume of a running replica, and send it SIGHUP."""
 
     def read(self, replica: str, path: str) -> bytes:
-        """The content of a file on a replica's volume; empty when there is none."""
+        """Return the content of a file on a replica's volume; empty when there is none."""
 
     def pause(self, replica: str) -> None:
-        """Freezes a replica: it keeps its address and its connections, and answers nothing."""
+        """Freeze a replica: it keeps its address and its connections, and answers nothing."""
 
     def resume(self, replica: str) -> None:
-        """Lets a paused replica go on."""
+        """Resume a paused replica."""
 
     def remove(self, replica: str) -> None:
-        """Kills what runs under this id and gives its address back. The service's volume stays."""
+        """Kill what runs under this id and give its address back. The service's volume stays."""
 
     def status(self, replica: str) -> Status:
-        """The condition of a replica, now."""
+        """Return the condition of a replica, now."""
 
     def usage(self, replica: str) -> Usage:
-        """Memory and CPU time of a replica, now; zeros when it does not run."""
+        """Return memory and CPU time of a replica, now; zeros when it does not run."""
 
     def logs(self, replica: str, lines: int) -> str:
-        """The last lines that the replica wrote, earlier lives included."""
+        """Return the last lines that the replica wrote, earlier lives included."""
 
     def destroy(self) -> None:
-        """Removes everything that carries this session's label, until nothing of it appears any more."""
+        """Remove everything that carries this session's label, until nothing of it appears any more."""

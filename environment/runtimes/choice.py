@@ -1,12 +1,12 @@
 """Which runtime a session gets, and why."""
 
 from environment.errors import RuntimeUnavailable
-from environment.runtimes import Say
+from environment.progress import Say
 from environment.specification import RuntimeName
 
 
 def choose(wanted: RuntimeName, say: Say) -> tuple[str, str]:
-    """The runtime to use and the reason in words.
+    """Return the runtime to use, and the reason.
 
     `auto` takes Docker when its engine answers and the images are at hand or can be made, else processes. Raises
     `RuntimeUnavailable` when `docker` was asked for by name and cannot be had.

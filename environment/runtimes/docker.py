@@ -5,9 +5,6 @@ chosen once and asked for at every start. A replica that starts again is a new c
 changed); what the old one wrote to its log is kept in the session's folder.
 """
 
-import io
-import tarfile
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,7 +20,8 @@ from environment.compose import Service
 from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
 from environment.images.engine import ANSWER_SECONDS, asking, connect
-from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
+from environment.progress import Say
+from environment.runtimes import Address, Launch, Status, Usage, replica_id
 from environment.runtimes.docker_container import (
     Place,
     as_described,
@@ -34,45 +32,43 @@ from environment.runtimes.docker_container import (
     usage_here,
     volume_name,
 )
+from environment.runtimes.docker_creations import Creations
+from environment.runtimes.docker_files import get_file, put_files
 from environment.runtimes.docker_labels import network_labels, own_labels, project, volume_labels
 from environment.runtimes.docker_network import SessionNetwork
-from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session, sweep_docker
+from environment.runtimes.docker_removal import QUIET_SECONDS, remove_session
+from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock, holder, is_taken
 from environment.waiting import wait_until
-
-__all__ = ["DockerRuntime", "sweep_docker"]
 
 
 class DockerRuntime:
     """One session's replicas as containers. Methods may be called from several threads, one per replica."""
 
-    name = "docker"
+    name: RuntimeKind = "docker"
     proxy_source: str | None = None
 
     def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:
-        """Connects to the engine. Raises `RuntimeUnavailable`."""
+        """Connect to the engine. Raises `RuntimeUnavailable`."""
         self._session, self._folder, self._ports = session, folder, ports
         self._labels = own_labels(session, supervisor)
         self._client: DockerClient = connect()
         self._network: SessionNetwork | None = None
         self._images: dict[str, str] = {}
         self._places: dict[str, Place] = {}
-        self._making = 0
-        self._lost = False
-        self._closed = False
-        self._changing = threading.Condition()
+        self._creations = Creations()
 
     def prepare(self, services: Sequence[Service], say: Say) -> None:
-        """Makes ready the images, the network and the volumes; what is there already is left alone."""
+        """Make the images, the network and the volumes that are missing."""
         for image in {service.image for service in services}:
             self._images[image] = images.ensure(self._client, image, say)
         if self._network is None:
             say("making the session's network")
-            with self._creating():
+            with self._creations.request():
                 name = f"{project(self._session)}_default"
                 self._network = SessionNetwork(self._client, name, self._labels | network_labels())
         for volume in sorted({name for service in services for name, _ in service.volumes}):
-            with self._creating(), asking(f"make the volume {volume}"):
+            with self._creations.request(), asking(f"make the volume {volume}"):
                 self._client.volumes.create(
                     volume_name(self._session, volume), labels=self._labels | volume_labels(volume)
                 )
@@ -86,6 +82,7 @@ class DockerRuntime:
         names: Sequence[str] = (),
         fixed: Mapping[int, int] | None = None,
     ) -> dict[int, Address]:
+        """Reserve an address on the session's network, and a host port for each described port."""
         name = replica_id(service.name, replica)
         if name not in self._places:
             if self._network is None:
@@ -99,12 +96,13 @@ class DockerRuntime:
         }
 
     def start(self, launch: Launch) -> None:
+        """Start a new container at the replica's address; the log of an earlier one is kept."""
         place = self._place(launch.id)
-        self._bury(launch.id)
-        with self._creating(), asking(f"start {launch.id}"):
+        self._remove_container(launch.id)
+        with self._creations.request(), asking(f"start {launch.id}"):
             container = self._client.containers.create(**self._described(launch, place))
             try:
-                _deliver(container, launch.files)
+                put_files(container, launch.files)
                 container.start()
             except APIError as error:
                 # It would stay behind in the state "created".
@@ -112,7 +110,7 @@ class DockerRuntime:
                     container.remove(force=True, v=True)
                 if isinstance(error, NotFound) and "network" in str(error.explanation):
                     raise LabError(
-                        f"{launch.id} cannot start: the session's network was removed by somebody else. "
+                        f"{launch.id} cannot start: the session's network was removed by another program. "
                         "Next: `lab down`, then `lab up` again."
                     ) from error
                 if is_port_busy(error):
@@ -125,18 +123,20 @@ class DockerRuntime:
                 raise
 
     def stop(self, replica: str, grace: float) -> None:
+        """Send SIGTERM, and SIGKILL after `grace` seconds."""
         self._place(replica)
         with asking(f"stop {replica}"), _if_it_is_there():
             container = self._container(replica)
             if container.status == "paused":
                 container.unpause()  # a frozen process would not see the signal
             container.kill("SIGTERM")
-            # Asked again and again, and not by the engine's own `stop`: that one is silent for the whole grace period,
-            # and an engine that hangs would look the same.
+            # Polled, and not by the engine's own `stop`: that one gives no sign for the whole grace period, and an
+            # engine that hangs would look the same.
             if not wait_until(lambda: self._ended(replica), timeout=grace):
                 self.kill(replica)
 
     def kill(self, replica: str) -> None:
+        """Send SIGKILL; return when the container has ended."""
         self._place(replica)
         with asking(f"kill {replica}"), _if_it_is_there():
             self._container(replica).kill("SIGKILL")
@@ -146,36 +146,40 @@ class DockerRuntime:
                 )
 
     def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
-        self._only_running(replica)
+        """Put files on the volumes and send SIGHUP."""
+        self._require_running(replica)
         with asking(f"reload {replica}"):
             container = self._container(replica)
-            _deliver(container, files)
+            put_files(container, files)
             container.kill("SIGHUP")
 
     def read(self, replica: str, path: str) -> bytes:
+        """Return the content of a file in the container; empty when there is none."""
         self._place(replica)
         with asking(f"read {path} of {replica}"):
             try:
-                blocks, _ = self._container(replica).get_archive(path)
+                return get_file(self._container(replica), path)
             except NotFound:
                 return b""
-            return _unpacked(b"".join(blocks))
 
     def pause(self, replica: str) -> None:
-        self._only_running(replica)
+        """Freeze the container; harmless when it is frozen."""
+        self._require_running(replica)
         with asking(f"pause {replica}"):
             if self._container(replica).status != "paused":
                 self._container(replica).pause()
 
     def resume(self, replica: str) -> None:
-        self._only_running(replica)
+        """Unfreeze the container; harmless when it is not frozen."""
+        self._require_running(replica)
         with asking(f"resume {replica}"):
             if self._container(replica).status == "paused":
                 self._container(replica).unpause()
 
     def remove(self, replica: str) -> None:
+        """Remove the container and give its address and ports back."""
         if replica in self._places:
-            self._bury(replica)
+            self._remove_container(replica)
         place = self._places.pop(replica, None)
         if place and self._network:
             self._network.give_back(place.address)
@@ -183,6 +187,7 @@ class DockerRuntime:
                 self._ports.give_back(port)
 
     def status(self, replica: str) -> Status:
+        """Return the condition of the container."""
         if replica not in self._places:
             return Status("absent")
         with asking(f"say how {replica} is"):
@@ -193,6 +198,7 @@ class DockerRuntime:
         return read_status(container.attrs)
 
     def usage(self, replica: str) -> Usage:
+        """Return the memory and CPU time of the container."""
         if replica not in self._places:
             return Usage(0, 0.0)
         with asking(f"measure {replica}"):
@@ -209,6 +215,7 @@ class DockerRuntime:
                 return Usage(0, 0.0)
 
     def logs(self, replica: str, lines: int) -> str:
+        """Return the last lines of all the replica's containers."""
         earlier = deque[str](maxlen=lines)
         with (
             suppress(FileNotFoundError),
@@ -221,20 +228,15 @@ class DockerRuntime:
         return "\n".join(earlier)
 
     def destroy(self) -> None:
-        """Removes everything that carries this session's label; waits for what is still being made."""
-        with self._changing:
-            self._closed = True
-            at_work = self._making
-        if at_work:
+        """Remove everything that carries this session's label; wait for what is still being made."""
+        if self._creations.close():
             remove_session(self._client, self._session, quiet=0)
-        with self._changing:
-            answered = self._changing.wait_for(lambda: not self._making, timeout=2 * ANSWER_SECONDS)
-        # When the engine has answered all that we asked for, nothing can appear any more. Where an answer is missing,
-        # or an earlier process may have asked, only silence tells.
-        known = answered and not self._lost and self._network is not None
+        answered = self._creations.all_answered(timeout=2 * ANSWER_SECONDS)
+        # When the engine has answered all our requests, nothing can appear any more. Where a response is missing, or
+        # an earlier process may have sent requests, the only evidence is that nothing appears for a while.
+        known = answered and self._network is not None
         remove_session(self._client, self._session, quiet=0 if known else QUIET_SECONDS)
-        with self._changing:
-            places, self._places = self._places, {}
+        places, self._places = self._places, {}
         for port in [port for place in places.values() for port in place.ports.values()]:
             self._ports.give_back(port)
 
@@ -262,19 +264,19 @@ class DockerRuntime:
             raise LabError(f"No address was reserved for {replica}.") from None
 
     def _container(self, replica: str) -> Container:
-        """The container of a replica, as it is now. Raises `NotFound`."""
+        """Return the container of a replica, as it is now. Raises `NotFound`."""
         return self._client.containers.get(container_name(self._session, replica))
 
     def _ended(self, replica: str) -> bool:
         return self.status(replica).condition in ("exited", "absent")
 
-    def _only_running(self, replica: str) -> None:
+    def _require_running(self, replica: str) -> None:
         self._place(replica)
         if self._ended(replica):
             raise LabError(f"{replica} does not run. Start it with `lab restart`.")
 
-    def _bury(self, replica: str) -> None:
-        """Removes what an earlier life left, once its log is safe."""
+    def _remove_container(self, replica: str) -> None:
+        """Remove the container of an earlier life, once its log is copied."""
         with asking(f"remove the old {replica}"), _if_it_is_there():
             container = self._container(replica)
             if container.status in ("running", "paused"):
@@ -284,48 +286,10 @@ class DockerRuntime:
                     file.write(block)
             container.remove(force=True, v=True)
 
-    @contextmanager
-    def _creating(self) -> Iterator[None]:
-        """Around each request that makes something, so that `destroy` knows when there are no more of them."""
-        with self._changing:
-            if self._closed:
-                raise LabError(
-                    "This session is ending; nothing is started any more. Start a new one."
-                )
-            self._making += 1
-        try:
-            yield
-        except RuntimeUnavailable:
-            self._lost = True  # the engine may still be at it
-            raise
-        finally:
-            with self._changing:
-                self._making -= 1
-                self._changing.notify_all()
-
-
-def _deliver(container: Container, files: Mapping[str, bytes]) -> None:
-    """Puts files where volumes are mounted (the rest is read-only); anybody in there may read them."""
-    for path, content in files.items():
-        folder, _, name = path.rpartition("/")
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode = len(content), 0o644
-            tar.addfile(entry, io.BytesIO(content))
-        container.put_archive(folder, packed.getvalue())
-
-
-def _unpacked(packed: bytes) -> bytes:
-    """The one file that the engine gave us."""
-    with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
-        file = tar.extractfile(tar.getmembers()[0])
-        return file.read() if file else b""
-
 
 @contextmanager
 def _if_it_is_there() -> Iterator[None]:
-    """Around a deed that is harmless when its container is gone or has ended."""
+    """Surround an action that is harmless when its container is gone or has ended."""
     try:
         yield
     except NotFound:

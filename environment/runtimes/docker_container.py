@@ -1,4 +1,4 @@
-"""One replica in Docker's words: how it is to be made, and what the engine says of it."""
+"""One replica as a container: how it is made, and what the engine reports about it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,10 @@ _LOG_LIMIT = {"max-size": "10m", "max-file": "2"}
 
 @dataclass(frozen=True)
 class Place:
-    """Where a replica is, through all its lives: its address and names on the session's network, and for each of its
-    ports the one on this machine."""
+    """Where a replica is, through all its lives.
+
+    `address` and `names` are those on the session's network; `ports` gives for each of its ports the host port.
+    """
 
     service: Service
     replica: int
@@ -30,10 +32,12 @@ class Place:
 
 
 def container_name(session: str, replica: str) -> str:
+    """Return the name of a replica's container."""
     return f"{project(session)}-{replica}"
 
 
 def volume_name(session: str, volume: str) -> str:
+    """Return the name of a session's volume."""
     return f"{project(session)}-{volume}"
 
 
@@ -47,7 +51,7 @@ def as_described(
     labels: Mapping[str, str],
     api: str,
 ) -> dict[str, Any]:
-    """The arguments of the SDK's `containers.create`: the service as it is described, at its place, with our labels.
+    """Return the arguments of the SDK's `containers.create` for a service as described, at its place, with our labels.
 
     `api` is the engine's API version.
     """
@@ -78,14 +82,14 @@ def as_described(
         "security_opt": list(service.security_opt),
         "mem_limit": service.mem_limit,
         "pids_limit": service.pids_limit,
-        # Readiness is asked from outside, and each of these would cost a Python every few seconds.
+        # Readiness is probed from outside, and each of these would start a Python every few seconds.
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG_LIMIT),
     }
 
 
 def read_status(container: Mapping[str, Any]) -> Status:
-    """The condition in what `inspect` says. An exit code is as `subprocess` has it: -9 when SIGKILL ended it."""
+    """Return the condition in what `inspect` says. An exit code is as `subprocess` has it: -9 when SIGKILL ended it."""
     state, short = container["State"], str(container["Id"])[:12]
     match state["Status"]:
         case "running" | "restarting":
@@ -100,14 +104,14 @@ def read_status(container: Mapping[str, Any]) -> Status:
 
 
 def usage_here(container: Mapping[str, Any]) -> Usage | None:
-    """Usage read from this machine's own process table, in a millisecond; None when the container is not on it.
+    """Return the usage from this machine's own process table, in a millisecond; None when the container is not on it.
 
     The engine measures once a second, and its answer waits for the next time (measured: 1 s). Where containers live in
     a virtual machine (Docker Desktop, Colima) there is no other way.
     """
     pid = container["State"]["Pid"]
     try:
-        # A process of that number may be a stranger's: then it is not in the container's control group.
+        # A process of that number may be an unrelated one: then it is not in the container's control group.
         if not pid or container["Id"] not in Path(f"/proc/{pid}/cgroup").read_text():
             return None
         leader = psutil.Process(pid)
@@ -120,7 +124,7 @@ def usage_here(container: Mapping[str, Any]) -> Usage | None:
 
 
 def read_usage(stats: Mapping[str, Any]) -> Usage:
-    """What the engine measured; memory as `docker stats` shows it, without cache that can be given back."""
+    """Return what the engine measured; memory as `docker stats` shows it, without cache that can be given back."""
     memory = stats["memory_stats"]
     details = memory.get("stats", {})
     # By the names of cgroup v1, where the plain name leaves out child groups, or else of v2.
@@ -131,6 +135,8 @@ def read_usage(stats: Mapping[str, Any]) -> Usage:
 
 
 def is_port_busy(error: APIError) -> bool:
-    """Whether a container could not start because somebody listens on its host port."""
-    said = str(error.explanation)
-    return any(words in said for words in ("already in use", "already allocated", "not available"))
+    """Return whether a container could not start because its host port is in use."""
+    explanation = str(error.explanation)
+    return any(
+        words in explanation for words in ("already in use", "already allocated", "not available")
+    )

@@ -1,4 +1,4 @@
-"""The labels on all that we make in Docker: ours say whose it is, Compose's let `docker compose -p` see it too."""
+"""The labels on all that we make in Docker: ours name its owner, Compose's let `docker compose -p` see it too."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ _COMPOSE_VERSION = "2.40.0"
 
 
 def project(session: str) -> str:
-    """The name of a session for Docker and Compose."""
+    """Return the name of a session for Docker and Compose."""
     return f"lab-{session}"
 
 
 def own_labels(session: str, supervisor: Identity) -> dict[str, str]:
-    """Whose a thing is."""
+    """Return the labels that name the owner of a container, network or volume."""
     return {
         SESSION_LABEL: session,
         SUPERVISOR_LABEL: str(supervisor),
@@ -31,12 +31,12 @@ def own_labels(session: str, supervisor: Identity) -> dict[str, str]:
 
 
 def ours(label: str, value: str) -> list[str]:
-    """The filter for things of this user with that label: another user's session may have the same name."""
+    """Return the filter for things of this user with that label: another user's session may have the same name."""
     return [f"{label}={value}", f"{USER_LABEL}={os.getuid()}"]
 
 
 def container_labels(launch: Launch) -> dict[str, str]:
-    """What Compose wants to know of one container."""
+    """Return the labels that Compose reads from one container."""
     described = json.dumps(launch.service.model_dump(mode="json"), sort_keys=True)
     return {
         f"{_COMPOSE}.service": launch.service.name,
@@ -50,8 +50,10 @@ def container_labels(launch: Launch) -> dict[str, str]:
 
 
 def network_labels() -> dict[str, str]:
+    """Return the labels that Compose reads from a network."""
     return {f"{_COMPOSE}.network": "default", f"{_COMPOSE}.version": _COMPOSE_VERSION}
 
 
 def volume_labels(volume: str) -> dict[str, str]:
+    """Return the labels that Compose reads from a volume."""
     return {f"{_COMPOSE}.volume": volume, f"{_COMPOSE}.version": _COMPOSE_VERSION}

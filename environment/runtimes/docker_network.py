@@ -1,4 +1,4 @@
-"""A session's own network: a /26 that nobody else uses, and an address in it for each replica.
+"""A session's own network: a /26 of its own, and an address in it for each replica.
 
 Docker gives the address of a container that has ended to the next one that starts, so an address that shall survive a
 kill must be asked for by name.
@@ -31,20 +31,21 @@ class SessionNetwork:
     """One network of the engine, with the addresses that replicas hold."""
 
     def __init__(self, client: DockerClient, name: str, labels: Mapping[str, str]) -> None:
-        """Makes the network. Raises `LabError` when no subnet is free."""
+        """Make the network. Raises `LabError` when no subnet is free."""
         self.name = name
         self.subnet = _create(client, name, dict(labels))
         _gateway, *hosts = self.subnet.hosts()
         self._free = [str(host) for host in hosts]
 
     def take(self) -> str:
-        """An address that no replica holds."""
+        """Return an address that no replica holds."""
         if not self._free:
             raise LabError("This session has used up its addresses. Scale something down.")
         return self._free.pop(0)
 
     def give_back(self, address: str) -> None:
-        # At the end of the queue: whoever still knows the old owner's address shall not meet another replica there.
+        """Make an address free again."""
+        # At the end of the queue: a client that still has the old owner's address shall not reach another replica.
         self._free.append(address)
 
 
@@ -63,17 +64,17 @@ def _create(client: DockerClient, name: str, labels: dict[str, str]) -> IPv4Netw
                 )
                 return subnet
             except APIError as error:
-                # Somebody was faster, or it overlaps with something that only the engine sees.
+                # Another session was faster, or it overlaps with something that only the engine sees.
                 if "overlap" not in str(error.explanation).lower():
                     raise
     raise LabError(
-        "No free subnet was found for this session's network. Remove networks that nobody uses "
+        "No free subnet was found for this session's network. Remove unused networks "
         "(`docker network prune`), then start again."
     )
 
 
 def free_subnet(used: list[IPv4Network]) -> IPv4Network:
-    """A subnet that overlaps none of `used`, at random: two sessions that look at the same time rarely agree."""
+    """Return a subnet that overlaps none of `used`, at random: two sessions that look at the same time rarely agree."""
     for parent in random.sample(RANGES, len(RANGES)):
         count = 2 ** (PREFIX - parent.prefixlen)
         for number in random.sample(range(count), count):
@@ -82,13 +83,13 @@ def free_subnet(used: list[IPv4Network]) -> IPv4Network:
             if not any(subnet.overlaps(other) for other in used):
                 return subnet
     raise LabError(
-        "Every private subnet that we know is used by networks of this machine. Remove Docker networks that nobody "
-        "uses (`docker network prune`), or leave a VPN, then start again."
+        "Every private subnet that we try is used by networks of this machine. Remove unused Docker networks "
+        "(`docker network prune`), or leave a VPN, then start again."
     )
 
 
 def _used(client: DockerClient) -> list[IPv4Network]:
-    """The subnets of Docker's networks and of this machine's interfaces and routes (VPNs)."""
+    """Return the subnets of Docker's networks and of this machine's interfaces and routes (VPNs)."""
     used = [
         IPv4Network(config["Subnet"], strict=False)
         for network in client.api.networks()

@@ -1,4 +1,4 @@
-"""Removes what we made in Docker: by label, ours only, and without leaving what was still being made."""
+"""The removal of what we made in Docker: by label, ours only, including what was still being made."""
 
 import os
 import time
@@ -24,7 +24,7 @@ _AT_A_TIME = 8
 
 
 def remove_session(client: DockerClient, session: str, *, quiet: float) -> None:
-    """Removes a session's containers, network and volumes until nothing appears for `quiet` seconds.
+    """Remove a session's containers, network and volumes until nothing appears for `quiet` seconds.
 
     Raises `LabError` that names what cannot be removed.
     """
@@ -32,9 +32,9 @@ def remove_session(client: DockerClient, session: str, *, quiet: float) -> None:
 
 
 def sweep_docker(client: DockerClient, dead: Callable[[str], bool]) -> list[str]:
-    """Removes this user's things whose supervisor is dead, and nothing else; returns their sessions.
+    """Remove this user's things whose supervisor is dead, and nothing else; return their sessions.
 
-    `dead` is asked about the label `lab.supervisor`. Others may sweep at the same time.
+    `dead` decides by the label `lab.supervisor`. Other sweeps may run at the same time.
     """
     labels = [thing.labels for thing in _things(client, [f"{USER_LABEL}={os.getuid()}"])]
     supervisors = {one[SUPERVISOR_LABEL] for one in labels if SUPERVISOR_LABEL in one}
@@ -55,7 +55,7 @@ class _Thing:
 
 
 def _things(client: DockerClient, labels: list[str]) -> list[_Thing]:
-    """All with these labels, in the order in which they can be removed."""
+    """Return everything with these labels, in the order in which they can be removed."""
     wanted = {"label": labels}
     with asking("list what belongs to a session"):
         containers = client.api.containers(all=True, filters=wanted)
@@ -89,7 +89,7 @@ def _remove_all(client: DockerClient, labels: list[str], quiet: float) -> None:
 
 
 def _remove_once(client: DockerClient, things: list[_Thing]) -> list[str]:
-    """Tries to remove each once; returns what stood in the way."""
+    """Try to remove each once; return what stood in the way."""
     problems: list[str | None] = []
     for kind in ("container", "network", "volume"):
         group = [thing for thing in things if thing.kind == kind]
@@ -113,13 +113,13 @@ def _remove(client: DockerClient, thing: _Thing) -> str | None:
                 client.api.remove_volume(thing.id, force=True)
         except NotFound:
             pass
-        except APIError as error:  # somebody else is removing it, or uses it
+        except APIError as error:  # another program is removing it, or uses it
             return f"{thing.kind} {thing.name} ({error.explanation})"
     return None
 
 
 def _empty(client: DockerClient, network: str) -> None:
-    """Takes everything off a network; a stranger's container that joined it lives on without it."""
+    """Take everything off a network; another program's container that joined it lives on without it."""
     for container in client.api.inspect_network(network)["Containers"] or {}:
         with suppress(APIError):
             client.api.disconnect_container_from_network(container, network, force=True)

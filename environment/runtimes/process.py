@@ -11,7 +11,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,14 +20,20 @@ from environment.compose import ROOT, Service
 from environment.errors import LabError
 from environment.identity import Identity
 from environment.nginx import PROXY
-from environment.programs import program
-from environment.runtimes import Address, Launch, Say, Status, Usage, replica_id
+from environment.progress import Say
+from environment.runtimes import Address, Launch, Status, Usage, replica_id
+from environment.runtimes.process_removal import (
+    SESSION_LABEL,
+    SUPERVISOR_LABEL,
+    end_group,
+    kill_labelled,
+)
+from environment.runtimes.programs import program
+from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 
-SESSION_LABEL, SUPERVISOR_LABEL = "LAB_SESSION", "LAB_SUPERVISOR"
-
-# What a child may know of the shell it was started from. Anything else, a stray DATABASE_URL say, stays outside.
+# What a child inherits of the shell it was started from. Anything else, a stray DATABASE_URL for example, stays out.
 _INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE"}
 
 
@@ -43,9 +48,9 @@ class _Child:
 
 
 class ProcessRuntime:
-    """One session's replicas as child processes, in `folder` (state and logs)."""
+    """One session's replicas as child processes, with state and logs in the session's folder."""
 
-    name = "process"
+    name: RuntimeKind = "process"
 
     def __init__(self, session: str, folder: Path, supervisor: Identity, ports: PortBlock) -> None:
         self._session, self._folder, self._supervisor, self._ports = (
@@ -60,13 +65,12 @@ class ProcessRuntime:
         self._closed = False
 
     def prepare(self, services: Sequence[Service], say: Say) -> None:
+        """Make the folders, and find or fetch every program now, so that a missing one fails here."""
         (self._folder / "logs").mkdir(exist_ok=True)
         for volume in {name for service in services for name, _ in service.volumes}:
             (self._folder / "data" / volume).mkdir(parents=True, exist_ok=True)
         for word in {word for service in services for word in service.command}:
-            program(
-                word, say
-            )  # what has to be fetched is fetched now, and what is not here is said now
+            program(word, say)
 
     def reserve(
         self,
@@ -76,6 +80,7 @@ class ProcessRuntime:
         names: Sequence[str] = (),
         fixed: Mapping[int, int] | None = None,
     ) -> dict[int, Address]:
+        """Reserve a loopback port for each described port."""
         name = replica_id(service.name, replica)
         if name not in self._children:
             log = self._folder / "logs" / f"{name}.log"
@@ -87,6 +92,7 @@ class ProcessRuntime:
         }
 
     def start(self, launch: Launch) -> None:
+        """Start the program in a process group of its own, with its output appended to the replica's log."""
         child = self._child(launch.id)
         child.paused = False
         self._write(launch.service, launch.files)
@@ -110,6 +116,7 @@ class ProcessRuntime:
                 ) from error
 
     def stop(self, replica: str, grace: float) -> None:
+        """Send SIGTERM, and SIGKILL to the whole group after `grace` seconds."""
         child = self._child(replica)
         if child.process and child.process.poll() is None:
             if child.paused:
@@ -119,37 +126,44 @@ class ProcessRuntime:
                 child.process.wait(grace)
             except subprocess.TimeoutExpired:
                 self.kill(replica)
-        _end_group(child.process)
+        end_group(child.process)
 
     def kill(self, replica: str) -> None:
+        """Kill the replica with everything that it started."""
         child = self._child(replica)
-        _end_group(child.process)
+        end_group(child.process)
         child.paused = False
 
     def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
+        """Write files into the volume's folder and send SIGHUP."""
         self._write(self._child(replica).service, files)
         self._signal(replica, signal.SIGHUP)
 
     def read(self, replica: str, path: str) -> bytes:
+        """Return the content of a file in a volume's folder; empty when there is none."""
         file = Path(self._on_disk(self._child(replica).service, path))
         return file.read_bytes() if file.exists() else b""
 
     def pause(self, replica: str) -> None:
+        """Send SIGSTOP."""
         self._signal(replica, signal.SIGSTOP)
         self._child(replica).paused = True
 
     def resume(self, replica: str) -> None:
+        """Send SIGCONT."""
         self._signal(replica, signal.SIGCONT)
         self._child(replica).paused = False
 
     def remove(self, replica: str) -> None:
+        """Kill the replica and give its ports back."""
         child = self._children.pop(replica, None)
         if child:
-            _end_group(child.process)
+            end_group(child.process)
             for port in child.ports.values():
                 self._ports.give_back(port)
 
     def status(self, replica: str) -> Status:
+        """Return the condition of a replica."""
         child = self._children.get(replica)
         if child is None or child.process is None:
             return Status("absent")
@@ -159,6 +173,7 @@ class ProcessRuntime:
         return Status("paused" if child.paused else "running", pid=child.process.pid)
 
     def usage(self, replica: str) -> Usage:
+        """Return the memory and CPU time of a replica with its child processes."""
         pid = self.status(replica).pid
         try:
             if pid is None:
@@ -174,6 +189,7 @@ class ProcessRuntime:
             return Usage(0, 0.0)
 
     def logs(self, replica: str, lines: int) -> str:
+        """Return the last lines of the replica's log file."""
         try:
             text = self._child(replica).log.read_text(encoding="utf-8", errors="replace")
         except FileNotFoundError:
@@ -181,14 +197,13 @@ class ProcessRuntime:
         return "\n".join(text.splitlines()[-lines:])
 
     def destroy(self) -> None:
-        with (
-            self._starting
-        ):  # whatever is being started is in our hands now, and nothing starts any more
+        """Kill everything that carries the session's label."""
+        with self._starting:  # a start that is under way ends first; none begins any more
             self._closed = True
         for replica in list(self._children):
             self.remove(replica)
-        # A child may have left its group: ask the label, not our memory.
-        wait_until(lambda: not _kill_labelled(self._session), timeout=10)
+        # A child may have left its group: the label finds it.
+        wait_until(lambda: not kill_labelled(self._session), timeout=10)
 
     def _child(self, replica: str) -> _Child:
         try:
@@ -203,7 +218,7 @@ class ProcessRuntime:
         os.killpg(process.pid, number)
 
     def _command(self, child: _Child, service: Service) -> list[str]:
-        """The command with this machine's programs, folders, and the address to listen on."""
+        """Return the command with this machine's programs, folders, and the address to listen on."""
         own = {str(port): str(taken) for port, taken in child.ports.items()}
         own["0.0.0.0"] = "127.0.0.1"
         return [own.get(w) or program(self._on_disk(service, w)) for w in service.command]
@@ -224,7 +239,7 @@ class ProcessRuntime:
         }
 
     def _on_disk(self, service: Service, word: str) -> str:
-        """The folder of a volume in place of the path where it is mounted."""
+        """Put the folder of a volume in place of the path where it is mounted."""
         for volume, path in service.volumes:
             if word == path or word.startswith(f"{path}/"):
                 return str(self._folder / "data" / volume) + word.removeprefix(path)
@@ -237,7 +252,7 @@ class ProcessRuntime:
             file.write_bytes(content)
 
     def _translated(self, value: str) -> str:
-        """Puts loopback addresses in place of `name:port` of described services, and of a proxy's bare name."""
+        """Put loopback addresses in place of `name:port` of described services, and of a proxy's bare name."""
         for child in self._children.values():
             if value == PROXY == child.service.name:
                 return self.proxy_source
@@ -248,69 +263,13 @@ class ProcessRuntime:
 
 
 def _own_address() -> str:
-    """A loopback address of nginx's own, where the machine has more than one (macOS has not: there whoever reaches
-    the gateway directly can name any client)."""
+    """Return a loopback address that only nginx uses, where the machine has more than one.
+
+    macOS has one: there a client that reaches the gateway directly can claim any address in `X-Real-IP`.
+    """
     with socket.socket() as probe:
         try:
             probe.bind(("127.0.0.2", 0))
         except OSError:
             return "127.0.0.1"
         return "127.0.0.2"
-
-
-def _end_group(process: subprocess.Popen[bytes] | None) -> None:
-    """Kills a child with all that it started, and reaps it."""
-    if process is None:
-        return
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait(10)
-    # Its children, if it left any. The leader is reaped and its pid may be another's by now: ask the label as well.
-    for member in psutil.process_iter():
-        if SESSION_LABEL in _labels(member) and _group(member) == process.pid:
-            _kill(member)
-
-
-def _group(process: psutil.Process) -> int | None:
-    try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return None
-
-
-def _labels(process: psutil.Process) -> Mapping[str, str]:
-    try:
-        if process.uids().real != os.getuid() or process.status() == psutil.STATUS_ZOMBIE:
-            return {}
-        return process.environ()
-    except (psutil.Error, OSError):
-        return {}
-
-
-def _kill_labelled(session: str) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        if process.pid != os.getpid() and _labels(process).get(SESSION_LABEL) == session:
-            found.append(process.pid)
-            _kill(process)
-    return found
-
-
-def _kill(process: psutil.Process) -> None:
-    with suppress(psutil.Error):
-        process.kill()  # psutil checks that the pid was not reused
-
-
-def sweep_processes() -> list[str]:
-    """Kills this user's processes that a dead supervisor left behind; returns their sessions."""
-    swept = set()
-    for process in psutil.process_iter():
-        labels = _labels(process)
-        try:
-            owner = Identity.parse(labels.get(SUPERVISOR_LABEL, ""))
-        except ValueError:
-            continue
-        if process.pid != os.getpid() and owner.gone():
-            swept.add(labels[SESSION_LABEL])
-            _kill(process)
-    return sorted(swept)

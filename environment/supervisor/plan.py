@@ -1,7 +1,7 @@
 """What should run in a session: which replicas of which services, with which version and settings.
 
-Nothing is started here. What a service is, docker-compose.yml says; how many, which version and which settings, the
-phase's file says, then the specification, then the verbs.
+Nothing is started here. docker-compose.yml describes the services; their numbers, versions and settings come from the
+phase's file, then from the specification, then from the verbs.
 """
 
 from collections.abc import Iterable, Mapping
@@ -50,6 +50,7 @@ class Replica:
 
     @property
     def id(self) -> str:
+        """The replica's id, such as `user-service-1`."""
         return replica_id(self.service, self.number)
 
 
@@ -57,7 +58,7 @@ class Plan:
     """The services of one session and the replicas that there should be."""
 
     def __init__(self, specification: Specification, *, token: str) -> None:
-        """Raises `UnknownName` for a service or a setting that is not described."""
+        """Read the description. Raises `UnknownName` for a service or a setting that is not described."""
         self.spec = specification
         self._variables = {
             **read_phase(specification.phase),
@@ -70,31 +71,34 @@ class Plan:
         for service, settings in specification.settings.items():
             self.check_settings(service, settings)
         for service in (*specification.versions, *specification.replicas):
-            self.only_ours(service, "have versions and replicas")
+            self.require_own_service(service, "have versions and replicas")
 
     # -- asking --
 
     def service(self, name: str) -> Service:
+        """Return a service as described. Raises `UnknownName`."""
         if name not in self.services:
             raise UnknownName(unknown("service", name, self.services))
         return self.services[name]
 
-    def only_ours(self, name: str, deed: str) -> Service:
-        """The service, when it is one of the course's own. Raises `LabError` for nginx and Valkey."""
+    def require_own_service(self, name: str, ability: str) -> Service:
+        """Return the service, when it is one of the course's own. Raises `LabError` for nginx and Valkey."""
         service = self.service(name)
         if not service.speaks_http:
-            raise LabError(f"Only the course's own services {deed}; {name} is not one of them.")
+            raise LabError(f"Only the course's own services {ability}; {name} is not one of them.")
         return service
 
     def of(self, service: str) -> list[Replica]:
+        """Return the replicas of a service. Raises `UnknownName`."""
         self.service(service)
         return list(self.replicas.get(service, []))
 
     def all(self) -> list[Replica]:
+        """Return every replica."""
         return [replica for replicas in list(self.replicas.values()) for replica in replicas]
 
     def targets(self, names: Iterable[str]) -> list[Replica]:
-        """The replicas that names mean: a service's all, or the one of that id."""
+        """Return the replicas that names mean: all of a service, or the one with that id."""
         chosen = []
         by_id = {replica.id: replica for replica in self.all()}
         for name in names:
@@ -107,20 +111,19 @@ class Plan:
         return chosen
 
     def described(self, replica: Replica) -> Service:
-        """The service as described for this replica's version, with its own settings."""
+        """Return the service as described for this replica's version, with its own settings."""
         name = self.services[replica.service].version_variable
         variables = {**self._variables, name: replica.version}
         service = read_description(self.spec.description, variables=variables).services[
             replica.service
         ]
         own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
-        if (
-            service.x_lab.ready == "kafka"
-        ):  # it tells clients where to come to, and cannot know it by itself
+        if service.x_lab.ready == "kafka":  # it advertises this address to its clients
             own["OUTSIDE"] = urlsplit(replica.url).netloc
         return service.model_copy(update={"environment": own})
 
     def check_settings(self, service: str, settings: Mapping[str, str]) -> None:
+        """Raise `UnknownName` for a setting that the service does not have, or that the environment decides."""
         known = set(self.service(service).environment) - OURS
         for name, value in settings.items():
             if name in OURS:
@@ -131,7 +134,7 @@ class Plan:
                 self._check_folder(service, value)
 
     def _check_folder(self, service: str, folder: str) -> None:
-        """Refuses a folder outside of the service's volume: it would not be removed with the session."""
+        """Refuse a folder outside of the service's volume: it would not be removed with the session."""
         path = self.service(service).environment["DATA_DIR"]
         inside = folder == path or folder.startswith(f"{path}/")
         if not inside or ".." in PurePosixPath(folder).parts:
@@ -143,7 +146,7 @@ class Plan:
     # -- the proxy --
 
     def front(self, service: str) -> int | None:
-        """The proxy's port that stands for a service; None when nothing stands in front of it."""
+        """Return the proxy's port that stands for a service; None when nothing stands in front of it."""
         proxy, own = self.services.get(PROXY), self.services[service]
         if proxy is None or not own.speaks_http:
             return None
@@ -152,19 +155,19 @@ class Plan:
         return own.port if own.port in proxy.ports else None
 
     def fronted(self) -> dict[str, int]:
-        """The services that have the proxy in front, each with its port there."""
+        """Return the services that have the proxy in front, each with its port there."""
         fronts = {name: self.front(name) for name in self.services}
         return {name: port for name, port in fronts.items() if port is not None}
 
     def names(self, service: str, number: int) -> list[str]:
-        """The names by which other replicas look for this one, at its described ports."""
+        """Return the names by which other replicas look for this one, at its described ports."""
         if service == PROXY:
             return [PROXY, *(name for name in self.fronted() if name != FRONT_DOOR)]
         alone = service == FRONT_DOOR or self.front(service) is None
         return [service] if number == 1 and alone else []
 
     def fixed_ports(self, service: str, number: int) -> dict[int, int]:
-        """The host ports to take, by described port, when fixed ports are asked for."""
+        """Return the host ports to take, by described port, when fixed ports are asked for."""
         if not self.spec.fixed_ports or number > 1 or self.front(service) is not None:
             return {}
         described = self.services[service]
@@ -177,7 +180,7 @@ class Plan:
     # -- changing --
 
     def add(self, service: str, number: int) -> Replica:
-        """One more replica: like its siblings, or else as the specification and the phase say."""
+        """Add a replica: like its siblings, or else as the specification and the phase say."""
         siblings = self.replicas.setdefault(service, [])
         if siblings:
             version, settings = siblings[0].version, dict(siblings[0].settings)
@@ -191,19 +194,20 @@ class Plan:
         return replica
 
     def drop(self, replicas: Iterable[Replica]) -> None:
+        """Take replicas out of the plan."""
         for replica in replicas:
             self.replicas[replica.service].remove(replica)
 
     def _chosen(self) -> dict[str, Service]:
         described = read_description(self.spec.description, variables=self._variables).services
         wanted = self.spec.only
-        if strangers := [name for name in wanted if name not in described]:
-            raise UnknownName(unknown("service", strangers[0], described))
+        if missing := [name for name in wanted if name not in described]:
+            raise UnknownName(unknown("service", missing[0], described))
         return {n: s for n, s in described.items() if n in wanted or not wanted}
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """The sentence about a name that means nothing here, with the nearest one that does."""
+    """Return the message about an unknown name, with the nearest known one."""
     near = get_close_matches(name, list(known), n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     return f"There is no {what} {name!r}.{hint} There are: {', '.join(sorted(known)) or 'none'}."

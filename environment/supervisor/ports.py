@@ -1,9 +1,9 @@
 """Host ports that stay ours while the replica behind them is down.
 
-A port that was merely seen free can be taken by anybody before it is used, or while its replica is being restarted. So
-a session claims a block of ports, by holding the block's first port bound for as long as its supervisor lives: the
-kernel keeps the claim across users and gives it up when the supervisor dies. The blocks lie below the range from which
-Linux and macOS draw the ports of outgoing connections.
+A port that was merely seen free can be taken by another program before it is used, or while its replica is being
+restarted. So a session claims a block of ports, by holding the block's first port bound for as long as its supervisor
+lives: the kernel keeps the claim across users and gives it up when the supervisor dies. The blocks lie below the range
+from which Linux and macOS draw the ports of outgoing connections.
 """
 
 import errno
@@ -34,7 +34,7 @@ def _bound(port: int, *, reuse: bool = True) -> socket.socket | None:
 
 
 def holder(port: int) -> str:
-    """Who listens on a port, as far as this user may see."""
+    """Return the program that listens on a port, as far as this user may see."""
     try:
         for one in psutil.net_connections("tcp"):
             if (
@@ -50,7 +50,7 @@ def holder(port: int) -> str:
 
 
 def is_taken(port: int) -> bool:
-    """Whether somebody holds a port on loopback."""
+    """Return whether a program holds a port on loopback."""
     probe = _bound(port)
     if probe:
         probe.close()
@@ -74,7 +74,7 @@ class PortBlock:
         )
 
     def take(self, port: int | None = None) -> int:
-        """A port that nobody listens on: any of the block, or the one asked for (`PortBusy`)."""
+        """Return a port without a listener: any of the block, or the one asked for. Raises `PortBusy`."""
         if port is not None:
             self._check(port)
             return port
@@ -85,11 +85,12 @@ class PortBlock:
         raise LabError("This session has used up its ports. Scale something down.")
 
     def give_back(self, port: int) -> None:
-        """Makes a port of the block free again; a fixed port is nobody's and is passed over."""
+        """Make a port of the block free again; a fixed port does not belong to the block and is passed over."""
         if self._claim.getsockname()[1] < port < self._claim.getsockname()[1] + BLOCK:
             self._free.append(port)
 
     def close(self) -> None:
+        """Give up the block."""
         self._claim.close()
 
     def _check(self, port: int) -> None:

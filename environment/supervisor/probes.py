@@ -1,16 +1,17 @@
-"""Asks a replica, with short limits, as often as needed: is it ready, and does it take this fault?"""
+"""Probes of one replica, with short time limits: whether it is ready, and whether it takes a fault."""
 
 import http.client
 import io
 import json
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from environment.errors import LabError
 
-# Connecting to the address of a dead container takes 3 s when nobody sets a limit (measured).
+# Connecting to the address of a dead container takes 3 s without a limit (measured).
 CONNECT_SECONDS = 0.3
 ANSWER_SECONDS = 2.0
 
@@ -21,7 +22,7 @@ NGINX_READY = "/nginx-ready"
 def http_request(
     url: str, method: str, path: str, *, body: Any = None, token: str = ""
 ) -> tuple[int, str]:
-    """Sends one request and returns status and text. Raises `OSError` or `http.client.HTTPException`."""
+    """Send one request and return status and text. Raises `OSError` or `http.client.HTTPException`."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
         str(address.hostname), address.port, timeout=CONNECT_SECONDS
@@ -31,19 +32,19 @@ def http_request(
         connection.sock.settimeout(ANSWER_SECONDS)
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
     finally:
         connection.close()
 
 
 def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Whether a replica is ready by its `x-lab` evidence, and what was found."""
+    """Return whether a replica is ready by its `x-lab` evidence, and what was found."""
     kind, _, path = evidence.partition(" ")
     address = urlsplit(url)
     try:
         if kind == "kafka":
-            return _broker_knows(address.netloc)
+            return _broker_advertises(address.netloc)
         if kind in ("tcp", "valkey"):
             with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
                 return (True, "connected") if kind == "tcp" else _ping(it)
@@ -54,17 +55,17 @@ def probe(url: str, evidence: str) -> tuple[bool, str]:
 
 
 def _ping(connection: socket.socket) -> tuple[bool, str]:
-    """Valkey accepts connections while it still reads its file, and answers PING only afterwards."""
+    """Ping Valkey: it accepts connections while it still reads its file, and answers PING only afterwards."""
     connection.settimeout(ANSWER_SECONDS)
     connection.sendall(b"PING\r\n")
-    said = connection.recv(100).decode(errors="replace").strip()
-    return said == "+PONG", said
+    response = connection.recv(100).decode(errors="replace").strip()
+    return response == "+PONG", response
 
 
-def _broker_knows(address: str) -> tuple[bool, str]:
-    """Whether a Kafka broker says that the brokers of its cluster, of which it is one, take clients at `address`.
+def _broker_advertises(address: str) -> tuple[bool, str]:
+    """Return whether a Kafka broker advertises `address` to clients, and the addresses that it advertises.
 
-    It accepts connections a little earlier than it is given any partition to lead, and then names no broker. The bytes
+    It accepts connections a little earlier than it leads any partition, and then names no broker. The bytes
     are those of a Metadata request, version 1, about no topic (Kafka's protocol guide, "Metadata API").
     """
     host, _, port = address.rpartition(":")
@@ -76,14 +77,14 @@ def _broker_knows(address: str) -> tuple[bool, str]:
             (size,) = struct.unpack(">i", _exactly(answer, 4))
             body = io.BytesIO(_exactly(answer, size))
     _, brokers = struct.unpack(">ii", _exactly(body, 8))
-    found = []
+    advertised = []
     for _ in range(brokers):
         _, length = struct.unpack(">ih", _exactly(body, 6))
         name = _exactly(body, length).decode(errors="replace")
         broker_port, rack = struct.unpack(">ih", _exactly(body, 6))
         _exactly(body, max(0, rack))
-        found.append(f"{name}:{broker_port}")
-    return address in found, f"brokers: {', '.join(found) or 'none'}"
+        advertised.append(f"{name}:{broker_port}")
+    return address in advertised, f"brokers: {', '.join(advertised) or 'none'}"
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
@@ -93,14 +94,14 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     return content
 
 
-def put_fault(url: str, fault: dict[str, Any], token: str) -> None:
-    """Sets the faults of one replica (`{}` heals it). Raises `LabError` when it does not take them."""
+def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:
+    """Set the faults of one replica (`{}` heals it). Raises `LabError` when it does not take them."""
     try:
         status, text = http_request(url, "PUT", "/faults", body=fault, token=token)
     except (OSError, http.client.HTTPException) as error:
         raise LabError(
             f"{url} did not take the fault {fault}: {error}. "
-            "Does it run? `lab ps` tells; a replica that is down cannot be slowed."
+            "Does it run? `lab ps` shows it; a replica that is down cannot be slowed."
         ) from error
     if status >= 300:
         raise LabError(f"{url} refused the fault {fault}: status {status}: {text[:500]}")

@@ -1,11 +1,11 @@
-"""Removes what sessions left behind whose supervisor died: by label, ours only, never what somebody still wants."""
+"""The removal of what sessions left behind whose supervisor died: by label, ours only, never what is in use."""
 
 from contextlib import closing, suppress
 
 from environment.errors import LabError
 from environment.folders import sweep_folders
 from environment.identity import Identity
-from environment.runtimes.process import sweep_processes
+from environment.runtimes.process_removal import sweep_processes
 
 
 def _gone(label: str) -> bool:
@@ -16,14 +16,14 @@ def _gone(label: str) -> bool:
 
 
 def sweep() -> list[str]:
-    """Ends processes, containers, networks, volumes and folders of dead sessions; returns their names.
+    """End processes, containers, networks, volumes and folders of dead sessions; return their names.
 
     Without a Docker engine there is nothing of Docker's to sweep; a later sweep with one will find it.
     """
     swept = set(sweep_processes())
     with suppress(LabError):
         swept |= set(_sweep_docker())
-    # Last: as long as a folder stands, somebody can read in its logs what happened.
+    # Last: as long as a folder stands, its logs can be read.
     return sorted(swept | set(sweep_folders()))
 
 
@@ -31,7 +31,7 @@ def _sweep_docker() -> list[str]:
     # The Docker SDK takes a third of a second to import, and not every session needs it.
     from environment.images.engine import connect
     from environment.images.workshop import sweep_scratch
-    from environment.runtimes.docker import sweep_docker
+    from environment.runtimes.docker_removal import sweep_docker
 
     sweep_scratch()
     with closing(connect()) as client:

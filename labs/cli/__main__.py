@@ -1,4 +1,4 @@
-"""`python -m labs.cli` is `lab`."""
+"""Make `python -m labs.cli` the command `lab`."""
 
 from labs.cli.main import main
 

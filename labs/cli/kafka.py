@@ -1,4 +1,4 @@
-"""`lab kafka`: what `env.kafka` answers in a notebook, for a terminal."""
+"""`lab kafka`: the methods of `env.kafka`, for a terminal."""
 
 import json
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from environment.kafka.tools import Kafka
 
-kafka_app = typer.Typer(
+app = typer.Typer(
     help="Kafka of a session: topics, messages, groups, lag, dead letters.", no_args_is_help=True
 )
 
@@ -32,32 +32,32 @@ def _kafka(session: str | None) -> "Kafka":
     return Environment.attach(session).kafka
 
 
-@kafka_app.command()
+@app.command()
 def topics(session: SessionOption = None, as_json: JsonOption = False) -> None:
-    """The topics, with the number of their partitions and messages."""
+    """List the topics, with the number of their partitions and messages."""
     _print(_kafka(session).topics(), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def create(
     topic: TopicArgument,
-    partitions: Annotated[int, typer.Option(min=1, help="How many.")] = 6,
+    partitions: Annotated[int, typer.Option(min=1, help="The number of partitions.")] = 6,
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Makes a topic; services make their own when they start."""
+    """Create a topic; services create their own when they start."""
     _print(_kafka(session).create(topic, partitions=partitions), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def offsets(
     topic: TopicArgument, session: SessionOption = None, as_json: JsonOption = False
 ) -> None:
-    """How far each partition of a topic goes."""
+    """Show the first and the next offset of each partition of a topic."""
     _print(_kafka(session).offsets(topic), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def produce(
     topic: TopicArgument,
     value: Annotated[str, typer.Argument(help='What to send, such as \'{"orderId": "o-1"}\'.')],
@@ -69,52 +69,52 @@ def produce(
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sends one message, and says where it went."""
+    """Send one message, and show its partition and offset."""
     headers = dict(pairs(header or [], "NAME=VALUE"))
     sent = _kafka(session).produce(topic, value, key=key, headers=headers, partition=partition)
     _print(sent, as_json)
 
 
-@kafka_app.command()
+@app.command()
 def read(
     topic: TopicArgument,
     partition: PartitionOption = None,
     offset: Annotated[
         str, typer.Option(help="earliest, latest, or an offset in each partition.")
     ] = "earliest",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many messages.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="The most messages to show.")] = 20,
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Reads messages without moving anybody's offset; with --json their headers too."""
+    """Read messages without moving a group's offset; with --json their headers too."""
     begin: Any = int(offset) if offset.isdecimal() else offset
-    found = _kafka(session).read(topic, partition=partition, offset=begin, limit=limit)
-    _print(found, as_json, ("time", "partition", "offset", "key", "value"))
+    messages = _kafka(session).read(topic, partition=partition, offset=begin, limit=limit)
+    _print(messages, as_json, ("time", "partition", "offset", "key", "value"))
 
 
-@kafka_app.command()
+@app.command()
 def groups(session: SessionOption = None, as_json: JsonOption = False) -> None:
-    """The consumer groups: state, members, topics, lag."""
+    """List the consumer groups: state, members, topics, lag."""
     _print(_kafka(session).groups(), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def lag(
-    group: Annotated[str | None, typer.Argument(help="A group; else all.")] = None,
+    group: Annotated[str | None, typer.Argument(help="A group; default: all.")] = None,
     watch: Annotated[
-        float, typer.Option(min=0, help="Look again every second, for so many seconds.")
+        float, typer.Option(min=0, help="Refresh every second, for this many seconds.")
     ] = 0,
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """How far each group is behind, per partition, and who has the partition."""
+    """Show the lag of each group per partition, and the member that has the partition."""
     kafka = _kafka(session)
     if watch and not as_json:
         return _watch(kafka, group, watch)
     _print(kafka.lag(group), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def reset(
     group: Annotated[str, typer.Argument(help="A group without members.")],
     topic: TopicArgument,
@@ -125,17 +125,17 @@ def reset(
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sets a group back (or forward) in a topic, so that it reads from there."""
+    """Set the offsets of a group in a topic, so that it reads from there."""
     _print(_kafka(session).reset(group, topic, to=_target(to), partition=partition), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def dlq(
-    topic: Annotated[str | None, typer.Argument(help="Only what comes from this topic.")] = None,
+    topic: Annotated[str | None, typer.Argument(help="Only dead letters of this topic.")] = None,
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """The dead letters: what consumers gave up on, where it came from, and why."""
+    """List the dead letters: the messages that consumers gave up on, their origin, and why."""
     shown = ("topic", "partition", "offset", "time", "origin_partition", "origin_offset", "group")
     _print(
         _kafka(session).dead_letters(topic),
@@ -144,20 +144,20 @@ def dlq(
     )
 
 
-@kafka_app.command()
+@app.command()
 def redrive(
-    topic: Annotated[str | None, typer.Argument(help="Only what comes from this topic.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    topic: Annotated[str | None, typer.Argument(help="Only dead letters of this topic.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The most dead letters to send.")] = None,
     session: SessionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Sends dead letters back to where they came from, each once."""
+    """Send dead letters back to their topics, each once."""
     _print(_kafka(session).redrive(topic, limit=limit), as_json)
 
 
-@kafka_app.command()
+@app.command()
 def ui(session: SessionOption = None) -> None:
-    """The address of a page that shows all this and updates by itself; it ends with the session."""
+    """Print the address of a page that shows all this and updates itself; it ends with the session."""
     print(_kafka(session).ui().url)
 
 
@@ -187,11 +187,11 @@ def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
 def _lines(frame: "pd.DataFrame", shown: Sequence[str] = ()) -> str:
     names = list(shown or frame.columns)
     rows = frame[names].astype(object).itertuples(index=False)
-    return aligned([names, *([_word(value) for value in row] for row in rows)])
+    return aligned([names, *([_cell(value) for value in row] for row in rows)])
 
 
-def _word(value: Any) -> str:
-    """One cell. A message can hold what a terminal would obey; that is shown, and not sent there."""
+def _cell(value: Any) -> str:
+    """Return the text of one cell. Control characters of a message are shown escaped, not sent to the terminal."""
     import pandas as pd
 
     if value is None or value is pd.NA or value is pd.NaT:

@@ -1,28 +1,30 @@
-"""Answers that must be exact: what was asked, what came, what was predicted, side by side.
+"""Exact answers: each question, its answer and the predicted answer, side by side.
 
-An experiment of this kind predicts a table with a column `expected` and measures one with a column
-`observed`, both texts, with one row per question; the columns in `keys` say which question it is.
+An experiment of this kind predicts a table with a column `expected` and measures one with a column `observed`, both
+texts, with one row per question; the columns in `keys` identify the question.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from matplotlib.patches import FancyBboxPatch
 
 from labs.figures import BLUE, INK, SOFT, VERMILLION, canvas
-from labs.verdicts import Verdict
+from labs.judging import SETTLED, Case, Finding, doubt, failure, latest, verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from labs.verdicts import Verdict
+
 
 def compare(samples: pd.DataFrame, prediction: pd.DataFrame, keys: tuple[str, str]) -> pd.DataFrame:
-    """The prediction with a column `observed`, the last attempt's; empty where nobody answered.
+    """Return the prediction with a column `observed`: the last attempt's answers, empty where there is none.
 
     A question that was asked several times shows every different answer it got.
     """
@@ -43,23 +45,39 @@ def judge_exact(
     *,
     rows: str = "{}",
     doubts: Sequence[str] = (),
+    excuse: str = "",
 ) -> Verdict:
     """Pass when every answer is the expected one; inconclusive where a question was not asked.
 
-    `rows` says how the first of `keys` is written. `doubts` say why the answers may be those of
-    another situation than the predicted one: with any, a wrong one is no failure.
+    Policy `latest`: each attempt asks every question again, and is followed by another one only while it is in doubt.
+
+    Args:
+        experiment: The experiment's `__name__`.
+        judged: What has to hold, in words.
+        samples: What its `measure` returned.
+        prediction: What its `predict` returned.
+        keys: The two columns that identify a question.
+        rows: How the first of `keys` is written.
+        doubts: Why the answers may be those of another situation than the predicted one. With any, neither a right
+            answer counts nor a wrong one.
+        excuse: What else may have caused a wrong answer, and cannot cause a right one: wrong answers are in doubt.
     """
     both = compare(samples, prediction, keys)
     questions = both[keys[0]].map(rows.format) + ": " + both[keys[1]]
-    silent = both["observed"] == ""
-    wrong = (both["observed"] != both["expected"]) & ~silent
-    return Verdict.of(
-        experiment,
-        judged,
-        failures=[f"{question}: not as predicted" for question in questions[wrong] if not doubts],
-        doubts=[*doubts, *(f"{question}: not asked" for question in questions[silent])],
-        details=dict(zip(questions, both["observed"], strict=True)),
-    )
+    cases = [Case("", [doubt(reason)]) for reason in doubts] or [
+        Case(question, [_finding(row, excuse)])
+        for question, row in zip(questions, both.to_dict("records"), strict=True)
+    ]
+    details = dict(zip(questions, both["observed"], strict=True))
+    return verdict(experiment, judged, cases, latest, details=details)
+
+
+def _finding(row: Mapping[Any, Any], excuse: str) -> Finding:
+    if not row["observed"]:
+        return doubt("not asked")
+    if row["observed"] == row["expected"]:
+        return SETTLED
+    return doubt(f"not as predicted, but {excuse}") if excuse else failure("not as predicted")
 
 
 def plot_exact(
@@ -71,16 +89,21 @@ def plot_exact(
     height: float,
     rows: str = "{}",
 ) -> Figure:
-    """A table of answers, coloured by agreement with the prediction beneath each.
+    """Draw a table of answers, coloured by agreement with the prediction beneath each.
 
-    `keys` name the column of the questions' rows, and that of their columns; `rows` says how a row
-    is labelled; `height` is in inches.
+    Args:
+        title: What was found.
+        samples: What the experiment's `measure` returned.
+        prediction: What its `predict` returned.
+        keys: The columns that become the table's rows, and its columns.
+        height: Of the figure, in inches.
+        rows: How the label of a row is written.
     """
     both = compare(samples, prediction, keys)
     figure, (ax,) = canvas(
         title,
         runtime=samples["runtime"].iloc[0],
-        note="the large word is the answer, the small one the prediction",
+        note="large: the answer, small: the prediction",
         height=height,
     )
     lines, columns = (list(dict.fromkeys(both[key])) for key in keys)
@@ -96,7 +119,7 @@ def plot_exact(
     return figure
 
 
-def _draw(ax: Axes, column: int, line: int, row: dict[Any, Any]) -> None:
+def _draw(ax: Axes, column: int, line: int, row: Mapping[Any, Any]) -> None:
     agrees = row["observed"] == row["expected"]
     ax.add_patch(_tile(column, line, BLUE if agrees else VERMILLION))
     answer = ("" if agrees else "✗ ") + (row["observed"] or "no answer")

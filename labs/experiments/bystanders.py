@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.figures import BLUE, FAULT, ORANGE, PREDICTION
+from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, mark_set_aside
+from labs.judging import (
+    Counted,
+    Finding,
+    Kind,
+    Schedule,
+    doubt,
+    failure,
+    on_schedule,
+    set_aside,
+)
 from labs.load.burst import Burst
 from labs.load.open_loop import Load, Stream
-from labs.load.schedule import load_report
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,32 +37,38 @@ QUIET = 0.25
 """Seconds of the stream before each computation and after it."""
 
 EDGES = 0.15
-"""Seconds at either end of a computation whose head_of_line_blocking are not counted: at its beginning it may
-not run yet, and near its end waiting for it cannot be told from being slow."""
+"""Seconds at either end of a computation whose bystanders are not counted: at its beginning it may
+not run yet, and near its end waiting for it cannot be distinguished from being slow."""
+
+NEAR_AN_END = f"sent within {EDGES:g} s of a computation's beginning or end"
+"""Which of the bystanders are set aside. The rule rests on when they were to be sent, and not on how long they took."""
 
 WAITED = 0.5
 """Of the rest of the computation: a bystander that took more than this share of it was waiting."""
 
 AT_ONCE = 0.01
-"""Seconds: who was answered as soon did not wait, however near the end was."""
+"""Seconds: a bystander that was answered as soon did not wait, however near the end was."""
 
 ENOUGH = 10
 """Bystanders that an attempt must count for each number of replicas."""
 
 LAG_LIMIT = 0.05
-"""Seconds of the load's lag p99: only who waited is judged, and `EDGES` is wider than this."""
+"""Seconds of the load's lag p99: only which of them waited is judged, and `EDGES` is wider than this."""
 
 COMPUTED_WITHIN = 60.0
 """Seconds, at most, for one computation on a busy machine."""
 
 
 def stream(env: Environment, path: str, *, seconds: float, rounds: int) -> pd.DataFrame:
-    """A steady stream of GET `path` on the gateways there are, and `rounds` computations of `seconds`
-    CPU time meanwhile, one at a time.
+    """Send a steady stream of GET `path` to the gateways there are, and meanwhile computations, one at a time.
 
-    One row per bystander. Columns: those of `Load.samples`, `round` (of the computation last begun,
-    0 before the first), `began` and `ended` (unix seconds, of that computation), `computed` (its
-    status), `others` (cores that everything besides it used meanwhile), all four empty in round 0.
+    `rounds` of them, of `seconds` CPU time each.
+
+    Returns:
+        One row per bystander. Columns: those of `Load.samples`, `round` (of the computation last
+        begun, 0 before the first), `began` and `ended` (unix seconds, of that computation),
+        `computed` (its status), `others` (cores that everything besides it used meanwhile), all
+        four empty in round 0.
     """
     url = env[GATEWAY].url
     bystanders = Stream("bystander", url + path, rate=RATE, timeout=COMPUTED_WITHIN)
@@ -78,45 +94,86 @@ def stream(env: Environment, path: str, *, seconds: float, rounds: int) -> pd.Da
 
 
 def classify(samples: pd.DataFrame) -> pd.DataFrame:
-    """Adds to each bystander whether it `counts` (it was meant to be sent during a computation,
-    away from its `EDGES`), and whether it `waited` for the end of it.
+    """Add to each bystander what it is worth.
+
+    Columns: whether it was to be sent `during` a computation, whether it `counts`, being away from
+    that one's `EDGES`, and whether it `waited` for the end of it.
     """
     intended, rest = samples["intended"], samples["ended"] - samples["intended"]
     return samples.assign(
+        during=(intended >= samples["began"]) & (rest >= 0),
         counts=(intended >= samples["began"] + EDGES) & (rest >= EDGES),
         waited=(rest > 0) & (samples["latency"] > (WAITED * rest).clip(lower=AT_ONCE)),
     )
 
 
-def gather(samples: pd.DataFrame, name: str) -> dict[str, Any]:
-    """One case's head_of_line_blocking: the `kept` attempts, whose load did not lag, those of them that were
-    `counted`, `load` in words, and a `failure` or a `doubt` that is no matter of who waited.
+@dataclass(frozen=True)
+class Watched:
+    """The bystanders of one case: those that count, and the finding before asking which of them waited."""
+
+    schedule: Schedule
+    counted: Counted
+    finding: Finding | None
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """How many count and how many of those waited, for the verdict's details."""
+        waited = self.counted.samples["waited"]
+        numbers = {"of": self.counted.of, "waited": int(waited.sum()), "measured": self.share}
+        return self.schedule.details | numbers | {"counted": str(self.counted)}
+
+    @property
+    def share(self) -> float | None:
+        """The share that waited, from 0 to 1; None when none counts."""
+        waited = self.counted.samples["waited"]
+        return float(waited.mean()) if len(waited) else None
+
+
+def watch(samples: pd.DataFrame) -> Watched:
+    """Return one case's bystanders of all attempts whose load generator kept its schedule.
+
+    `finding` is a failure when a request was not answered, a doubt when too few bystanders count.
     """
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if load_report(part, lag_limit=LAG_LIMIT).kept_schedule]
-    requests = classify(pd.concat(kept) if kept else samples.iloc[:0])
-    counted = requests[requests["counts"]]
-    failure = doubt = ""
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    requests = classify(schedule.samples)
+    during = requests[requests["during"]]
+    counted = set_aside(during, ~during["counts"], NEAR_AN_END)
+    finding = schedule.finding
     if not (samples["ok"].all() and samples["computed"].dropna().eq(200).all()):
-        failure = f"{name}: not every request was answered"
-    elif attempts and not kept:
-        doubt = f"{name}: the load generator could not keep its schedule"
-    elif len(counted) < max(1, len(kept)) * ENOUGH:
-        doubt = f"{name}: too few head_of_line_blocking during a computation"
-    load = [str(load_report(part, lag_limit=LAG_LIMIT)) for part in attempts]
-    return {"kept": kept, "counted": counted, "load": load, "failure": failure, "doubt": doubt}
+        finding = failure("not every request was answered")
+    elif not finding and len(counted.samples) < max(1, len(schedule.kept)) * ENOUGH:
+        finding = doubt("too few bystanders during a computation")
+    return Watched(schedule, counted, finding or counted.finding)
+
+
+def gather(samples: pd.DataFrame, name: str) -> dict[str, Any]:
+    """Return what `watch` returns, in words."""
+    watched = watch(samples)
+    reason = f"{name}: {watched.finding.reason}" if watched.finding else ""
+    failed = watched.finding is not None and watched.finding.kind is Kind.FAILURE
+    return {
+        "kept": watched.schedule.kept,
+        "counted": watched.counted.samples,
+        "load": watched.schedule.details["load"],
+        "failure": reason if failed else "",
+        "doubt": "" if failed else reason,
+    }
 
 
 def draw_computation(ax: Axes, requests: pd.DataFrame, share: float) -> None:
-    """The head_of_line_blocking around one computation; who waits, waits for the rest of it. Nobody is predicted
-    to where the `share` is 0."""
+    """Draw the classified bystanders around one computation, hollow where they do not count.
+
+    What waits, waits for the rest of it; none is predicted to where the `share` is 0.
+    """
     length = requests["ended"].iloc[0] - requests["began"].iloc[0]
     since = requests["intended"] - requests["began"]
     ax.axvspan(0, length, **FAULT)
     longest = length if share else 0.0
     ax.plot([0, length], [longest, 0], label="predicted, at the longest", **PREDICTION)
     for waited, colour, label in ((True, ORANGE, "waited"), (False, BLUE, "did not")):
-        mine = requests["waited"] == waited
+        part = requests["counts"] & (requests["waited"] == waited)
         style: dict[str, Any] = {"ms": 4.5, "color": colour, "label": label, "zorder": 3}
-        ax.plot(since[mine], requests["latency"][mine], "o", **style)
+        ax.plot(since[part], requests["latency"][part], "o", **style)
+    aside = ~requests["counts"]
+    mark_set_aside(ax, since[aside], requests["latency"][aside])
     ax.set_ylim(-0.06 * length, 1.15 * length)

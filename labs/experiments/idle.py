@@ -9,7 +9,7 @@ from labs.machine import busy_seconds
 
 
 def idle_during(load: Load, since: float, until: float) -> float:
-    """Cores that nobody used between two seconds of a load, on average."""
+    """Return the cores that no program used between two seconds of a load, on average."""
     load.until(since)
     before = busy_seconds()
     load.until(until)
@@ -17,5 +17,5 @@ def idle_during(load: Load, since: float, until: float) -> float:
 
 
 def idle_cores(busy: float, seconds: float) -> float:
-    """Cores that nobody used, when all programs used `busy` CPU seconds in `seconds`."""
+    """Return the cores that no program used, when all programs used `busy` CPU seconds in `seconds`."""
     return max(0.0, (psutil.cpu_count() or 1) - busy / seconds)

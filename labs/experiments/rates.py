@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from labs.judging import SETTLED, Finding, doubt, failure
 from labs.verdicts import Verdict
 
 TOLERANCE = 0.2
@@ -18,51 +19,56 @@ EXPLAINED = 0.5
 that other programs use are not idle."""
 
 PART = 12
-"""Intervals between answers: a part of a window that is long enough to tell a rate, and a multiple
+"""Intervals between answers: a part of a window that is long enough to show a rate, and a multiple
 of 2, 3 and 4, since that many replicas answer nearly together."""
 
 
 def rate(moments: pd.Series[float], began: float, ended: float) -> float:
-    """Events per second within a window, and until the next one: intervals, so that no edge cuts
-    one, and silence at an edge counts."""
+    """Return the events per second within a window, and until the next one.
+
+    It counts intervals, so that no edge cuts one, and silence at an edge counts.
+    """
     times = _around(moments, began, ended)
     span = times[-1] - times[0] if len(times) else 0.0
     return float((len(times) - 1) / span) if span > 0 else 0.0
 
 
 def best_rate(moments: pd.Series[float], began: float, ended: float) -> float:
-    """Events per second in the part of a window in which `PART` of them came fastest."""
+    """Return the events per second in the part of a window in which `PART` of them came fastest."""
     times = _around(moments, began, ended)
     spans = times[PART:] - times[:-PART]
     return float(PART / spans.min()) if len(spans) and spans.min() > 0 else 0.0
 
 
 def _around(moments: pd.Series[float], began: float, ended: float) -> np.ndarray[Any, Any]:
-    """The events from the last one before a window to the first one after it, in order."""
+    """Return the events from the last one before a window to the first one after it, in order."""
     times = np.sort(moments.to_numpy())
     first = max(0, np.searchsorted(times, began, side="right") - 1)
     return times[first : np.searchsorted(times, ended) + 1]
 
 
-def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
-    """What one measured rate says: ("settled", ""), or a "doubt" or "failure" in words.
+def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    """Return what one measured rate says of what a system can carry.
 
-    `row` has `achieved`, `best` and `idle`, as `summarise` gives them; `expected` is a row of the
-    prediction. Where other programs had the cores for a part of the time, the best part settles
-    the case: nothing else on a machine makes a system faster. Answers that were held up come in
-    later, so only what n replicas can carry is too much.
+    No answer is set aside. Too much is judged by the whole window, and so is too little on cores
+    that were idle. Where no core was, the best part of the window decides: nothing else on a machine
+    makes a system faster, so a part in which it carried the rate proves that it can, and a window
+    without one is in doubt. Answers that were held up come in later, so only more than `carried` is
+    too much.
+
+    Args:
+        row: The measured `achieved` and `best` (per second) and `idle` (cores).
+        expected: The predicted `achieved` and `carried` (per second), and `seconds` of CPU time each.
     """
     enough = (1 - TOLERANCE) * expected["achieved"]
     if row["achieved"] > (1 + TOLERANCE) * expected["carried"]:
-        return "failure", "carried more than predicted"
+        return failure("carried more than predicted")
     if row["achieved"] >= enough:
-        return "settled", ""
+        return SETTLED
     missing = (expected["achieved"] - row["achieved"]) * expected["seconds"]
     if row["idle"] >= EXPLAINED * missing:
-        return "failure", "carried less than predicted, on cores that were idle"
-    if row["best"] >= enough:
-        return "settled", ""
-    return "doubt", "other programs kept the cores busy"
+        return failure("carried less than predicted, on cores that were idle")
+    return SETTLED if row["best"] >= enough else doubt("other programs kept the cores busy")
 
 
 def settle(
@@ -73,13 +79,12 @@ def settle(
     *,
     details: dict[str, Any],
 ) -> Verdict:
-    """A verdict on cases that were measured once per attempt: a failure stands, and a doubt does
-    until an attempt settles the case."""
+    """Return the verdict that `judging.every_attempt` gives, of findings written as pairs of texts."""
     failed, doubts = list(failures), []
-    for name, found in cases:
-        failed += [f"{name}: {why}" for kind, why in found if kind == "failure"]
-        if all(kind == "doubt" for kind, _ in found):
-            doubts.append(f"{name}: {found[-1][1] if found else 'not measured'}")
+    for name, findings in cases:
+        failed += [f"{name}: {why}" for kind, why in findings if kind == "failure"]
+        if all(kind == "doubt" for kind, _ in findings):
+            doubts.append(f"{name}: {findings[-1][1] if findings else 'not measured'}")
     return Verdict.of(
         experiment, judged, failures=dict.fromkeys(failed), doubts=doubts, details=details
     )

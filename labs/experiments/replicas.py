@@ -1,4 +1,4 @@
-"""Replicas that remember nothing: the beginning of an experiment about what replicas remember."""
+"""Replicas with empty memories: the beginning of an experiment about what replicas keep in them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from environment import Environment
 
 
 def reset_replicas(env: Environment, service: str, replicas: int, **settings: object) -> str:
-    """Let a service run as that many replicas, with these settings and empty memories.
+    """Run a service as that many replicas, with these settings and empty memories.
 
-    Returns its front door's address.
+    Returns:
+        Its front door's address.
     """
     env.scale(service, 1)  # only one has to be replaced; the others begin as it is then
     env.configure(service, **settings)

@@ -1,1 +1,1 @@
-"""Load: requests on a schedule, bursts and plain calls, and what became of each."""
+"""Load: requests on a schedule, bursts and plain calls, with one row for each request."""

@@ -1,8 +1,7 @@
-"""A burst: requests sent together, in a known order, and every answer stamped when it comes.
+"""A burst: requests sent together, in a known order, with the time of every response.
 
-Where `labs.load` keeps a rate whatever the answers do, a burst is for a few requests whose order is
-the point: all of them are on their way before the first is answered. One thread sends and listens,
-so none of them can overtake another on this side.
+`labs.load.open_loop` keeps a rate. A burst is for a few requests whose order matters: all of them are sent before the
+first response. One thread sends and receives, so that no request overtakes another on this side.
 
     with Burst(url) as burst:
         burst.send("computation", "/api/cpu-bound?seconds=1", times=3)
@@ -32,7 +31,7 @@ COLUMNS = ["request", "number", "sent", "ended", "latency", "status", "instance"
 
 @dataclass
 class _Sent:
-    """A request that is on its way."""
+    """A request that has no response yet."""
 
     connection: http.client.HTTPConnection
     request: str
@@ -44,8 +43,8 @@ class _Sent:
 class Burst:
     """Requests to the front door `url`, each on a connection of its own.
 
-    A block: leaving it waits until all are answered, at most `timeout` seconds, and fills
-    `samples`. What was not answered by then has status 0.
+    Use it as a block. Leaving it waits for all responses, at most `timeout` seconds, and fills `samples`. A request
+    without a response by then has status 0.
     """
 
     def __init__(self, url: str, *, timeout: float = 120.0) -> None:
@@ -60,17 +59,17 @@ class Burst:
     def samples(self) -> pd.DataFrame:
         """One row per request, in the order they were sent.
 
-        Columns: `request` (its name), `number` (within the burst, from 0), `sent` and `ended` (unix
-        seconds), `latency` (s), `status` (0 when there was no answer), `instance` and `cpu_seconds`
-        (as the answer says; empty and 0 where it does not), and `others`: the CPU seconds that
-        everything besides those computations used on this machine during the burst.
+        Columns: `request` (its name), `number` (within the burst, from 0), `sent` and `ended` (unix seconds),
+        `latency` (s), `status` (0 when there was no response), `instance` and `cpu_seconds` (of the response; empty
+        and 0 where it has none), and `others`: the CPU seconds that all other programs of this machine used during the
+        burst.
         """
         if self._samples is None:
             raise LabError("the burst has not ended: read `samples` after its block")
         return self._samples
 
     def send(self, name: str, path: str, *, times: int = 1) -> None:
-        """Send that many requests, and wait for no answer."""
+        """Send that many requests, without waiting for a response."""
         for _ in range(times):
             connection = http.client.HTTPConnection(self._host, timeout=self._timeout)
             number = len(self._open) + len(self._rows)
@@ -78,12 +77,12 @@ class Burst:
             try:
                 connection.request("GET", path)
             except OSError:
-                self._close(sent, status=0, answer={})
+                self._close(sent, status=0, body={})
             else:
                 self._open.append(sent)
 
     def listen(self, seconds: float) -> None:
-        """Stamp the answers of that many seconds; it ends earlier only when none is awaited."""
+        """Receive responses for that many seconds, or until every request has one."""
         deadline = time.monotonic() + seconds
         while self._open and (left := deadline - time.monotonic()) > 0:
             waiting = {sent.connection.sock: sent for sent in self._open}
@@ -104,7 +103,7 @@ class Burst:
             self.listen(self._timeout)
         for sent in list(self._open):
             self._open.remove(sent)
-            self._close(sent, status=0, answer={})
+            self._close(sent, status=0, body={})
         table = pd.DataFrame(self._rows, columns=COLUMNS).sort_values("number", ignore_index=True)
         others = busy_seconds() - self._busy - float(table["cpu_seconds"].sum())
         self._samples = table.assign(others=max(0.0, others))
@@ -115,13 +114,13 @@ class Burst:
             response = sent.connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException):
-            self._close(sent, status=0, answer={})
+            self._close(sent, status=0, body={})
         else:
-            answer = json.loads(text) if response.status == 200 else {}
-            self._close(sent, status=response.status, answer=answer)
+            body = json.loads(text) if response.status == 200 else {}
+            self._close(sent, status=response.status, body=body)
 
-    def _close(self, sent: _Sent, *, status: int, answer: Any) -> None:
-        said = answer if isinstance(answer, dict) else {}
+    def _close(self, sent: _Sent, *, status: int, body: Any) -> None:
+        fields = body if isinstance(body, dict) else {}
         self._rows.append(
             {
                 "request": sent.request,
@@ -130,8 +129,8 @@ class Burst:
                 "ended": time.time(),
                 "latency": time.perf_counter() - sent.clock,
                 "status": status,
-                "instance": said.get("instance", ""),
-                "cpu_seconds": float(said.get("cpuSeconds", 0.0)),
+                "instance": fields.get("instance", ""),
+                "cpu_seconds": float(fields.get("cpuSeconds", 0.0)),
             }
         )
         sent.connection.close()

@@ -1,7 +1,7 @@
-"""Calls: a number of requests, so many at a time, and what each was answered. For counting.
+"""Calls: a number of requests, some at a time, and the response of each. For counting.
 
-`labs.load` keeps a rate and `labs.load.burst` an order, whatever the answers do; here each caller sends
-its next request when it has its answer.
+`labs.load.open_loop` keeps a rate and `labs.load.burst` an order; here each of the callers sends its next request when
+it has received a response.
 
     ask(f"{env['api-gateway'].url}/api/count", requests=30)                   one after the other
     ask(f"{env['api-gateway'].url}/api/limited", requests=60, together=60)    all at once
@@ -19,11 +19,16 @@ import pandas as pd
 
 
 def ask(url: str, *, requests: int, together: int = 1, timeout: float = 60) -> pd.DataFrame:
-    """GET `url` so many times, `together` of them at any moment; one row per request.
+    """GET `url` on new connections, and return one row per request.
 
-    On new connections. Columns: `number` (from 1, in the order of sending), `sent` and `ended`
-    (unix seconds), `status` (0 when there was no answer within `timeout` seconds), and the fields
-    of the JSON objects that were answered.
+    Columns: `number` (from 1, in the order of sending), `sent` and `ended` (unix seconds), `status` (0 when there was
+    no response within `timeout`), and the fields of the JSON objects in the responses.
+
+    Args:
+        url: What to get.
+        requests: How many requests to send.
+        together: How many of them at a time.
+        timeout: The limit of one request, in seconds.
     """
     # In a thread of its own: a notebook's thread has an event loop already.
     with ThreadPoolExecutor(1) as thread:
@@ -38,8 +43,8 @@ async def _ask_all(url: str, requests: int, together: int, timeout: float) -> li
     async def one_after_the_other() -> None:
         for number in numbers:
             sent = time.time()
-            answer = await _ask(session, url)
-            rows.append({"number": number, "sent": sent, "ended": time.time(), **answer})
+            response = await _ask(session, url)
+            rows.append({"number": number, "sent": sent, "ended": time.time(), **response})
 
     limits = aiohttp.ClientTimeout(total=timeout)
     connector = aiohttp.TCPConnector(limit=0)

@@ -1,9 +1,8 @@
-"""Open-loop load from a child process: arrivals on a schedule, whatever the answers do.
+"""Open-loop load from a child process: requests are sent on a schedule, however fast the responses come.
 
-A closed loop (send, wait, send) slows down with the server it measures and hides its worst seconds
-(coordinated omission). Here every request has an intended start, fixed before the run, and its
-latency counts from that start. The child reports its own lag, so that a generator that could not
-keep up is never taken for a slow server.
+A closed loop (send, wait, send) slows down with the server that it measures and hides its worst seconds (coordinated
+omission). Here every request has an intended start, fixed before the run, and its latency counts from that start. The
+child reports its own lag, so that a late generator is not mistaken for a slow server.
 
     with Load(Stream("users", f"{url}/users", rate=20), seconds=10) as load:
         load.until(3)
@@ -39,17 +38,16 @@ GRACE_SECONDS = 10.0
 
 
 class LoadError(LabError):
-    """The load generator crashed, or did not end in time. Its own words are in the message."""
+    """Raised when the load generator crashes or does not end in time; the message has its last output."""
 
 
 @dataclass(frozen=True)
 class Stream:
     """One named stream of requests.
 
-    `rate` is per second; `timeout` is in seconds, per request. `body` is sent as JSON. In each
-    string of `body` and `headers`, `{key}` becomes a text unique to the request and `{number}` its
-    number within the stream, from 0. Requests are due between `begins` and `ends`, in seconds of the
-    schedule, which is all of it unless they are given.
+    `rate` is per second; `timeout` is in seconds, per request. `body` is sent as JSON. In each string of `body` and
+    `headers`, `{key}` is replaced by a text unique to the request, and `{number}` by its number within the stream, from
+    0. Requests are due between `begins` and `ends`, in seconds of the schedule; by default in all of it.
     """
 
     name: str
@@ -73,10 +71,12 @@ class Stream:
 class Load:
     """A schedule of requests that runs while the caller does something else.
 
-    A block: entering returns once the schedule begins; leaving waits for its end and fills
-    `samples`. Leaving by an exception (an interrupt, too) ends the load at once. Raises
-    `LoadError` when the generator crashes or does not end within its schedule plus the longest
-    request timeout plus ten seconds.
+    Use it as a block. Entering it returns when the schedule begins; leaving it waits for the end of the schedule and
+    fills `samples`. Leaving it by an exception, or an interrupt, ends the load at once.
+
+    Raises:
+        LoadError: The generator crashed, or did not end within its schedule plus the longest request timeout plus ten
+            seconds.
     """
 
     def __init__(self, *streams: Stream, seconds: float, seed: int = 0) -> None:
@@ -95,10 +95,9 @@ class Load:
     def samples(self) -> pd.DataFrame:
         """One row per request, in the order of their intended starts.
 
-        Columns: `stream`; `intended` (unix seconds); `lag` (seconds from the intended to the
-        actual start); `latency` (seconds from the intended start to the end of the answer);
-        `status` (0 when there was no answer); `error` (text, empty when there was none); `ok`
-        (a status below 400).
+        Columns: `stream`; `intended` (unix seconds); `lag` (seconds from the intended to the actual start); `latency`
+        (seconds from the intended start to the end of the response); `status` (0 when there was no response); `error`
+        (a text, empty when there was no error); `ok` (whether the status is below 400).
         """
         if self._samples is None:
             raise LoadError("the load has not ended: read `samples` after its block")
@@ -106,16 +105,16 @@ class Load:
 
     @property
     def load_report(self) -> LoadReport:
-        """Whether the generator kept its schedule."""
+        """The generator's report: whether it kept its schedule."""
         return load_report(self.samples)
 
     @property
     def pid(self) -> int | None:
-        """The generator's process, while it runs."""
+        """The process id of the generator, while it runs."""
         return self._child.pid if self._child else None
 
     def until(self, second: float) -> None:
-        """Return at that second of the schedule: the pace of an experiment, not a wait for it."""
+        """Return at that second of the schedule."""
         child = self._running()
         moment = self.begun + second
         wait_until(
@@ -140,7 +139,7 @@ class Load:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
-            bufsize=0,  # a buffered reader would hide from `select` what it already holds
+            bufsize=0,  # `select` does not see what a buffered reader holds
             # Ctrl-C reaches the caller alone, which then ends the child.
             process_group=0,
         )
@@ -175,7 +174,7 @@ class Load:
         self._write(json.dumps(plan).encode() + b"\n")
 
     def _write(self, line: bytes) -> None:
-        """A line for the child. Its input stays open: the end of it would be the caller's death."""
+        """Write a line to the child. Its input stays open: its end would mean that the caller has ended."""
         stdin = self._running().stdin
         assert stdin is not None
         try:
@@ -194,7 +193,7 @@ class Load:
         return table.sort_values("intended", ignore_index=True, kind="stable")
 
     def _read(self, *, until_newline: bool, seconds: float) -> tuple[bytes, bool]:
-        """What the child prints, until a newline or its end of file. Raises after `seconds`."""
+        """Return what the child prints until a newline or its end of file; raise after `seconds`."""
         stdout = self._running().stdout
         assert stdout is not None
         deadline = time.monotonic() + seconds
@@ -202,7 +201,7 @@ class Load:
         while not (until_newline and text.endswith(b"\n")):
             left = max(0.0, deadline - time.monotonic())
             if not select.select([stdout], [], [], left)[0]:
-                raise self._failure(f"did not answer within {seconds:.0f} s")
+                raise self._failure(f"printed nothing within {seconds:.0f} s")
             part = stdout.read(1 if until_newline else 1 << 20)
             if not part:
                 if until_newline:
@@ -220,15 +219,15 @@ class Load:
         child = self._running()
         code = child.poll()
         state = "still running" if code is None else f"exit status {code}"
-        words = ""
+        output = ""
         if self._stderr is not None:
             self._stderr.seek(0)
-            words = self._stderr.read()[-2000:].decode(errors="replace").strip()
-        said = f"It said:\n{words}" if words else "It said nothing."
-        return LoadError(f"the load generator {what} ({state}). {said}")
+            output = self._stderr.read()[-2000:].decode(errors="replace").strip()
+        printed = f"Its output:\n{output}" if output else "It printed nothing."
+        return LoadError(f"the load generator {what} ({state}). {printed}")
 
     def _end(self) -> None:
-        """Leave nothing: not the process, not a pipe."""
+        """End the process and close its pipes."""
         if self._child is not None:
             self._child.kill()
             self._child.wait()

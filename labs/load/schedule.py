@@ -1,4 +1,4 @@
-"""The load generator's own report: whether it kept the schedule of its requests."""
+"""The load generator's report about itself: whether it kept the schedule of its requests."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pandas as pd
 
 LAG_LIMIT = 0.005
-"""Seconds: a generator whose lag p99 exceeds this has lagged (performance target)."""
+"""A generator whose lag p99 exceeds this (seconds) has lagged."""
 
-KEPT_UP = 0.98
-"""Share of the offered rate below which a generator has lagged (performance target)."""
+ACHIEVED_SHARE = 0.98
+"""A generator that achieved less than this share of the offered rate has lagged."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class LoadReport:
     @property
     def kept_schedule(self) -> bool:
         """Whether the server alone, and not the generator, shaped what was measured."""
-        return self.achieved >= KEPT_UP * self.offered and self.lag_p99 <= self.lag_limit
+        return self.achieved >= ACHIEVED_SHARE * self.offered and self.lag_p99 <= self.lag_limit
 
     def __str__(self) -> str:
         outcome = "kept up" if self.kept_schedule else "lagged"
@@ -36,11 +36,14 @@ class LoadReport:
 
 
 def load_report(samples: pd.DataFrame, *, lag_limit: float = LAG_LIMIT) -> LoadReport:
-    """Return achieved against offered rate and the lag p99, from the samples alone.
+    """Return the report on the generator of these samples.
 
-    Both rates count the same requests: offered over the span of their intended starts, achieved
-    over the span of the starts they really had. `lag_limit` (seconds) may be wider where an
-    experiment judges no latency.
+    Both rates count the same requests: the offered rate over the span of their intended starts, the achieved rate over
+    the span of their actual starts.
+
+    Args:
+        samples: The samples of one generator, as `Load.samples` returns them.
+        lag_limit: The largest lag p99 (seconds); it may be wider where an experiment judges no latency.
     """
     if len(samples) < 2:
         lag = float(samples["lag"].max()) if len(samples) else 0.0

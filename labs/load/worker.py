@@ -1,8 +1,8 @@
-"""The child process behind `labs.load`: sends requests on a schedule, and dies with its parent.
+"""The child process of `labs.load.open_loop`: sends requests on a schedule, and exits with its parent.
 
-Run as ``python -m labs.load.worker``. It reads one JSON plan (a line) from standard input, prints
-one line when its schedule begins, then one JSON line per request once all have ended. Standard
-input stays open for as long as the parent lives: its end of file is the order to vanish.
+Run as `python -m labs.load.worker`. It reads one JSON plan (a line) from standard input, prints one line when its
+schedule begins, then one JSON line per request after all have ended. Standard input stays open for as long as the
+parent lives: at its end the worker exits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ERROR_CHARACTERS = 300
 
 
 class Due(NamedTuple):
-    """One request of the schedule: when it is due (s after the beginning), of which stream."""
+    """One request of the schedule: when it is due (s after the beginning), and its stream."""
 
     offset: float
     stream: int
@@ -39,7 +39,7 @@ class Due(NamedTuple):
 
 
 def arrivals(stream: Plan, seconds: float, seed: int, phase: float = 0.0) -> Iterator[float]:
-    """Offsets (s) of one stream's requests: evenly spaced, or a Poisson process of that rate.
+    """Yield the offsets (s) of one stream's requests: evenly spaced, or a Poisson process of that rate.
 
     `phase` (0 to 1) shifts an even stream by a part of its interval, so that streams of equal
     rates do not all fire in the same instant.
@@ -57,7 +57,7 @@ def arrivals(stream: Plan, seconds: float, seed: int, phase: float = 0.0) -> Ite
 
 
 def schedule(plan: Plan) -> list[Due]:
-    """Every request of the plan, in the order in which they are due."""
+    """Return every request of the plan, in the order in which they are due."""
     streams = plan["streams"]
     return sorted(
         Due(stream["begins"] + offset, index, number)
@@ -71,13 +71,13 @@ def schedule(plan: Plan) -> list[Due]:
 
 
 def duration(stream: Plan, seconds: float) -> float:
-    """For how many of the schedule's `seconds` the stream sends."""
+    """Return for how many of the schedule's `seconds` the stream sends."""
     end = seconds if stream["ends"] is None else min(seconds, stream["ends"])
     return max(0.0, float(end - stream["begins"]))
 
 
 def fill(template: Any, key: str, number: int) -> Any:
-    """The template with `{key}` and `{number}` replaced in each of its strings, at any depth."""
+    """Return the template with `{key}` and `{number}` replaced in each of its strings, at any depth."""
     if isinstance(template, str):
         return template.replace("{key}", key).replace("{number}", str(number))
     if isinstance(template, dict):
@@ -88,7 +88,7 @@ def fill(template: Any, key: str, number: int) -> Any:
 
 
 class Sender:
-    """Sends each request when it is due, and keeps a row about each."""
+    """Sends each request when it is due, and collects a row about each."""
 
     def __init__(self, plan: Plan, session: aiohttp.ClientSession) -> None:
         self.plan = plan
@@ -99,34 +99,35 @@ class Sender:
         self.begun_unix = time.time() + SECONDS_TO_BEGIN
 
     async def run(self) -> None:
-        """Open loop: the schedule never waits for an answer."""
+        """Send all requests of the plan; the schedule never waits for a response."""
         print(json.dumps({"begun": self.begun_unix}), flush=True)
         async with asyncio.TaskGroup() as requests:
             for due in schedule(self.plan):
-                await self.moment(due)
+                await self.until(due)
                 if due.offset > self.end:
                     break
                 requests.create_task(self.send(due))
 
-    async def moment(self, due: Due) -> None:
-        """Return when the request is due. Even an overdue one lets answers in first."""
+    async def until(self, due: Due) -> None:
+        """Return when the request is due. Even an overdue one lets responses be received first."""
         await asyncio.sleep(0)
-        # uvloop's timers count in milliseconds and may end early: then once more.
+        # A timer of uvloop counts in milliseconds and may end early; then wait again.
         while (ahead := self.begun + due.offset - time.perf_counter()) > 0:
             await asyncio.sleep(ahead)
 
     async def send(self, due: Due) -> None:
+        """Send one request, and add its row."""
         stream = self.plan["streams"][due.stream]
         intended = self.begun + due.offset
         lag = time.perf_counter() - intended
-        status, error = await self.answer(stream, due)
+        status, error = await self.request(stream, due)
         latency = time.perf_counter() - intended
         self.rows.append(
             [stream["name"], self.begun_unix + due.offset, lag, latency, status, error]
         )
 
-    async def answer(self, stream: Plan, due: Due) -> tuple[int, str]:
-        """Status (0 when there is none) and error text of one request."""
+    async def request(self, stream: Plan, due: Due) -> tuple[int, str]:
+        """Return the status (0 without a response) and the error text of one request."""
         key = f"{self.plan['key']}-{due.stream}-{due.number}"
         status = 0
         try:
@@ -150,22 +151,23 @@ class Sender:
 
 
 async def warm_up(session: aiohttp.ClientSession) -> None:
-    """Walk once through the client's code: its first request would else start some ms late.
+    """Run the client's code once: its first request would otherwise start some ms late.
 
-    The address is bound and not listened on, so the request is refused and nobody counts it.
+    The address is bound and does not listen, so that the request is refused and no service counts it.
     """
-    with socket.socket() as deaf, suppress(aiohttp.ClientError, OSError):
-        deaf.bind(("127.0.0.1", 0))
-        await session.get(f"http://127.0.0.1:{deaf.getsockname()[1]}/")
+    with socket.socket() as bound, suppress(aiohttp.ClientError, OSError):
+        bound.bind(("127.0.0.1", 0))
+        await session.get(f"http://127.0.0.1:{bound.getsockname()[1]}/")
 
 
 async def generate(plan: Plan) -> list[list[Any]]:
+    """Send the requests of a plan, and return their rows."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, auto_decompress=False) as session:
         await warm_up(session)
         sender = Sender(plan, session)
-        threading.Thread(target=obey, args=(sender,), daemon=True).start()
-        # Collections in the middle of a run show up as lag.
+        threading.Thread(target=read_ends, args=(sender,), daemon=True).start()
+        # A garbage collection during the run would appear as lag.
         gc.collect()
         gc.freeze()
         gc.disable()
@@ -173,8 +175,8 @@ async def generate(plan: Plan) -> list[list[Any]]:
         return sender.rows
 
 
-def obey(sender: Sender) -> None:
-    """Each line of standard input is a new end of the schedule (s); its own end is the parent's.
+def read_ends(sender: Sender) -> None:
+    """Take each line of standard input as a new end of the schedule (s), and exit at the end of input.
 
     Read without sys.stdin: its lock, held by this thread, would abort the interpreter's shutdown.
     """
@@ -185,14 +187,14 @@ def obey(sender: Sender) -> None:
 
 
 def allow_many_sockets() -> None:
-    """A stalled server at 1,000/s holds thousands of sockets; a shell often allows 1,024."""
+    """Raise the limit of open sockets: a stalled server at 1,000/s holds thousands, a shell often allows 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def run(main: Coroutine[Any, Any, list[list[Any]]]) -> list[list[Any]]:
-    """On uvloop where it is installed: it lags less under load."""
+    """Run the coroutine on uvloop where it is installed: it lags less under load."""
     try:
         import uvloop
     except ImportError:
@@ -201,6 +203,7 @@ def run(main: Coroutine[Any, Any, list[list[Any]]]) -> list[list[Any]]:
 
 
 def main() -> None:
+    """Run the plan on standard input, and print the rows."""
     plan = json.loads(sys.stdin.buffer.readline())
     allow_many_sockets()
     for row in run(generate(plan)):

@@ -1,7 +1,7 @@
-"""The handbook as pages to read: its chapters, with the figures of this machine's own runs.
+"""The handbook as pages: its chapters, with the figures of this machine's own runs, and its decisions.
 
-A chapter that links to an experiment's code gets that experiment's figure behind the paragraph, from the newest run
-record that holds it. What no chapter names stands at the end of its phase's first chapter.
+A chapter that links to an experiment's code shows that experiment's figure after the paragraph, from the newest run
+record that holds it. Experiments that no chapter links to stand at the end of their phase's first chapter.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from environment.compose import ROOT
+from labs.experiment import modules
 from labs.records import Record, RecordError, load_record, runs_folder, write_whole
 from labs.running.notebooks import all_labs
 from labs.running.report import TEMPLATES, embedded
@@ -25,50 +26,57 @@ from labs.running.report import TEMPLATES, embedded
 SOURCE = ROOT / "handbook"
 INDEX = "index"
 
-_EXPERIMENT = re.compile(r"labs/experiments/(\w+)\.py$")
+_EXPERIMENT = re.compile(r"labs/experiments/phase\d+/(\w+)\.py$")
 _PHASE = re.compile(r"phase\d+")
 
 
 def write_book(folder: Path | None = None) -> Path:
-    """Write the book's pages into `folder` (`handbook/` of the runs' folder); returns the first one."""
+    """Write the book's pages into `folder` (`handbook/` of the runs' folder), and return the first one."""
     folder = folder or runs_folder() / "handbook"
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = {path.stem: path.read_text(encoding="utf-8") for path in sorted(SOURCE.glob("*.md"))}
+    texts = {name: path.read_text(encoding="utf-8") for name, path in chapters().items()}
     phases = {name: lab.phase for lab in all_labs().values() for name in lab.experiments}
     figures = Figures(newest_records(), phases)
     for name, text in texts.items():
         more = _left_over(name, texts, phases)
-        page = render(name, text, figures=figures, more=more, folder=folder)
-        write_whole(folder / f"{name}.html", partial(Path.write_text, data=page, encoding="utf-8"))
+        page = folder / f"{name}.html"
+        page.parent.mkdir(parents=True, exist_ok=True)
+        html_text = render(name, text, figures=figures, more=more, folder=folder)
+        write_whole(page, partial(Path.write_text, data=html_text, encoding="utf-8"))
     return folder / f"{INDEX}.html"
 
 
+def chapters() -> dict[str, Path]:
+    """Return the files of the book by their names, such as `phase1_gateway` or `decisions/README`."""
+    paths = sorted([*SOURCE.glob("*.md"), *SOURCE.glob("[!.]*/*.md")])  # no checkpoints of Jupyter
+    return {path.relative_to(SOURCE).with_suffix("").as_posix(): path for path in paths}
+
+
 def newest_records() -> dict[str, Record]:
-    """For each experiment that was ever kept on this machine, the newest record that holds it."""
-    found: dict[str, Record] = {}
+    """Return the newest record of each experiment that was kept on this machine."""
+    newest: dict[str, Record] = {}
     paths = runs_folder().glob("*/record.json")
     for path in sorted(paths, key=lambda path: path.stat().st_mtime, reverse=True):
         try:
             record = load_record(path.parent)
         except RecordError:
-            continue  # of another version, or half written: an older one may do
+            continue  # of another version, or half written: an older one may be readable
         for name in record.experiments:
-            found.setdefault(name, record)
-    return found
+            newest.setdefault(name, record)
+    return newest
 
 
 class Figures:
-    """What stands in a chapter for an experiment: its figure, or how to get it."""
+    """What a chapter shows of an experiment: its figure, or how to get it."""
 
     def __init__(self, records: Mapping[str, Record], phases: Mapping[str, str]) -> None:
         self._records, self._phases = records, phases
 
     def html(self, name: str) -> str:
-        """The figure with its verdict and where it comes from, as HTML."""
+        """Return the figure with its verdict and origin, as HTML."""
         if name not in self._records:
             return (
-                f'<p class="soft">Here stands the figure of <em>{name}</em>, once it was drawn on this '
-                f"machine: <code>lab run {self._phases.get(name, '')}</code>, then <code>lab handbook</code>.</p>"
+                f'<p class="soft">The figure of <em>{name}</em> appears here after a run on this machine: '
+                f"<code>lab run {self._phases.get(name, '')}</code>, then <code>lab handbook</code>.</p>"
             )
         record = self._records[name]
         verdict, facts = record.verdict(name), record.facts
@@ -83,29 +91,35 @@ class Figures:
 
 
 def render(name: str, text: str, *, figures: Figures, more: Sequence[str], folder: Path) -> str:
-    """One chapter as a page; `more` are experiments whose figures come at its end."""
+    """Return a chapter as a page; `more` are experiments whose figures come at its end."""
     markdown = MarkdownIt("commonmark").enable("table")
     tokens = list(_with_figures(markdown.parse(text), figures))
     tokens += [_block(figures.html(one)) for one in more]
-    _relink(tokens, folder)
+    _relink(tokens, name, folder)
     title = next((t.content for t in tokens if t.type == "inline"), name)
     body = markdown.renderer.render(tokens, markdown.options, {})
-    return str(_template().render(title=title, body=body, first=name == INDEX))
+    home = None if name == INDEX else relpath(f"{INDEX}.html", Path(name).parent)
+    return str(_template().render(title=title, body=body, home=home))
 
 
-def named(text: str) -> list[str]:
-    """The experiments to whose code a chapter links."""
-    return re.findall(r"\]\([^)]*labs/experiments/(\w+)\.py\)", text)
+def linked(text: str) -> list[str]:
+    """Return the experiments to whose code a chapter links."""
+    return [name for link in re.findall(r"\]\(([^)]*)\)", text) for name in _experiments(str(link))]
+
+
+def _experiments(link: str) -> list[str]:
+    """Return the experiment to whose code a link leads; none for a helper of a phase."""
+    return [name for name in _EXPERIMENT.findall(link) if name in modules()]
 
 
 def _left_over(name: str, texts: Mapping[str, str], phases: Mapping[str, str]) -> list[str]:
-    """The experiments of the chapter's phase that no chapter names, if it is the phase's first in the index."""
+    """Return the experiments of the chapter's phase that no chapter links to, if it is the phase's first."""
     phase = _PHASE.match(name)
-    chapters = re.findall(r"\((phase\d+\w*)\.md\)", texts[INDEX])
-    if not phase or name != next((c for c in chapters if c.startswith(phase[0] + "_")), None):
+    in_order = re.findall(r"\((phase\d+\w*)\.md\)", texts[INDEX])
+    if not phase or name != next((c for c in in_order if c.startswith(phase[0] + "_")), None):
         return []
-    known = {one for text in texts.values() for one in named(text)}
-    return [one for one, its in phases.items() if its == phase[0] and one not in known]
+    shown = {one for text in texts.values() for one in linked(text)}
+    return [one for one, its in phases.items() if its == phase[0] and one not in shown]
 
 
 def _with_figures(tokens: Sequence[Token], figures: Figures) -> Iterator[Token]:
@@ -115,7 +129,7 @@ def _with_figures(tokens: Sequence[Token], figures: Figures) -> Iterator[Token]:
         yield token
         for child in token.children or ():
             if child.type == "link_open":
-                waiting += _EXPERIMENT.findall(str(child.attrs["href"]))
+                waiting += _experiments(str(child.attrs["href"]))
         if token.level == 0 and token.nesting <= 0:  # a block of the chapter itself has ended
             for name in dict.fromkeys(waiting):
                 if name not in shown:
@@ -128,19 +142,21 @@ def _block(text: str) -> Token:
     return Token("html_block", "", 0, content=f"{text}\n")
 
 
-def _relink(tokens: Sequence[Token], folder: Path) -> None:
-    """Chapters link to each other's pages, and from there to the files of this clone."""
+def _relink(tokens: Sequence[Token], name: str, folder: Path) -> None:
+    """Make a chapter's links lead to the pages of other chapters, and to the files of this clone."""
+    chapter = (SOURCE / name).parent
+    page = (folder.resolve() / name).parent
+    pages = set(chapters().values())
     links = [c for t in tokens for c in t.children or () if c.type == "link_open"]
     for link in links:
         target = str(link.attrs["href"])
         if re.match(r"\w+:|#", target):
             continue
         file, _, place = target.partition("#")
-        path = (SOURCE / file).resolve()
-        if path.parent == SOURCE and path.suffix == ".md":
-            link.attrs["href"] = f"{path.stem}.html" + (f"#{place}" if place else "")
-        else:
-            link.attrs["href"] = relpath(path, folder.resolve())
+        path = (chapter / file).resolve()
+        if path in pages:
+            path = folder.resolve() / path.relative_to(SOURCE).with_suffix(".html")
+        link.attrs["href"] = relpath(path, page) + (f"#{place}" if place else "")
 
 
 @cache

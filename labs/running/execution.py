@@ -1,7 +1,7 @@
-"""Executes one notebook in a child process, and keeps watch over it and its kernel.
+"""Executes one notebook in a child process, and watches that process and its kernel.
 
-papermill alone can hang, or end with success, when its kernel dies. Here the parent knows the
-kernel's process, asks for it twice a second, and ends everything that outlives its limit.
+papermill alone can hang, or end with success, when its kernel dies. Here the parent has the process id of the kernel,
+checks it twice a second, and ends everything that outlives its limit.
 """
 
 from __future__ import annotations
@@ -23,18 +23,20 @@ from typing import IO, Any
 
 import psutil
 
+from labs.running.jupyter import own_settings
+
 TICK_SECONDS = 0.5
 
 GRACE_SECONDS = 5.0
-"""How long the child may take to report by itself what the parent has noticed."""
+"""How long the child may take to report a problem that the parent has noticed."""
 
 START_SECONDS = 90.0
-"""From the start of the child to its first cell: the kernel's own limit is 60 s."""
+"""Limit from the start of the child to its first cell; the kernel's own limit is 60 s."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a notebook did not run through. `cell` counts from 0; None when it was none of them."""
+    """Why a notebook did not run through. `cell` counts from 0; it is None when no cell was at fault."""
 
     why: str
     cell: int | None = None
@@ -43,7 +45,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class CellEvent:
-    """A code cell began, or ended (after `seconds`)."""
+    """The start of a code cell, or its end (after `seconds`)."""
 
     cell: int
     source: str
@@ -51,7 +53,7 @@ class CellEvent:
 
 
 class Execution:
-    """One notebook on its way: `run` it once."""
+    """The execution of one notebook; `run` works once."""
 
     def __init__(
         self,
@@ -76,35 +78,41 @@ class Execution:
         self.kernel: psutil.Process | None = None
         self.cell: CellEvent | None = None
         self.cell_began = time.monotonic()
-        self.doomed: tuple[float, str] | None = None
+        self.noticed: tuple[float, str] | None = None
 
     def run(self) -> Failure | None:
-        """Run the notebook to its end; None when every cell ran. Leaves no process behind."""
-        with tempfile.TemporaryFile() as log, self._child(log) as child:
+        """Run the notebook to its end; return None when every cell ran. Leaves no process behind."""
+        with (
+            tempfile.TemporaryDirectory(prefix="lab-jupyter-") as folder,
+            tempfile.TemporaryFile() as log,
+            self._child(log, Path(folder)) as child,
+        ):
             for event in self._events(child):
                 if event is None:
                     why = self._overdue()
                     if why:
-                        return Failure(why, self.cell.cell if self.cell else None)
+                        return Failure(why, self._cell_number)
                 elif event["event"] == "done":
                     return None
                 elif event["event"] == "failed":
                     return Failure(event["why"], event["cell"], event["traceback"])
                 else:
                     self._note(event)
-            log.seek(0)
-            said = log.read()[-3000:].decode(errors="replace")
-            return Failure("papermill ended without a word", traceback=said)
+            return _unexplained(child, log, self._cell_number)
+
+    @property
+    def _cell_number(self) -> int | None:
+        return self.cell.cell if self.cell else None
 
     @contextmanager
-    def _child(self, log: IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    def _child(self, log: IO[bytes], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         child = subprocess.Popen(
             # -P: the labs' folder must not shadow what the child imports.
             [sys.executable, "-P", "-m", "labs.running.notebook_worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **self.variables},
+            env=own_settings(folder, os.environ) | self.variables,
             # Ctrl-C reaches the command alone, which then ends the child and its kernel.
             process_group=0,
         )
@@ -122,7 +130,7 @@ class Execution:
             self._end_kernel()
 
     def _events(self, child: subprocess.Popen[bytes]) -> Iterator[dict[str, Any] | None]:
-        """Events as they come, None when none came for a tick, until the child closes its output."""
+        """Yield events as they come, None after a tick without one, until the child closes its output."""
         lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=_pump, args=(child.stdout, lines), daemon=True).start()
         while True:
@@ -147,18 +155,18 @@ class Execution:
             self.watch(CellEvent(self.cell.cell, self.cell.source, seconds))
 
     def _overdue(self) -> str | None:
-        """What has gone wrong, once the child has had its time to say so itself."""
+        """Return what has gone wrong, once the child has had its time to report it."""
         problem = self._problem()
         if problem is None:
-            self.doomed = None
-        elif self.doomed is None:
-            self.doomed = (time.monotonic(), problem)
-        elif time.monotonic() - self.doomed[0] > GRACE_SECONDS:
-            return self.doomed[1]  # what came after it, such as a dead kernel, only followed
+            self.noticed = None
+        elif self.noticed is None:
+            self.noticed = (time.monotonic(), problem)
+        elif time.monotonic() - self.noticed[0] > GRACE_SECONDS:
+            return self.noticed[1]  # a later problem, such as a dead kernel, follows from this one
         return None
 
     def _problem(self) -> str | None:
-        if self.kernel and not _lives(self.kernel):
+        if self.kernel and not _is_alive(self.kernel):
             return "the kernel died"
         elapsed = time.monotonic() - self.cell_began
         if self.cell is None:
@@ -168,14 +176,33 @@ class Execution:
         return None
 
     def _end_kernel(self) -> None:
-        """The kernel leads a process group of its own (jupyter_client starts it so)."""
-        if self.kernel and _lives(self.kernel):
+        """Kill the kernel's process group, of which it is the leader (jupyter_client starts it so)."""
+        if self.kernel and _is_alive(self.kernel):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.kernel.pid, signal.SIGKILL)
 
 
+def _unexplained(child: subprocess.Popen[bytes], log: IO[bytes], cell: int | None) -> Failure:
+    """Return how the child ended that reported neither success nor failure, and what it printed last."""
+    try:
+        code = child.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        how = "closed its output and did not exit"
+    else:
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    log.seek(0)
+    output = log.read()[-3000:].decode(errors="replace").strip()
+    return Failure(
+        f"the process that runs the notebook {how} before the notebook's end. Run the lab again; if "
+        "it ends so once more, look for a lack of memory (`lab doctor`, `dmesg`), and open the lab "
+        "with `lab open` to run it cell by cell",
+        cell,
+        traceback=f"Its last output:\n{output}" if output else "It printed nothing.",
+    )
+
+
 def _pump(stream: IO[bytes] | None, lines: queue.Queue[bytes]) -> None:
-    """Every line of the stream, and an empty one at its end."""
+    """Put every line of the stream into the queue, and an empty one at its end."""
     assert stream
     with stream:
         for line in stream:
@@ -183,7 +210,7 @@ def _pump(stream: IO[bytes] | None, lines: queue.Queue[bytes]) -> None:
     lines.put(b"")
 
 
-def _lives(process: psutil.Process) -> bool:
+def _is_alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

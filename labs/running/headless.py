@@ -1,8 +1,8 @@
-"""`lab run`: the labs without a browser. Progress, verdicts, a record each, one report, exit status.
+"""`lab run`: the labs without a browser. Progress, verdicts, a record of each lab, one report, exit status.
 
-Exit status: 0 when every cell ran and every expected verdict came and none failed (inconclusive
-ones are reported, loudly); 1 otherwise; 2 for a phase, profile or parameter that does not exist;
-128 + the signal's number when it was interrupted.
+Exit status: 0 when every cell ran, every expected verdict was given and none is a failure (inconclusive ones are
+reported and do not count); 1 otherwise; 2 for a phase, profile or parameter that does not exist; 128 + the signal's
+number after an interrupt.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STYLES = {Outcome.PASS: "bold green", Outcome.FAIL: "bold red", Outcome.INCONCLU
 
 
 class Stopped(BaseException):
-    """A signal told the command to stop."""
+    """Raised when the command receives a signal that ends it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -53,7 +53,7 @@ class Stopped(BaseException):
 
 @dataclass(frozen=True)
 class Result:
-    """How one lab went: its record, and why it did not run through, if it did not."""
+    """The result of one lab: its record, and why it did not run through, if it did not."""
 
     lab: Lab
     record: Record
@@ -61,13 +61,18 @@ class Result:
 
     @property
     def outcomes(self) -> dict[str, Outcome | None]:
-        """Every expected or given verdict's outcome; None where an expected one is missing."""
+        """The outcome of every expected or given verdict; None where an expected one is missing."""
         given = {name: self.record.verdict(name).outcome for name in self.record.experiments}
         return {name: given.get(name) for name in (*self.lab.experiments, *given)}
 
+    def seconds(self, name: str) -> float | None:
+        """Return how long an experiment's measurement took; None when it is not recorded."""
+        entry = self.record.facts["experiments"].get(name, {})
+        return entry.get("seconds")  # type: ignore[no-any-return]
+
     @property
     def passed(self) -> bool:
-        """Whether the course still holds: inconclusive does not contradict it."""
+        """Whether every cell ran and no verdict failed or is missing; an inconclusive one counts as passed."""
         outcomes = self.outcomes.values()
         return not self.failure and None not in outcomes and Outcome.FAIL not in outcomes
 
@@ -82,10 +87,16 @@ def run_labs(
     folder: Path = FOLDER,
     cell_seconds: float | None = None,
 ) -> int:
-    """Run these labs (all when none is named), one after the other; returns the exit status.
+    """Run these labs (all when none is named), one after the other, and return the exit status.
 
-    `parameters` are texts, as on the command line. `out` is where records and the report go
-    (default `runs/`). `cell_seconds` limits one cell (default by profile).
+    Args:
+        phases: The labs' phases.
+        profile: `quick` or `full`.
+        runtime: `auto`, `docker` or `process`.
+        parameters: Values of the notebooks' parameters, as texts of the command line.
+        out: The folder of records and reports; `runs/` by default.
+        folder: The folder of the notebooks.
+        cell_seconds: The limit of one cell; by default the profile's.
     """
     console = Console(highlight=False)
     root = (out or runs_folder()).resolve()
@@ -105,7 +116,7 @@ def run_labs(
                 runner.run(lab)
     except (Stopped, KeyboardInterrupt) as stop:
         number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        console.print("[bold red]stopped[/]: everything this command started is removed")
+        console.print("[bold red]stopped[/]: everything that this command started is removed")
         return 128 + number
     finally:
         runner.report()
@@ -123,12 +134,12 @@ def _writable(root: Path) -> None:
         tempfile.TemporaryFile(dir=root).close()
     except OSError as problem:
         raise LabError(
-            f"no record can be kept in {root} ({problem}); choose another by --out"
+            f"run records cannot be written to {root} ({problem}); choose another folder with --out"
         ) from None
 
 
 class Runner:
-    """Runs labs one by one, and keeps what came of them."""
+    """Runs labs one by one, and keeps their results."""
 
     def __init__(
         self, console: Console, root: Path, values: Mapping[str, Any], cell_seconds: float
@@ -140,13 +151,13 @@ class Runner:
         self.results: list[Result] = []
 
     def run(self, lab: Lab) -> None:
-        """Run one lab; whatever happens, its record says so and nothing it started stays."""
+        """Run one lab, write its record however it ends, and stop what it started."""
         run, began = uuid.uuid4().hex[:12], time.monotonic()
         output = self.root / f".{run}.ipynb"
         self.console.print(f"\n[bold]{lab.phase}[/]  {lab.title}")
         if size := self._download(lab):
             self.console.print(f"  the first start as processes downloads Kafka: {size}")
-        failure: Failure | None = Failure("it was stopped")
+        failure: Failure | None = Failure("the run was stopped")
         try:
             failure = self._execute(lab, output, run)
         finally:
@@ -154,7 +165,7 @@ class Runner:
             record = self._close_record(lab, output, run, failure, time.monotonic() - began)
             result = Result(lab, record, failure)
             self.results.append(result)
-            self._say(result)
+            self._show(result)
 
     def _download(self, lab: Lab) -> str:
         """Return what the lab's broker downloads before it can start; empty when nothing."""
@@ -188,17 +199,17 @@ class Runner:
             ).run()
 
     def _stop_owned(self) -> None:
-        """The kernel's environments belong to this command: they end with the lab."""
+        """Stop the environments of the lab's kernel, which belong to this command."""
         try:
             for session in stop_owned():
-                self.console.print(f"  stopped session {session}, which the lab had left running")
+                self.console.print(f"  stopped session {session}, which the lab left running")
         except LabError as problem:
             self.console.print(f"  [bold red]could not stop everything:[/] {problem}")
 
     def _close_record(
         self, lab: Lab, output: Path, run: str, failure: Failure | None, seconds: float
     ) -> Record:
-        """The record the kernel left, or a new one when it left none, with how it ended."""
+        """Complete the kernel's record with how the lab ended; make one if the kernel made none."""
         folder = self._record_of(run) or RecordFolder.create(
             root=self.root,
             phase=lab.phase,
@@ -230,16 +241,17 @@ class Runner:
                 return RecordFolder(record.path, record.facts)
         return None
 
-    def _say(self, result: Result) -> None:
+    def _show(self, result: Result) -> None:
         if result.failure:
             where = "" if result.failure.cell is None else f"cell {result.failure.cell + 1}: "
             self.console.print(Text(f"  {where}{result.failure.why}", style="bold red"))
             self.console.print(Text.from_ansi(result.failure.traceback[-3000:]))
         for name, outcome in result.outcomes.items():
-            word = outcome.upper() if outcome else "MISSING"
+            label = outcome.upper() if outcome else "MISSING"
+            seconds = result.seconds(name)
             self.console.print(
-                Text(f"  {word:<13}", style=STYLES[outcome] if outcome else "bold red"),
-                Text(name),
+                Text(f"  {label:<13}", style=STYLES[outcome] if outcome else "bold red"),
+                Text(name if seconds is None else f"{name:<24}{seconds:6.1f}s"),
                 sep="",
             )
             if outcome not in (None, Outcome.PASS):
@@ -247,17 +259,17 @@ class Runner:
                     self.console.print(Text(f"               {reason}"))
 
     def report(self) -> None:
-        """One page about all of them."""
+        """Write the report of this run, and print its path."""
         if self.results:
             page = write_report([result.record for result in self.results], self.root)
-            self.console.print(f"\nreport: {page}")
+            self.console.print(f"\nreport: {page}", soft_wrap=True)
 
 
 def _line(event: CellEvent) -> Text:
-    """One cell in a line: its number, how long it took, the first line that does something."""
+    """Return a cell as a line: its number, how long it took, the first line of its code that is no import."""
     lines = [line for line in event.source.splitlines() if line.strip()]
-    telling = [line for line in lines if not line.startswith(("#", "import ", "from "))]
-    code = (telling or lines)[0]
+    statements = [line for line in lines if not line.startswith(("#", "import ", "from "))]
+    code = (statements or lines)[0]
     took = "      " if event.seconds is None else f"{event.seconds:5.1f}s"
     line = Text(f"  {event.cell + 1:3d} {took}  {code}")
     line.stylize("dim", 0, 13)
@@ -266,7 +278,7 @@ def _line(event: CellEvent) -> Text:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP become an exception, so that everything is cleaned up on the way out."""
+    """Turn signals that end the command into an exception, so that it cleans up."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

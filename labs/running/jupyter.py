@@ -1,32 +1,141 @@
-"""Opens JupyterLab on the labs, with this Python as their kernel."""
+"""Jupyter on the course's own settings: `lab open`, and the kernels of `lab run`.
 
+The configuration of a user, such as a server that listens on every address or a `python3` kernel of another
+environment, belongs to that user's other work. Here Jupyter looks for all its files in a folder of one run.
+"""
+
+from __future__ import annotations
+
+import json
 import os
-import subprocess
-import sys
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
 
+from jupyter_core.paths import jupyter_config_dir
+
+from labs.machine import ROOT
 from labs.running.notebooks import FOLDER, choose
+
+QUIET = {
+    "@jupyterlab/apputils-extension:notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+    }
+}
+"""JupyterLab's own defaults, changed: no question about news on top of a lab."""
+
+
+def own_settings(folder: Path, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a process whose Jupyter takes no configuration, kernel or extension of the user.
+
+    Args:
+        folder: Where Jupyter keeps its files instead; of this run alone.
+        inherited: The variables to start from.
+    """
+    others = {
+        name: value
+        for name, value in inherited.items()
+        if not name.startswith("JUPYTER") and name != "IPYTHONDIR"
+    }
+    return others | {
+        "JUPYTER_CONFIG_DIR": str(folder),
+        "JUPYTER_CONFIG_PATH": str(folder),  # read before the machine's own in /etc
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # so that `python3` is the kernel of this Python
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+
+
+@dataclass(frozen=True)
+class Server:
+    """A JupyterLab server to be: on this machine only, with a fresh token, for the whole clone.
+
+    The clone is served, and not only `labs/`, because the labs link to the handbook, and the handbook to code.
+    """
+
+    start: str
+    """The path it opens, such as `/lab/tree/labs`."""
+    port: int
+    token: str
+
+    @classmethod
+    def of(cls, phase: str | None) -> Self:
+        """Return a server that opens the lab of a phase, or the folder of the labs.
+
+        Raises:
+            UnknownName: The phase has no lab; the message names those that have one.
+        """
+        path = choose([phase])[0].path if phase else FOLDER
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        return cls(f"/lab/tree/{path.relative_to(ROOT).as_posix()}", port, secrets.token_hex(24))
+
+    @property
+    def url(self) -> str:
+        """The address to open in a browser; its token is the only way in."""
+        return f"http://127.0.0.1:{self.port}{self.start}?token={self.token}"
+
+    def configure(self, folder: Path, *, browser: bool) -> None:
+        """Write the server's configuration into a folder that only this user can read.
+
+        The token is in a file and not on the command line, which every user of the machine can read.
+        """
+        (folder / "jupyter_server_config.json").write_text(
+            json.dumps(self._settings(folder, browser=browser))
+        )
+        (folder / "overrides.json").write_text(json.dumps(QUIET))
+
+    def _settings(self, folder: Path, *, browser: bool) -> dict[str, Any]:
+        return {
+            "Application": {"log_level": "WARN"},
+            "ServerApp": {
+                "ip": "127.0.0.1",
+                "port": self.port,
+                "port_retries": 0,
+                "root_dir": str(ROOT),
+                "default_url": self.start,
+                "open_browser": browser,
+                "allow_root": os.geteuid() == 0,
+            },
+            "LabApp": {
+                "default_url": self.start,
+                "app_settings_dir": str(folder),
+                "news_url": None,  # nothing leaves the machine
+                "check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+            },
+            "IdentityProvider": {"token": self.token},
+            "PasswordIdentityProvider": {"hashed_password": ""},
+            "MultiKernelManager": {"default_kernel_name": "python3"},
+        }
 
 
 def open_lab(phase: str | None, *, browser: bool = True) -> int:
-    """Runs JupyterLab in the foreground until it is interrupted; returns its exit code.
+    """Run JupyterLab in this process until it is interrupted, and return the exit code.
 
-    Raises `UnknownName` for a phase that has no lab.
+    It opens the lab of the phase, or the folder of the labs. The user's theme and shortcuts stay.
+
+    Raises:
+        UnknownName: The phase has no lab; the message names those that have one.
     """
-    shown = [str(choose([phase])[0].path)] if phase else []
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={FOLDER}", *shown]
-    quiet = [
-        "--LabApp.news_url=None",  # nothing leaves the machine
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    ]
-    if os.geteuid() == 0:
-        quiet.append("--allow-root")
-    if not browser:
-        quiet.append("--no-browser")
-    with subprocess.Popen([*command, *quiet]) as server:
-        while True:
-            try:
-                return server.wait()
-            except (
-                KeyboardInterrupt
-            ):  # it was sent to the server as well, which ends in its own time
-                continue
+    server = Server.of(phase)
+    appearance = Path(jupyter_config_dir(), "lab", "user-settings")
+    with tempfile.TemporaryDirectory(prefix="lab-jupyter-") as name:
+        folder = Path(name)
+        server.configure(folder, browser=browser)
+        variables = own_settings(folder, os.environ)
+        os.environ.clear()
+        os.environ.update(variables, JUPYTERLAB_SETTINGS_DIR=str(appearance))
+        # Not earlier: it looks for its folders when it is imported.
+        from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
+
+        print(
+            f"JupyterLab: {server.url}\nPress Ctrl-C twice to end it and its kernels.", flush=True
+        )
+        LabApp.launch_instance(argv=[])
+    return 0

@@ -1,8 +1,8 @@
-"""The child process behind `labs.running.headless`: runs one notebook through papermill, and says how it goes.
+"""The child process of `labs.running.execution`: runs one notebook through papermill, and reports its progress.
 
-Run as ``python -m labs.running.notebook_worker``. It reads one JSON plan (a line) from standard input and
-prints one JSON event per line. Standard input stays open for as long as the parent lives: at its
-end of file the kernel is killed and the worker vanishes.
+Run as `python -m labs.running.notebook_worker`. It reads one JSON plan (a line) from standard input and prints one
+JSON event per line. Standard input stays open for as long as the parent lives: at its end the worker kills the kernel
+and exits.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ class Worker:
         self.events = events
         self.cell: int | None = None
 
-    def say(self, event: str, **facts: Any) -> None:
+    def report(self, event: str, **facts: Any) -> None:
+        """Print an event as one line of JSON."""
         print(json.dumps({"event": event, **facts}), file=self.events, flush=True)
 
     def run(self) -> None:
+        """Execute the notebook, and report how it ended."""
         try:
             notebook = papermill.execute_notebook(
                 self.plan["notebook"],
@@ -53,8 +55,7 @@ class Worker:
                 on_cell_executed=self.cell_ended,
             )
         except PapermillExecutionError as error:
-            said = "\n".join(error.traceback)
-            self.fail(f"{error.ename}: {error.evalue}", traceback=said)
+            self.fail(f"{error.ename}: {error.evalue}", traceback="\n".join(error.traceback))
         except DeadKernelError:
             self.fail("the kernel died")
         except CellTimeoutError:
@@ -63,41 +64,43 @@ class Worker:
             self.ended(notebook)
 
     def ended(self, notebook: Any) -> None:
-        """papermill takes a `sys.exit(0)` for success, and leaves the cells behind it unrun."""
+        """Report success only if the last cell ran: papermill accepts a `sys.exit(0)` in a cell before it."""
         code = [
             index
             for index, cell in enumerate(notebook.cells)
             if cell.cell_type == "code" and cell.source.strip()
         ]
         if code and self.cell != code[-1]:
-            self.fail("the cell ended the notebook: the cells behind it did not run")
+            self.fail("the cell ended the notebook: the cells after it did not run")
         else:
-            self.say("done")
+            self.report("done")
 
     def fail(self, why: str, traceback: str = "") -> None:
-        self.say("failed", cell=self.cell, why=why, traceback=traceback)
+        """Report why the notebook ended early, with the cell that was running."""
+        self.report("failed", cell=self.cell, why=why, traceback=traceback)
 
     def kernel_started(self, **_: Any) -> None:
-        """The kernel is our only child by now."""
+        """Report the process id of the kernel, which is the only child at this time."""
         for child in psutil.Process().children():
-            self.say("kernel", pid=child.pid)
+            self.report("kernel", pid=child.pid)
 
     def cell_began(self, cell: Any, cell_index: int, **_: Any) -> None:
+        """Report the start of a cell."""
         self.cell = cell_index
-        self.say("began", cell=cell_index, source=cell.source)
+        self.report("began", cell=cell_index, source=cell.source)
 
     def cell_ended(self, cell: Any, cell_index: int, **_: Any) -> None:
-        self.say("ended", cell=cell_index)
+        """Report the end of a cell."""
+        self.report("ended", cell=cell_index)
 
 
 def die_with_parent() -> None:
-    """Standard input ends when the parent does; the kernel must not stay behind."""
+    """Wait for the end of standard input, which is the parent's, then kill the kernel and exit."""
     with suppress(OSError):
         # Not through sys.stdin: its lock, held here, would abort the interpreter's shutdown.
         while os.read(0, 1):
             pass
-    # The kernel alone: what it started knows by itself how to end, and the environments' supervisors
-    # have cleaning up to do.
+    # The kernel alone: the supervisors of its environments notice its end, and have to clean up.
     for child in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
             child.send_signal(signal.SIGKILL)
@@ -105,7 +108,8 @@ def die_with_parent() -> None:
 
 
 def main() -> None:
-    # Whatever else prints must not be taken for an event.
+    """Run the plan on standard input."""
+    # Other output must not be read as an event.
     events = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     plan = json.loads(sys.stdin.buffer.readline())

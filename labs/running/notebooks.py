@@ -1,4 +1,4 @@
-"""The labs as notebooks: which there are, what each expects, which parameters it takes."""
+"""The labs as notebooks: which there are, which verdicts each expects, which parameters it takes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ FOLDER = Path(__file__).resolve().parent.parent
 class Lab:
     """One notebook.
 
-    `phase` is the head of its file's name; `experiments` are those that its verdict cells keep, in their order, and
-    so the verdicts that a complete run must give; `parameters` map each name of the cell
-    tagged `parameters` to its default, None where that is computed.
+    `phase` is the first part of its file's name. `experiments` are those that its verdict cells keep, in their order,
+    and so the verdicts that a complete run must give. `parameters` maps each name of the cell tagged `parameters` to
+    its default, None where that is computed.
     """
 
     phase: str
@@ -33,6 +33,7 @@ class Lab:
 
     @classmethod
     def read(cls, path: Path) -> Lab:
+        """Return the lab of a notebook file."""
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
         titles = [cell.source for cell in notebook.cells if cell.source.startswith("# ")]
         tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
@@ -52,22 +53,26 @@ def _kept(cells: Sequence[Any]) -> list[str]:
 
 
 def _assignments(source: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    defaults: dict[str, Any] = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.Assign):
             value = node.value.value if isinstance(node.value, ast.Constant) else None
-            found |= {name.id: value for name in node.targets if isinstance(name, ast.Name)}
-    return found
+            defaults |= {name.id: value for name in node.targets if isinstance(name, ast.Name)}
+    return defaults
 
 
 def all_labs(folder: Path = FOLDER) -> dict[str, Lab]:
-    """Every lab of a folder, by phase, in order."""
+    """Return every lab of a folder by its phase, in order."""
     labs = [Lab.read(path) for path in sorted(folder.glob("phase*.ipynb"))]
     return {lab.phase: lab for lab in labs}
 
 
 def choose(phases: Sequence[str], folder: Path = FOLDER) -> list[Lab]:
-    """The labs of these phases, all when none is named. Raises `UnknownName` with those there are."""
+    """Return the labs of these phases, all when none is named.
+
+    Raises:
+        UnknownName: A phase has no lab; the message names those that have one.
+    """
     labs = all_labs(folder)
     unknown = [phase for phase in phases if phase not in labs]
     if unknown:
@@ -76,10 +81,10 @@ def choose(phases: Sequence[str], folder: Path = FOLDER) -> list[Lab]:
 
 
 def read_parameters(texts: Mapping[str, str], labs: Sequence[Lab]) -> dict[str, Any]:
-    """The values of `NAME=VALUE` texts: Python literals, else the text itself.
+    """Return the values of parameters that are given as texts: Python literals, else the text itself.
 
-    Raises `UnknownName` for a name that no chosen lab has (with those they have), and for a text
-    where the lab's default is a number.
+    Raises:
+        UnknownName: None of the labs has a parameter of that name, or its default is a number and the value is not.
     """
     known: dict[str, Any] = {}
     for lab in labs:

@@ -1,4 +1,4 @@
-"""The report of `lab run`: one HTML page, complete in itself, made from run records alone."""
+"""The report of `lab run`: one HTML page without other files, made from run records alone."""
 
 from __future__ import annotations
 
@@ -19,28 +19,41 @@ from labs.verdicts import Verdict
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-"""A terminal's colour codes, of which a traceback is full."""
+"""A terminal's colour codes, which a traceback contains."""
 
 MISSING = "missing"
-"""How an expected verdict that never came is shown."""
+"""How the report shows an expected verdict that no cell gave."""
 
 
-def write_report(records: Sequence[Record], folder: Path) -> Path:
-    """Write `report.html` into `folder`, over the one of the run before; returns its path."""
-    page = folder / "report.html"
-    text = render(records, folder)
-    write_whole(page, lambda draft: draft.write_text(text, encoding="utf-8"))
+def write_report(records: Sequence[Record], root: Path) -> Path:
+    """Write the report of one run into `reports/` of the runs' folder, and return its path.
+
+    Each run has a report of its own, named like its first record; `report.html` leads to the latest.
+    """
+    folder = root / "reports"
+    folder.mkdir(exist_ok=True)
+    more = f"-and-{len(records) - 1}-more" if len(records) > 1 else ""
+    page = folder / f"{records[0].path.name}{more}.html"
+    _write(page, render(records, folder))
+    phases = ", ".join(record.facts["phase"] for record in records)
+    latest = _template("latest.html").render(page=relpath(page, root), phases=phases)
+    _write(root / "report.html", latest)
     return page
 
 
+def _write(page: Path, text: str) -> None:
+    write_whole(page, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
 def render(records: Sequence[Record], folder: Path) -> str:
-    """The page's text; links are relative to `folder`."""
+    """Return the page's text; links are relative to `folder`."""
     labs = [_lab(record, folder) for record in records]
     counts = dict.fromkeys(("fail", MISSING, "inconclusive", "pass"), 0)
     for lab in labs:
         for experiment in lab["experiments"]:
             counts[experiment["outcome"]] += 1
-    return str(_template().render(labs=labs, counts={w: n for w, n in counts.items() if n}))
+    given = {outcome: count for outcome, count in counts.items() if count}
+    return _template("report.html").render(labs=labs, counts=given)
 
 
 def _lab(record: Record, folder: Path) -> dict[str, Any]:
@@ -65,6 +78,8 @@ def _experiment(record: Record, name: str) -> dict[str, Any]:
     entry, verdict = record.facts["experiments"][name], record.verdict(name)
     return {
         "name": name,
+        "title": entry.get("title", name),
+        "seconds": entry.get("seconds"),
         "outcome": verdict.outcome.value,
         "judged": verdict.judged,
         "reasons": verdict.reasons,
@@ -77,7 +92,7 @@ def _experiment(record: Record, name: str) -> dict[str, Any]:
 
 
 def _again(record: Record, name: str, verdict: Verdict) -> bool:
-    """Whether the recorded samples, judged now, still give the recorded verdict."""
+    """Return whether the recorded samples, judged now, still give the recorded verdict."""
     return record.judge(name) == verdict
 
 
@@ -88,19 +103,25 @@ def _details(verdict: Verdict) -> str:
 
 
 def embedded(image: Path) -> str:
-    """A picture as an address that holds it, so that a page is complete in itself."""
+    """Return a picture as a `data:` address, so that a page needs no other file."""
     return "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
 
 
 def _number(value: Any) -> str:
-    """Numbers as a person writes them; everything else as it is."""
+    """Return a number as a person writes it; everything else as it is."""
     if isinstance(value, float) and not isinstance(value, bool):
         return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return str(value)
 
 
+def _duration(seconds: float) -> str:
+    """Return "45 s", "9 min 12 s"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
 @cache
-def _template() -> jinja2.Template:
+def _template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -108,6 +129,7 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["number"] = _number
+    environment.filters["duration"] = _duration
     environment.filters["plain"] = lambda text: COLOUR.sub("", text)
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]
-    return environment.get_template("report.html")
+    return environment.get_template(name)

@@ -1,1 +1,1 @@
-"""analytics-service: what the shop has sold. Version 1 keeps a view of every event there ever was."""
+"""analytics-service: what the shop has sold. Version 1 keeps totals over all events."""

@@ -1,4 +1,4 @@
-"""``PORT=3005 python -m microservices.analytics_service [VERSION]``."""
+"""`PORT=3005 python -m microservices.analytics_service [VERSION]`."""
 
 from microservices.kit.main import main
 

@@ -1,19 +1,21 @@
-"""What every version answers: the numbers of the shop."""
+"""The routes of every version: the numbers of the shop."""
 
 from fastapi import APIRouter, Request, Response
 
 from microservices.analytics_service import store
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import WireModel, encode, from_cents, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import WireModel, encode, from_cents
 
 router = APIRouter(tags=["analytics"])
 
 
 class Analytics(WireModel):
-    """The numbers of the shop. ``successRate``: of the orders that ended; null while none has.
+    """The numbers of the shop.
 
-    ``ordersPerMinute``: those made within a minute before the newest one.
+    `successRate` is a share of the orders that ended; null while none has. `ordersPerMinute` counts the
+    orders made within a minute before the newest one.
     """
 
     total_revenue: float
@@ -26,7 +28,7 @@ class Analytics(WireModel):
 
 @router.get("/analytics", response_model=Analytics, responses=documented(503))
 async def get_analytics(request: Request) -> Response:
-    """Show the numbers of the shop, from every event that was read so far."""
+    """Show the numbers of the shop, from every event that was consumed so far."""
     database: Database = request.app.state.database
     view = await database.read(store.view)
     ended = view.successful + view.failed

@@ -1,7 +1,7 @@
-"""The view in the database: what every event adds to which number.
+"""The view in the database: the numbers that events add to.
 
-Adding up is the same in any order, and the inbox lets each event add once. So the view is a
-function of the set of events: who reads them again, from the start, gets the same one.
+A sum is the same in any order, and the inbox lets each event add once. So the view is a function of
+the set of events: a service that consumes them again, from the start, gets the same view.
 """
 
 from collections import Counter
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, Connection, Float, MetaData, String, Table, func, select
-
-from microservices.kit.events.inbox import inbox_table
 
 metadata = MetaData()
 
@@ -23,14 +21,13 @@ totals = Table(
 created = Table(
     "created", metadata, Column("order_id", String(64)), Column("at", Float, index=True)
 )
-inbox = inbox_table(metadata)
 
 MINUTE = 60.0
 
 
 @dataclass(frozen=True)
 class View:
-    """What is known of all orders. ``last_minute``: those made within a minute before the newest one."""
+    """The numbers of all orders. `last_minute`: those made within a minute before the newest one."""
 
     orders: int
     successful: int
@@ -45,27 +42,27 @@ def create_tables(connection: Connection) -> None:
 
 
 def add(connection: Connection, name: str, value: int) -> None:
-    """Add ``value`` to a total."""
+    """Add `value` to a total."""
     more = totals.update().where(totals.c.name == name).values(value=totals.c.value + value)
     if connection.execute(more).rowcount == 0:
         connection.execute(totals.insert().values(name=name, value=value))
 
 
 def add_created(connection: Connection, order_id: str, timestamp: str) -> None:
-    """Note when an order was made."""
+    """Store when an order was made."""
     at = datetime.fromisoformat(timestamp).timestamp()
     connection.execute(created.insert().values(order_id=order_id, at=at))
 
 
 def view(connection: Connection) -> View:
     """Return the view as it is now."""
-    found = Counter(dict(connection.execute(select(totals.c.name, totals.c.value)).tuples().all()))
+    sums = Counter(dict(connection.execute(select(totals.c.name, totals.c.value)).tuples().all()))
     newest = connection.execute(select(func.max(created.c.at))).scalar() or 0.0
     recent = select(func.count()).where(created.c.at > newest - MINUTE)
     return View(
-        orders=found["orders"],
-        successful=found["successful"],
-        failed=found["failed"],
-        revenue_cents=found["revenue"],
+        orders=sums["orders"],
+        successful=sums["successful"],
+        failed=sums["failed"],
+        revenue_cents=sums["revenue"],
         last_minute=connection.execute(recent).scalar_one(),
     )

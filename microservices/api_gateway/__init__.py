@@ -1,1 +1,1 @@
-"""api-gateway: the one front door. Routes, aggregates, and says no in good time."""
+"""api-gateway: the one front door. It routes, aggregates, and refuses early."""

@@ -1,4 +1,4 @@
-"""``PORT=3000 python -m microservices.api_gateway [VERSION]``."""
+"""`PORT=3000 python -m microservices.api_gateway [VERSION]`."""
 
 from microservices.api_gateway.settings import GatewaySettings
 from microservices.kit.main import main

@@ -1,4 +1,4 @@
-"""What the gateway answers itself."""
+"""The gateway's own routes."""
 
 import asyncio
 import os
@@ -16,7 +16,8 @@ from microservices.api_gateway.loop_delay import LoopDelay
 from microservices.kit.http.bearer import check_bearer
 from microservices.kit.http.metrics import Metrics
 from microservices.kit.http.problem import Problem, documented, problem_response
-from microservices.kit.wire import WireModel, encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import WireModel, encode
 
 router = APIRouter(prefix="/api", tags=["gateway"])
 
@@ -25,13 +26,13 @@ Seconds = Annotated[float, Query(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
 
 class Message(WireModel):
-    """Words."""
+    """A text."""
 
     message: str
 
 
 class Waited(WireModel):
-    """Who waited, and for how long."""
+    """Which replica waited, and for how long."""
 
     seconds: float
     instance: str
@@ -39,7 +40,7 @@ class Waited(WireModel):
 
 
 class Computed(WireModel):
-    """Who computed, where, and how much CPU time it took."""
+    """Which replica computed, where, and how much CPU time it used."""
 
     seconds: float
     cpu_seconds: float
@@ -49,7 +50,7 @@ class Computed(WireModel):
 
 
 class Count(WireModel):
-    """How often it was asked, as far as this replica knows."""
+    """The number of calls, as counted in the counter's store."""
 
     count: int
     instance: str
@@ -64,7 +65,7 @@ class Delay(WireModel):
 
 
 class ProcessMetrics(WireModel):
-    """This replica's process: ``uptime`` in seconds, ``memory`` in bytes, requests answered."""
+    """This replica's process: `uptime` in seconds, `memory` in bytes, requests answered."""
 
     process_id: int
     instance: str
@@ -76,14 +77,14 @@ class ProcessMetrics(WireModel):
 
 @router.get("/secure", response_model=Message, responses=documented(401))
 async def get_secure(request: Request) -> Response:
-    """Answer only ``Authorization: Bearer <AUTH_TOKEN>``."""
+    """Answer requests with `Authorization: Bearer <AUTH_TOKEN>`, and refuse all others."""
     check_bearer(request, request.app.state.settings.auth_token, "AUTH_TOKEN of this gateway")
     return json_response(encode({"message": "the token is right"}))
 
 
 @router.get("/limited", response_model=Message, responses=documented(429, 503))
 async def get_limited(request: Request) -> Response:
-    """Answer LIMIT_REQUESTS per LIMIT_SECONDS for each client; 503 when the store does not answer."""
+    """Admit LIMIT_REQUESTS per LIMIT_SECONDS for each client; 503 when the store does not answer."""
     limiter: Limiter = request.app.state.limiter
     clients: ClientAddress = request.app.state.clients
     verdict = await limiter.hit(await clients.of(request))
@@ -95,21 +96,21 @@ async def get_limited(request: Request) -> Response:
 
 @router.get("/blocking", response_model=Waited, responses=documented(422))
 async def get_blocking(request: Request, seconds: Seconds = 0) -> Response:
-    """Wait in a way that holds the event loop: until it is over nobody else is answered."""
+    """Wait in a way that blocks the event loop: no other request is answered until it ends."""
     time.sleep(seconds)
     return json_response(encode({"seconds": seconds} | identity(request)))
 
 
 @router.get("/non-blocking", response_model=Waited, responses=documented(422))
 async def get_non_blocking(request: Request, seconds: Seconds = 0) -> Response:
-    """Wait for as long, and let everybody else be answered meanwhile."""
+    """Wait for as long, while other requests are answered."""
     await asyncio.sleep(seconds)
     return json_response(encode({"seconds": seconds} | identity(request)))
 
 
 @router.get("/cpu-bound", response_model=Computed, responses=documented(422, 503))
 async def get_cpu_bound(request: Request, seconds: Seconds = 0, where: Where = "loop") -> Response:
-    """Compute for ``seconds`` of CPU time: on the event loop, in a thread, or in a process."""
+    """Compute for `seconds` of CPU time: on the event loop, in a thread, or in a process."""
     computation: Computation = request.app.state.computation
     try:
         used = await computation.run(seconds, where)
@@ -141,5 +142,5 @@ async def get_process_metrics(request: Request) -> Response:
 
 
 def identity(request: Request) -> dict[str, object]:
-    """Return who answers."""
+    """Return which process answers."""
     return {"instance": request.app.state.settings.instance, "processId": os.getpid()}

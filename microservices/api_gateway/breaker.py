@@ -1,9 +1,9 @@
-"""The circuit breaker: after failures in a row an upstream is left alone for a while.
+"""The circuit breaker: after failures in a row an upstream gets no requests for a while.
 
 *closed*: requests pass. *open*, after BREAKER_FAILURES failures in a row: none does. *half-open*,
 BREAKER_OPEN_SECONDS later: one request passes, the probe; its outcome closes or opens again. A
-failure is a 5xx, or no answer. Any other answer, a 4xx too, shows that the upstream works, and ends
-a row of failures. Each replica of the gateway has a breaker of its own.
+failure is a 5xx, or no response. Any other response, a 4xx too, shows that the upstream works, and
+ends a row of failures. Each replica of the gateway has a breaker of its own.
 """
 
 import logging
@@ -13,7 +13,7 @@ from functools import partial
 import interlock
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from microservices.api_gateway.http_client.connection import Answer
+from microservices.api_gateway.http_client.connection import UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ STATES = {
 
 
 class CircuitOpen(Exception):
-    """The breaker let no request pass; ``retry_after`` is in seconds."""
+    """The breaker let no request pass; `retry_after` is in seconds."""
 
     def __init__(self, retry_after: float) -> None:
         super().__init__(f"open for another {retry_after:.1f} s")
@@ -33,7 +33,7 @@ class CircuitOpen(Exception):
 
 
 class Breaker:
-    """The breaker of one upstream: a thin layer over interlock, which never shows through."""
+    """The breaker of one upstream: a thin layer over interlock, whose types stay in this module."""
 
     def __init__(self, name: str, *, failures: int, open_seconds: float) -> None:
         self.name = name
@@ -54,23 +54,23 @@ class Breaker:
 
     @property
     def state(self) -> str:
-        """``closed``, ``open`` or ``half-open``."""
+        """`closed`, `open` or `half-open`."""
         return STATES[self._breaker.state]
 
-    async def call(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Ask, if the breaker lets us.
+    async def call(self, send: Callable[[], Awaitable[UpstreamResponse]]) -> UpstreamResponse:
+        """Await `send()`, if the breaker lets a request pass.
 
         Raises:
-            CircuitOpen: when it does not; then ``ask`` was not called.
+            CircuitOpen: It does not; `send` was not called.
         """
         try:
-            return await self._breaker.call_async(ask)
+            return await self._breaker.call_async(send)
         except interlock.CircuitOpenError as error:
             # Without a time, the probe is on its way: its outcome is known in a moment.
             raise CircuitOpen(error.retry_after or 1.0) from None
 
     def observe(self, registry: CollectorRegistry) -> None:
-        """Tell the state, and its changes, in ``/metrics``."""
+        """Register the state, and its changes, for `/metrics`."""
         gauge = Gauge(
             "circuit_breaker_state",
             "1 for the state the breaker is in",
@@ -89,11 +89,13 @@ class Breaker:
     def _is(self, state: str) -> float:
         return float(self.state == state)
 
-    # -- what interlock asks and tells --
+    # -- called by interlock --
 
     def is_failure(self, *, result: object, exception: Exception | None) -> bool:
-        """Count a 5xx, or no answer."""
-        return exception is not None or (isinstance(result, Answer) and result.status >= 500)
+        """Count a 5xx, or no response."""
+        return exception is not None or (
+            isinstance(result, UpstreamResponse) and result.status >= 500
+        )
 
     def on_state_change(self, *, name: str, old: interlock.State, new: interlock.State) -> None:
         """Log a change, and count it."""
@@ -102,10 +104,10 @@ class Breaker:
             self._transitions.labels(name, STATES[new]).inc()
 
     def on_call(self, *, name: str, outcome: interlock.Outcome, duration: float) -> None:
-        """Nothing: requests are counted where they are answered."""
+        """Do nothing: requests are counted where they are answered."""
 
     def on_rejected(self, *, name: str) -> None:
-        """Nothing: the same."""
+        """Do nothing: requests are counted where they are answered."""
 
     def on_reset(self, *, name: str) -> None:
-        """Nothing: nobody resets it."""
+        """Do nothing: this breaker is never reset."""

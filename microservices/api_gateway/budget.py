@@ -1,7 +1,7 @@
-"""A budget of retries: asking again helps when few requests fail, and harms when all do.
+"""A budget of retries: a retry helps when few requests fail, and harms when all do.
 
-A request pays in a fifth of a retry, and time a few per second, so that a quiet gateway may retry
-too. So an upstream that is down gets little more than its usual load, and not a multiple of it.
+Each request adds a fifth of a retry, and each second ten, so that a quiet gateway may retry too. An
+upstream that is down therefore gets little more than its usual load, and not a multiple of it.
 """
 
 import time
@@ -18,14 +18,14 @@ MOST = 100.0
 
 
 class RetryBudget:
-    """Says whether one more retry may be sent. ``clock`` is in seconds."""
+    """Decides whether one more retry may be sent. `clock` is in seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._balance, self._at = MOST, clock()
 
     def pay_in(self) -> None:
-        """Note a request."""
+        """Add the share of one request."""
         self._balance = min(MOST, self._balance + SHARE)
 
     def spend(self) -> bool:

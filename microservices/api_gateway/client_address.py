@@ -1,8 +1,8 @@
-"""Who is the client? The peer of the socket; behind our own proxy, whom that proxy names.
+"""The address of a client: the peer of the socket; behind our own proxy, the address that the proxy names.
 
-Headers are words, and anybody can say them. ``X-Forwarded-For`` is never read. ``X-Real-IP`` is
-believed from one peer only, TRUSTED_PROXY: our nginx, which overwrites whatever a client put there.
-A name is looked up when it is needed, since a proxy may start, and move, after us.
+Any client can send any header. `X-Forwarded-For` is never read. `X-Real-IP` is accepted from one
+peer only, TRUSTED_PROXY: our nginx, which overwrites the value that a client sent. The proxy's name
+is looked up when it is needed, since a proxy may start, and move, after the gateway.
 """
 
 import asyncio
@@ -12,11 +12,11 @@ from ipaddress import ip_address
 from starlette.requests import Request
 
 LOOKUP_SECONDS = 5.0
-"""How long a looked-up address is used."""
+"""How long a resolved address is used."""
 
 
 class ClientAddress:
-    """Finds the client of a request; ``trusted_proxy`` is ``host``, ``host:port`` or empty."""
+    """Finds the client of a request; `trusted_proxy` is `host`, `host:port` or empty."""
 
     def __init__(self, trusted_proxy: str) -> None:
         self._host = trusted_proxy.partition(":")[0]
@@ -35,16 +35,16 @@ class ClientAddress:
         loop = asyncio.get_running_loop()
         if loop.time() >= self._until:
             try:
-                found = await loop.getaddrinfo(self._host, None, type=socket.SOCK_STREAM)
+                resolved = await loop.getaddrinfo(self._host, None, type=socket.SOCK_STREAM)
             except OSError:
-                found = []  # no such proxy now: nobody is believed
-            self._addresses = frozenset(str(sockaddr[0]) for *_, sockaddr in found)
+                resolved = []  # no such proxy now: no peer is trusted
+            self._addresses = frozenset(str(sockaddr[0]) for *_, sockaddr in resolved)
             self._until = loop.time() + LOOKUP_SECONDS
         return self._addresses
 
 
 def address(text: str) -> str | None:
-    """Return an IP address in its one spelling; ``None`` for any other text."""
+    """Return an IP address in its canonical form, `None` for any other text."""
     try:
         return str(ip_address(text.strip()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Computing for a while: on the event loop, in a thread, in a process.
+"""A computation: on the event loop, in a thread, or in a process.
 
 A process of the pool imports this module, so it needs little more than the standard library.
 """
@@ -23,7 +23,7 @@ STEPS = 2_000
 THREADS = 8
 
 stopping = threading.Event()
-"""Set when the service stops: a thread cannot be killed, it has to leave by itself."""
+"""Set when the service stops: a thread cannot be killed, it has to end by itself."""
 
 
 class Stopped(Exception):
@@ -31,12 +31,12 @@ class Stopped(Exception):
 
 
 def compute(seconds: float) -> float:
-    """Keep a core busy for ``seconds`` of CPU time of this thread; return the seconds used.
+    """Keep a core busy for `seconds` of CPU time of this thread; return the seconds used.
 
-    CPU time, and not the clock on the wall: a core that others use too makes it take longer.
+    CPU time, and not wall-clock time: on a core that other programs use too it takes longer.
 
     Raises:
-        Stopped: when the service stops first.
+        Stopped: The service stopped first.
     """
     began = time.thread_time()
     while (used := time.thread_time() - began) < seconds:
@@ -47,17 +47,17 @@ def compute(seconds: float) -> float:
 
 
 class Computation:
-    """Runs ``compute`` in one of three places; a part of the service."""
+    """Runs `compute` in one of three places; a part of the service."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="compute")
         self._processes: ProcessPoolExecutor | None = None
 
     async def run(self, seconds: float, where: Where) -> float:
-        """Compute for ``seconds`` of CPU time; return what was used.
+        """Compute for `seconds` of CPU time; return what was used.
 
         Raises:
-            Stopped: when the service stops first, or a process of the pool was killed.
+            Stopped: The service stopped first, or a process of the pool was killed.
         """
         if where == "loop":
             return compute(seconds)
@@ -65,7 +65,7 @@ class Computation:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, partial(compute, seconds))
         except BrokenProcessPool:
-            self._processes = None  # the next one gets a new pool
+            self._processes = None  # the next call gets a new pool
             raise Stopped from None
 
     def _process_pool(self) -> ProcessPoolExecutor:

@@ -1,4 +1,4 @@
-"""One counter, kept in three ways: what a copy of the gateway costs a number that all should share."""
+"""One counter, kept in three ways: what becomes of a shared number when the gateway has replicas."""
 
 from typing import Protocol
 
@@ -23,17 +23,19 @@ class MemoryCounter:
         self._count = 0
 
     async def next(self) -> int:
+        """Add one in memory."""
         self._count += 1
         return self._count
 
 
 class GetSetCounter:
-    """Reads in Valkey, adds one here, writes back: two that read the same number lose a call."""
+    """Reads in Valkey, adds one here, writes back: two calls that read the same number count as one."""
 
     def __init__(self, shared: SharedState) -> None:
         self._valkey = shared.valkey
 
     async def next(self) -> int:
+        """Read, add one, write."""
         with answering():
             count = int(await self._valkey.get(KEY) or 0) + 1
             await self._valkey.set(KEY, count, ex=TTL_SECONDS)
@@ -41,12 +43,13 @@ class GetSetCounter:
 
 
 class IncrCounter:
-    """Has Valkey add one, in one step that no other can come between."""
+    """Lets Valkey add one, in one step that no other call can interrupt."""
 
     def __init__(self, shared: SharedState) -> None:
         self._valkey = shared.valkey
 
     async def next(self) -> int:
+        """Add one in one step."""
         with answering():
             async with self._valkey.pipeline() as steps:
                 steps.incr(KEY)
@@ -56,7 +59,7 @@ class IncrCounter:
 
 
 def open_counter(settings: GatewaySettings, shared: SharedState | None) -> Counter:
-    """Return the counter that COUNTER_STORE names."""
+    """Return the counter that `COUNTER_STORE` names."""
     if settings.counter_store == "memory" or shared is None:
         return MemoryCounter()
     return GetSetCounter(shared) if settings.counter_store == "getset" else IncrCounter(shared)

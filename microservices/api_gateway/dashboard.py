@@ -1,4 +1,4 @@
-"""The dashboard: two services asked at the same time, and an answer even when one has none."""
+"""The dashboard: two services asked at the same time, and a response even when one of them fails."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from starlette.types import Receive, Scope, Send
 
 from microservices.api_gateway.forward import PlainRoute, send_bytes
-from microservices.api_gateway.http_client.upstream import Question, Upstream
+from microservices.api_gateway.http_client.upstream import Upstream, UpstreamRequest
 from microservices.kit.http.problem import Problem
 from microservices.kit.wire import WireModel, encode
 
@@ -17,7 +17,7 @@ JSON = (b"content-type", b"application/json")
 
 
 class Dashboard(WireModel):
-    """What both services know; ``null`` for one that is named in ``unavailable``."""
+    """What both services hold; `null` for a service that is named in `unavailable`."""
 
     users: list[dict[str, object]] | None
     orders: list[dict[str, object]] | None
@@ -26,12 +26,12 @@ class Dashboard(WireModel):
 
 
 def route(users: Upstream, orders: Upstream) -> PlainRoute:
-    """Return the route of ``/api/dashboard``."""
+    """Return the route of `/api/dashboard`."""
 
     async def application(_: Scope, __: Receive, send: Send) -> None:
         # At the same time: the slower one decides how long it takes, not the sum.
-        found = await asyncio.gather(part(users, b"/users"), part(orders, b"/orders"))
-        await send_bytes(send, 200, [JSON], compose(*found))
+        parts = await asyncio.gather(part(users, b"/users"), part(orders, b"/orders"))
+        await send_bytes(send, 200, [JSON], compose(*parts))
 
     return PlainRoute(
         "/api/dashboard",
@@ -51,20 +51,20 @@ def compose(users: bytes | None, orders: bytes | None) -> bytes:
 
 
 async def part(upstream: Upstream, target: bytes) -> bytes | None:
-    """Return one service's list as JSON text; ``None`` when there is none to be had."""
+    """Return one service's list as JSON text, `None` when the service gives none."""
     try:
-        answer = await upstream.ask(Question(b"GET", target))
+        response = await upstream.send(UpstreamRequest(b"GET", target))
     except Problem as problem:
         log.warning("dashboard without %s: %s", upstream.name, problem.detail)
         return None
-    if answer.status != 200 or not is_list(answer.body):
-        log.warning("dashboard without %s: it answered %d", upstream.name, answer.status)
+    if response.status != 200 or not is_list(response.body):
+        log.warning("dashboard without %s: it answered %d", upstream.name, response.status)
         return None
-    return answer.body
+    return response.body
 
 
 def is_list(text: bytes) -> bool:
-    """Tell whether a text is a JSON list: between our braces anything else would spoil the whole."""
+    """Return whether a text is a JSON list: anything else would make the whole document invalid."""
     try:
         return isinstance(from_json(text, allow_inf_nan=False), list)
     except ValueError:

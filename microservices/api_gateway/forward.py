@@ -7,18 +7,18 @@ from urllib.parse import quote
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from microservices.api_gateway.http_client.connection import Answer
-from microservices.api_gateway.http_client.upstream import Question, Upstream
+from microservices.api_gateway.http_client.connection import UpstreamResponse
+from microservices.api_gateway.http_client.upstream import Upstream, UpstreamRequest
 from microservices.kit.http import body
 from microservices.kit.http.problem import documented
 
 PASSED_ON = frozenset(
     {b"accept", b"content-type", b"idempotency-key", b"traceparent", b"tracestate"}
 )
-"""Request headers a service gets to see. The correlation id comes from kit/correlation.py."""
+"""Request headers that are passed on to a service. The correlation id comes from kit/correlation.py."""
 
 PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow"})
-"""Response headers a client gets to see; the length is that of the bytes we hold."""
+"""Response headers that are passed back to a client; the length is computed from the body."""
 
 PROBLEMS = documented(400, 404, 413, 415, 422, 502, 503, 504)
 ID: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -51,7 +51,7 @@ def routes(users: Upstream, orders: Upstream, payments: Upstream) -> Sequence[Pl
 
 
 def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute:
-    """Return one row of the routing table: requests for ``path`` are what ``target`` is there."""
+    """Return one row of the routing table: requests for `path` go to `target` of the upstream."""
     created: dict[int | str, dict[str, Any]] = {201: {"description": "Made"}}
     return PlainRoute(
         path,
@@ -65,34 +65,34 @@ def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute
 
 
 def forward(upstream: Upstream, method: str, target: str) -> ASGIApp:
-    """Return the application that passes requests on, and answers back."""
+    """Return the application that passes requests on to an upstream, and its responses back."""
     verb, fixed, with_id = method.encode(), target.encode(), target.endswith("/{id}")
     prefix = fixed.removesuffix(b"{id}")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         path = prefix + quote(scope["path_params"]["id"], safe="").encode() if with_id else fixed
         query = scope["query_string"]
-        question = Question(
+        request = UpstreamRequest(
             verb,
             path + b"?" + query if query else path,
             tuple(pair for pair in scope["headers"] if pair[0] in PASSED_ON),
             await body.read(receive) or b"" if verb == b"POST" else b"",
         )
-        await respond(send, await upstream.ask(question))
+        await respond(send, await upstream.send(request))
 
     return application
 
 
-def respond(send: Send, answer: Answer) -> Awaitable[None]:
-    """Answer a client as the service answered us."""
-    headers = [pair for pair in answer.headers if pair[0] in PASSED_BACK]
-    return send_bytes(send, answer.status, headers, answer.body)
+def respond(send: Send, response: UpstreamResponse) -> Awaitable[None]:
+    """Pass a service's response back to a client."""
+    headers = [pair for pair in response.headers if pair[0] in PASSED_BACK]
+    return send_bytes(send, response.status, headers, response.body)
 
 
 async def send_bytes(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes
 ) -> None:
-    """Answer with bytes."""
+    """Send a response whose body is `content`."""
     if status not in (204, 304):
         headers.append((b"content-length", b"%d" % len(content)))
     await send({"type": "http.response.start", "status": status, "headers": headers})

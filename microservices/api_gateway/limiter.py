@@ -1,8 +1,8 @@
 """The rate limit: LIMIT_REQUESTS per LIMIT_SECONDS for each client.
 
 *moving*: never more than the limit in **any** span of that length. *fixed*: the first request opens
-a window; the next one after its end opens another. A client that is patient may spend one window's
-last requests and the next one's first together: up to twice the limit, less the one that opened.
+a window; the next one after its end opens another. A client that waits can send the last requests of
+one window and the first of the next within a short span: up to twice the limit, less the first one.
 """
 
 import math
@@ -19,7 +19,7 @@ from microservices.api_gateway.shared_state import TIMEOUTS, answering
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a request gets. ``reset_seconds``: until there is room for one more, or all of it."""
+    """The decision on a request. `reset_seconds`: until one more request, or all of them, are admitted."""
 
     admitted: bool
     limit: int
@@ -29,18 +29,18 @@ class Verdict:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the RateLimit header fields, and Retry-After for who was refused."""
-        told = {
+        """Return the RateLimit header fields, with Retry-After for a request that is refused."""
+        fields = {
             "RateLimit-Limit": str(self.limit),
             "RateLimit-Remaining": str(self.remaining),
             "RateLimit-Reset": str(self.reset_seconds),
             "RateLimit-Policy": f"{self.limit};w={self.window_seconds}",
         }
-        return told if self.admitted else told | {"Retry-After": str(self.reset_seconds)}
+        return fields if self.admitted else fields | {"Retry-After": str(self.reset_seconds)}
 
 
 class Limiter:
-    """Admits or refuses requests, client by client."""
+    """Admits or refuses requests, for each client by itself."""
 
     def __init__(self, limiter: RateLimiter, *, requests: int, seconds: int) -> None:
         self._limiter = limiter
@@ -48,10 +48,10 @@ class Limiter:
         self._seconds = seconds
 
     async def hit(self, client: str) -> Verdict:
-        """Count a request of ``client``.
+        """Count a request of `client`.
 
         Raises:
-            Problem: 503, when the store does not answer.
+            Problem: 503, the store does not answer.
         """
         with answering():
             admitted = await self._limiter.hit(self._item, client)
@@ -62,14 +62,14 @@ class Limiter:
 
 
 def open_limiter(settings: GatewaySettings) -> Limiter:
-    """Return the limiter that LIMIT_STORE and LIMIT_WINDOW name."""
+    """Return the limiter that `LIMIT_STORE` and `LIMIT_WINDOW` name."""
     kind = MovingWindowRateLimiter if settings.limit_window == "moving" else FixedWindowRateLimiter
     limiter = kind(open_store(settings))
     return Limiter(limiter, requests=settings.limit_requests, seconds=settings.limit_seconds)
 
 
 def open_store(settings: GatewaySettings) -> Storage:
-    """Return the store of the windows: this process, or Valkey for all replicas together."""
+    """Return the store of the windows: this process's memory, or Valkey for all replicas together."""
     if settings.limit_store == "memory":
         return MemoryStorage()
     return RedisStorage(f"async+{settings.valkey_url}", **TIMEOUTS)

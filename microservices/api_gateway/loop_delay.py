@@ -1,7 +1,8 @@
 """The delay of the event loop: how much later than planned a timer fires.
 
-One thread answers all requests in turns. Whoever computes or sleeps in it makes everybody wait, and
-this shows for how long: a quiet loop is late by a millisecond, a blocked one by the whole blockade.
+One thread answers all requests in turns. Code that computes or sleeps in it makes every request wait,
+and the delay shows for how long: a quiet loop is late by a millisecond, a blocked one by the whole
+time that it is blocked.
 """
 
 import asyncio
@@ -16,16 +17,16 @@ log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 0.1
 KEPT = 600
-"""Samples we keep: the last minute, and a longer time when the loop was late."""
+"""Samples that are kept: those of the last minute, or of a longer time when the loop was late."""
 
 LATE_SECONDS = 0.1
-"""From here on a delay is worth a line in the log."""
+"""A delay of this length or more is logged."""
 
 
 class LoopDelay:
-    """Measures the delay of the loop it is started on; a part of the service.
+    """Measures the delay of the event loop it is started on; a part of the service.
 
-    ``series`` holds pairs of the time (Unix seconds) and the delay then (seconds).
+    `series` holds pairs of the time (Unix seconds) and the delay then (seconds).
     """
 
     def __init__(self) -> None:
@@ -34,7 +35,7 @@ class LoopDelay:
         self._task: asyncio.Task[None] | None = None
 
     def observe(self, registry: CollectorRegistry) -> None:
-        """Tell the delays in ``/metrics``, too."""
+        """Register the delays for `/metrics`."""
         self._histogram = Histogram(
             "event_loop_delay_seconds",
             "How much later than planned a timer fired",

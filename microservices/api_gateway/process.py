@@ -1,4 +1,4 @@
-"""What this process has used: its memory, and how long it has been up."""
+"""The memory of this process, and how long it has been running."""
 
 import resource
 import sys
@@ -10,12 +10,12 @@ STATM = Path("/proc/self/statm")
 
 
 def uptime() -> float:
-    """Return for how many seconds this process has been serving."""
+    """Return the seconds since this process was started."""
     return time.monotonic() - STARTED
 
 
 def memory() -> int:
-    """Return the resident memory, in bytes; where there is no ``/proc``, its peak."""
+    """Return the resident memory, in bytes; where there is no `/proc`, its peak."""
     try:
         return int(STATM.read_text().split()[1]) * resource.getpagesize()
     except OSError:

@@ -8,10 +8,10 @@ from microservices.kit.settings import HttpUrl, Settings, ValkeyUrl
 
 
 class GatewaySettings(Settings):
-    """Where the services answer, and how the gateway treats them and its clients.
+    """Addresses of the services, and how the gateway treats them and its clients.
 
-    ``TRUSTED_PROXY`` is the one peer whose ``X-Real-IP`` is believed, ``host`` or ``host:port``
-    (the port is not looked at); without it none is.
+    `TRUSTED_PROXY` is the one peer whose `X-Real-IP` is accepted, `host` or `host:port` (the port is
+    ignored); without it no peer is trusted.
     """
 
     user_service_url: HttpUrl = "http://127.0.0.1:3001"

@@ -1,7 +1,6 @@
-"""What replicas share, in Valkey: it answers within a second, or the route is a 503 problem.
+"""The state that replicas share, in Valkey: it answers within a second, or the route is a 503 problem.
 
-Nothing falls back to memory: a limit or a count that is only this replica's would be wrong, and
-nobody would notice.
+There is no fallback to memory: a limit or a count of one replica only would be wrong without a sign.
 """
 
 from collections.abc import Iterator
@@ -26,7 +25,7 @@ class SharedState:
         self.valkey: Valkey = Valkey.from_url(url, **TIMEOUTS)
 
     async def unavailable(self) -> str | None:
-        """Return why Valkey cannot be used now; ``None`` when it answers."""
+        """Return why Valkey cannot be used now; `None` when it answers."""
         try:
             await self.valkey.ping()
         except NO_ANSWER:
@@ -42,10 +41,10 @@ class SharedState:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turn Valkey's silence into the documented answer.
+    """Turn an error of Valkey into the documented problem.
 
     Raises:
-        Problem: 503, with ``Retry-After``.
+        Problem: 503, with `Retry-After`.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""What the services share: settings, problems, probes, logs, metrics, draining, faults, the database.
+"""The code that services share: settings, database, drain, logs, and the rooms `http/` and `events/`.
 
-Nothing here knows a business rule, and nothing here is needed to read one.
+Nothing here implements a business rule, and nothing here is needed to read one.
 """

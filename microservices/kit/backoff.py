@@ -1,15 +1,18 @@
-"""Waiting between two tries: longer each time, and never in step with others."""
+"""The wait between two tries: longer each time, and different for each client."""
 
 import random
 
-FIRST_SECONDS = 0.05
-LONGEST_SECONDS = 1.0
 
+def backoff(
+    number: int,
+    *,
+    first: float = 0.05,
+    longest: float = 1.0,
+    spread: tuple[float, float] = (0.5, 1.0),
+) -> float:
+    """Return the seconds to wait after try `number`, from 1: `first`, doubled after each try, up to `longest`.
 
-def backoff(number: int) -> float:
-    """Return how long to wait after try ``number``, from 1: doubling, up to half of it at random.
-
-    The random part (jitter) keeps clients that failed together from coming back together.
+    The wait is multiplied by a random factor within `spread` (jitter), so that clients that failed
+    together do not come back together.
     """
-    longest = min(LONGEST_SECONDS, FIRST_SECONDS * 2.0 ** (number - 1))
-    return random.uniform(longest / 2, longest)
+    return min(longest, first * 2.0 ** (number - 1)) * random.uniform(*spread)

@@ -1,10 +1,10 @@
-"""Slots: how much work a replica does at once, whoever brings it, over HTTP or as an event."""
+"""A limit on how much work a replica does at once, whether it comes over HTTP or as an event."""
 
 import asyncio
 
 
-class Slots:
-    """Lets ``count`` into ``async with`` at once, in the order they came; 0 lets everybody in."""
+class ConcurrencyLimit:
+    """Admits `count` at once into `async with`, in the order they came; 0 is no limit."""
 
     def __init__(self, count: int = 0) -> None:
         self._free = asyncio.Semaphore(count) if count else None

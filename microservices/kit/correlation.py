@@ -1,4 +1,4 @@
-"""The correlation id: one id follows a click through every service it touches."""
+"""The correlation id: one id follows a click through every service that takes part."""
 
 import re
 from contextvars import ContextVar
@@ -11,24 +11,25 @@ HEADER = "X-Correlation-Id"
 ACCEPTED = re.compile(rb"[\x21-\x7e]{1,128}")
 
 current: ContextVar[str] = ContextVar("correlation_id", default="")
-"""The id of the request being handled; empty outside of one."""
+"""The id of the current request or event; empty outside of one."""
 
 
 def accepted_id(headers: list[tuple[bytes, bytes]]) -> str:
     """Return the caller's id, or a new one when it sent none that is safe to log."""
-    found = [value for name, value in headers if name == b"x-correlation-id"]
-    if len(found) == 1 and ACCEPTED.fullmatch(found[0]):
-        return found[0].decode("ascii")
+    values = [value for name, value in headers if name == b"x-correlation-id"]
+    if len(values) == 1 and ACCEPTED.fullmatch(values[0]):
+        return values[0].decode("ascii")
     return new_id()
 
 
 class Correlation:
-    """Accepts ``X-Correlation-Id``, or makes one, and returns it with the answer."""
+    """Accepts `X-Correlation-Id`, or makes one, and returns it with the response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         correlation_id = accepted_id(scope["headers"])

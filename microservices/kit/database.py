@@ -1,16 +1,16 @@
 """The database of one service: SQLAlchemy Core, sync, with one writer thread per process.
 
-SQLite: one file per service in ``DATA_DIR``, which several replicas open at once. Every write
-transaction starts with ``BEGIN IMMEDIATE``: it waits for its turn at the start. (A transaction
+SQLite: one file per service in `DATA_DIR`, which several replicas open at once. Every write
+transaction starts with `BEGIN IMMEDIATE`: it waits for its turn at the start. (A transaction
 that begins by reading and writes later fails at once when another one wrote in between.)
-PostgreSQL, by ``DATABASE_URL``: an advisory lock gives the same turn-taking.
+PostgreSQL, by `DATABASE_URL`: an advisory lock serialises the writes in the same way.
 
 Nothing slow belongs inside a transaction: all replicas wait for it.
 
 Group commit: the writes that wait for their turn share one transaction, since its beginning and its
-end cost more than what is in it, and the rows they only insert share one statement per table. When
-one of them raises, all is rolled back, and each is done again in a transaction of its own. So a
-write function may run twice, and must have no effect but its rows.
+end cost more than the statements in it, and the rows that are only inserted share one statement per
+table. When one write raises, the transaction is rolled back, and each write is done again in a
+transaction of its own. So a write function may run twice, and must have no effect but its rows.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ TURN_SECONDS = 5.0
 """Longest wait for another process's write transaction."""
 
 Begin = Callable[[Connection, bool], None]
-"""Begins a transaction on a connection, told whether it will write. (As a listener of SQLAlchemy's own
-event it would cost every statement a third more.)"""
+"""Begins a transaction on a connection; the second argument is whether it will write. (As a listener of
+SQLAlchemy's own event it would cost every statement a third more.)"""
 
 CONNECT_RETRY_SECONDS = 0.5
 GROUP = 64
@@ -52,10 +52,10 @@ small ones."""
 
 
 def open_database(service: str, settings: Settings) -> "Database":
-    """Return the database of ``service``; nothing is connected yet.
+    """Return the database of `service`; nothing is connected yet.
 
     Raises:
-        BadSetting: when DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
+        BadSetting: DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
     """
     if settings.database_url is None:
         return Database(_sqlite(_sqlite_url(service, settings)), _begin_sqlite)
@@ -79,7 +79,7 @@ def _sqlite(url: str) -> Engine:
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy says BEGIN, below, and not the driver
+        connection.isolation_level = None  # BEGIN is sent below, and not by the driver
         # The WAL survives kill -9 of any process at NORMAL; not the loss of power.
         connection.execute("PRAGMA synchronous=NORMAL")
         use_wal(connection)
@@ -90,8 +90,8 @@ def _sqlite(url: str) -> Engine:
 def use_wal(connection: Any) -> None:
     """Switch the file to write-ahead logging, once for all processes.
 
-    SQLite answers "locked" at once, without waiting, when two processes switch a new file at the
-    same moment. So we wait.
+    SQLite raises "locked" at once, without waiting, when two processes switch a new file at the same
+    moment. So the wait is here.
     """
     deadline = time.monotonic() + TURN_SECONDS
     while True:
@@ -130,7 +130,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Write:
-    """What waits for its turn: rows to insert, then work to do; and who waits for it."""
+    """A write that waits for its turn: rows to insert, then work to do; and the future of its caller."""
 
     rows: Mapping[Table, Row]
     work: Callable[[Connection], Any]
@@ -146,10 +146,10 @@ def _nothing(_: Connection) -> None:
 
 
 class Database:
-    """Runs functions of a connection in transactions: writes one after the other, reads beside."""
+    """Runs functions of a connection in transactions: writes one after the other, reads beside them."""
 
     AWAY: ClassVar[tuple[type[Exception], ...]] = (OperationalError, InterfaceError)
-    """What reads and writes raise while the database does not answer."""
+    """The errors that reads and writes raise while the database does not answer."""
 
     def __init__(self, engine: Engine, begin: Begin) -> None:
         self._engine, self._begin = engine, begin
@@ -161,7 +161,7 @@ class Database:
         self._prepared = False
 
     async def start(self, create: Callable[[Connection], None]) -> None:
-        """Prepare the tables with ``create``; a database that is away is awaited in background."""
+        """Prepare the tables with `create`; a database that is away is awaited in the background."""
         tried = asyncio.Event()
         self._starting = asyncio.create_task(self._prepare(create, tried))
         await tried.wait()
@@ -180,9 +180,9 @@ class Database:
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``work(connection, ...)`` in a write transaction; it is durable on return.
+        """Run `work(connection, ...)` in a write transaction; it is durable on return.
 
-        Once begun it ends, also when the caller is cancelled.
+        A write that has begun ends, also when its caller is cancelled.
         """
         return cast(T, await self._write({}, partial(_call, work, args, kwargs)))
 
@@ -193,7 +193,7 @@ class Database:
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Insert one row per table, then run ``work(connection, ...)``: all, durable on return, or nothing."""
+        """Insert one row per table, then run `work(connection, ...)`: all of it, durable on return, or nothing."""
         await self._write(rows, partial(_call, work, args, kwargs))
 
     async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
@@ -228,7 +228,7 @@ class Database:
     async def read(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        """Run ``work(connection, ...)`` on a snapshot, beside the writer and never waiting for it."""
+        """Run `work(connection, ...)` on a snapshot, beside the writer and never waiting for it."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, partial(self._read, work, args, kwargs))
 
@@ -243,7 +243,7 @@ class Database:
             yield connection
 
     async def unavailable(self) -> str | None:
-        """Return why the database cannot be used now; ``None`` when it answers."""
+        """Return why the database cannot be used now; `None` when it answers."""
         if not self._prepared:
             return "the database of this service is not prepared yet"
         try:
@@ -253,7 +253,7 @@ class Database:
         return None
 
     async def stop(self) -> None:
-        """Finish what was begun, and close every connection."""
+        """Finish the writes that wait, and close every connection."""
         if self._starting:
             self._starting.cancel()
         if self._turns:
@@ -270,9 +270,9 @@ def _call(
     return work(connection, *args, **kwargs)
 
 
-def _insert(connection: Connection, wanted: Sequence[Mapping[Table, Row]]) -> None:
+def _insert(connection: Connection, groups: Sequence[Mapping[Table, Row]]) -> None:
     together: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for rows in wanted:
+    for rows in groups:
         for table, row in rows.items():
             together[table, *row].append(row)
     for (table, *_), many in together.items():
@@ -281,7 +281,7 @@ def _insert(connection: Connection, wanted: Sequence[Mapping[Table, Row]]) -> No
 
 @cache
 def insert_into(table: Table) -> Insert:
-    """Return the statement that inserts into ``table``: to build it costs more than to run it."""
+    """Return the statement that inserts into `table`. Building it costs more than running it."""
     return table.insert()
 
 

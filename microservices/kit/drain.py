@@ -1,7 +1,8 @@
-"""Draining: a service that is told to stop first says so, then finishes what it began.
+"""Draining: a service that shuts down first announces it, then finishes the requests that it began.
 
-SIGTERM: ``/ready`` turns 503 and every answer closes its connection, so that load balancers and
-connection pools leave. When the requests that were in flight are done, the server stops listening.
+After SIGTERM `/ready` is 503 and every response closes its connection, so that load balancers and
+connection pools turn elsewhere. When the requests that were in flight are done, the server stops
+listening.
 """
 
 import logging
@@ -15,14 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 log = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 6.0
-"""Longest time we go on listening after SIGTERM, waiting for the requests that were in flight."""
+"""Longest time that the server listens after SIGTERM, while requests are in flight."""
 
 FINISH_SECONDS = 2
-"""Longest time, after we stopped listening, for the requests that came meanwhile."""
+"""Longest time, after the server stopped listening, for the requests that came meanwhile."""
 
 
 class Drain:
-    """Knows the requests in flight, and whether we are on our way out."""
+    """The requests in flight, and whether the service shuts down."""
 
     def __init__(self) -> None:
         self.in_flight: set[object] = set()
@@ -31,17 +32,17 @@ class Drain:
 
     @property
     def draining(self) -> bool:
-        """True once we were told to stop."""
+        """True once the service shuts down."""
         return self.began is not None
 
     def start(self) -> None:
-        """Begin to drain: from now on we wait for the requests in flight, and for no later one."""
+        """Begin to drain: wait for the requests that are in flight now, and for no later one."""
         self.began = time.monotonic()
         self.awaited = set(self.in_flight)
         log.info("draining", extra={"inFlight": len(self.awaited)})
 
     def finished(self) -> bool:
-        """True when the requests that were in flight are done, or had their time."""
+        """Return whether the requests that were in flight are done, or their time is over."""
         if self.began is None:
             return False
         overdue = time.monotonic() - self.began > LISTEN_SECONDS
@@ -49,13 +50,14 @@ class Drain:
 
 
 class TrackRequests:
-    """Tells the drain which requests are in flight, and the client to leave when we drain."""
+    """Counts the requests in flight, and closes each connection while the service drains."""
 
     def __init__(self, app: ASGIApp, drain: Drain) -> None:
         self.app = app
         self.drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         request = object()
@@ -80,14 +82,14 @@ class DrainingServer(uvicorn.Server):
         self.drain = drain
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain at the first signal; at a second Ctrl-C leave at once."""
+        """Drain at the first signal; at a second Ctrl-C exit at once."""
         if not self.drain.draining:
             self.drain.start()
         elif sig == signal.SIGINT:
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Stop listening when the drain is finished. uvicorn asks ten times per second."""
+        """Stop listening when the drain is finished. uvicorn calls this ten times per second."""
         if self.drain.finished():
             self.should_exit = True
         return await super().on_tick(counter)

@@ -1,4 +1,4 @@
-"""The lines of an order: the same in a request as in an event."""
+"""The lines of an order: the same in a request and in an event."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from microservices.kit.wire import Id, WireModel, amount_schema, from_cents, to_
 
 
 def price_to_cents(value: object) -> int:
-    """Turn a price into cents, at most a million, and not nothing."""
+    """Turn a price into cents: at least 0.01, at most a million."""
     cents = to_cents(value)
     if not 1 <= cents <= 100_000_000:
         raise ValueError("should be between 0.01 and 1000000")

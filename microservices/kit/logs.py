@@ -24,24 +24,24 @@ def configure(*, service: str, version: str, instance: str) -> None:
             json_serializer=serialized,
         )
     )
-    # What our lines do not say need not be found out, for each of them (Logging HOWTO, Optimization).
+    # What no line shows need not be collected for each of them (Logging HOWTO, Optimization).
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # httpx says every request at INFO; the service that answers says it already.
+    # httpx logs every request at INFO; the service that answers logs it already.
     for chatty in ("httpx", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def add_correlation_id(record: logging.LogRecord) -> bool:
-    """Put the id of the request being handled on a log record."""
-    if found := correlation.current.get():
-        record.correlationId = found
+    """Put the id of the current request on a log record."""
+    if correlation_id := correlation.current.get():
+        record.correlationId = correlation_id
     return True
 
 
 def serialized(line: dict[str, Any], **_: object) -> str:
-    """Return a log line as JSON, whatever is in it: half a character, or what is no JSON at all."""
+    """Return a log line as JSON, also when it holds half a character, or a value that is not JSON."""
     try:
         return to_json(line, serialize_unknown=True).decode()
     except ValueError:

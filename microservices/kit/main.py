@@ -1,4 +1,4 @@
-"""The command line of a service: ``PORT=3002 python -m microservices.order_service [VERSION]``.
+"""The command line of a service: `PORT=3002 python -m microservices.order_service [VERSION]`.
 
 Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the port is taken, 2 for a bad version or setting.
 """
@@ -22,28 +22,28 @@ from microservices.kit.workers import run_workers
 def main(
     package: str, *, port: int, versions: Sequence[str], settings: type[Settings] = Settings
 ) -> NoReturn:
-    """Run the service in ``package``, in the version the command line names, until it is told to stop.
+    """Run the service in `package`, in the version that the command line names, until it is stopped.
 
-    ``microservices.order_service`` version 1 is ``build(settings)`` in its module ``v1``.
+    `microservices.order_service` version 1 is `build(settings)` in its module `v1`.
     """
-    # Told to stop before there is a server: there is nothing to finish.
+    # A signal before there is a server: there is nothing to finish.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: os._exit(0))
     service = package.rpartition(".")[2].replace("_", "-")
     version = chosen_version(service, sys.argv[1:], versions)
     try:
-        found = read_settings(settings, port=port, instance=f"{service}-{own_number()}")
-        if found.workers > 1:
-            serve_one = partial(serve_one_of_many, package, version, found)
-            run_workers(found.workers, serve_one, bind(service, found))
-        app = build(package, version, found)
+        values = read_settings(settings, port=port, instance=f"{service}-{own_number()}")
+        if values.workers > 1:
+            serve_one = partial(serve_one_of_many, package, version, values)
+            run_workers(values.workers, serve_one, bind(service, values))
+        app = build(package, version, values)
     except BadSetting as error:
         stop(2, f"{service}: {error}")
-    serve(app, found, bind(service, found), service=service, version=version)
+    serve(app, values, bind(service, values), service=service, version=version)
 
 
 def own_number() -> str:
-    """Return what tells this replica from its siblings: the process id, or in a container its name."""
+    """Return what distinguishes this replica from others: the process id, or in a container its name."""
     return socket.gethostname() if os.getpid() == 1 else str(os.getpid())
 
 
@@ -54,7 +54,7 @@ def build(package: str, version: str, settings: Settings) -> FastAPI:
 
 
 def chosen_version(service: str, arguments: list[str], versions: Sequence[str]) -> str:
-    """Return the version the command line asks for, the first one when it says nothing."""
+    """Return the version that the command line names, the first one when it names none."""
     if not arguments:
         return versions[0]
     if len(arguments) > 1 or arguments[0] not in versions:
@@ -66,7 +66,7 @@ def chosen_version(service: str, arguments: list[str], versions: Sequence[str]) 
 def serve_one_of_many(
     package: str, version: str, settings: Settings, listener: socket.socket
 ) -> None:
-    """Be one of several processes that serve the same port."""
+    """Serve as one of several processes on the same port."""
     service = package.rpartition(".")[2].replace("_", "-")
     try:
         app = build(package, version, settings)
@@ -78,8 +78,8 @@ def serve_one_of_many(
 def serve(
     app: FastAPI, settings: Settings, listener: socket.socket, *, service: str, version: str
 ) -> NoReturn:
-    """Serve until SIGTERM, drain, and leave."""
-    import uvicorn  # after the settings are known to be good: it costs a tenth of a second
+    """Serve until SIGTERM, drain, and exit."""
+    import uvicorn  # after the settings are validated: it costs a tenth of a second
 
     from microservices.kit import drain, logs
 
@@ -93,11 +93,11 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # else any local client becomes whoever its X-Forwarded-For says
+        proxy_headers=False,  # else any local client takes the address of its X-Forwarded-For
         timeout_keep_alive=75,  # longer than nginx's 60 s: the client side closes first
         timeout_graceful_shutdown=drain.FINISH_SECONDS,
     )
-    # All that was imported stays. To walk through it again and again, looking for garbage, would
+    # All that was imported stays in use. Garbage collections that traverse it again and again would
     # cost a third of the throughput and stop every request for tens of milliseconds.
     gc.collect()
     gc.freeze()
@@ -106,7 +106,7 @@ def serve(
 
 
 def bind(service: str, settings: Settings) -> socket.socket:
-    """Take the port, without listening yet: a connection means that we answer."""
+    """Bind the port, without listening yet: a connection is accepted once it will be answered."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -119,6 +119,6 @@ def bind(service: str, settings: Settings) -> socket.socket:
 
 
 def stop(code: int, line: str) -> NoReturn:
-    """Leave with one line for a person."""
+    """Exit with one line for a person."""
     print(line, file=sys.stderr)
     sys.exit(code)

@@ -1,7 +1,7 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
-Every service knows ``HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
-KAFKA_BOOTSTRAP``; a service with more of them says so in its own ``settings.py``.
+Every service has `HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
+KAFKA_BOOTSTRAP`; a service with more of them declares them in its own `settings.py`.
 """
 
 import os
@@ -17,11 +17,11 @@ HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "VALKEY_URL"}
 
 
 class BadSetting(Exception):
-    """A setting nobody can work with. The message is one line for a person."""
+    """A setting has an unusable value. The text is one line for a person."""
 
 
 def default_data_dir() -> Path:
-    """Return ``$XDG_STATE_HOME/microservices-lab``: state of this user, outside the clone."""
+    """Return `$XDG_STATE_HOME/microservices-lab`: state of this user, outside the clone."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "microservices-lab"
 
@@ -52,10 +52,10 @@ def _host_and_port(address: str) -> str:
 
 
 ValkeyUrl = Annotated[str, AfterValidator(_valkey)]
-"""Where Valkey answers: ``valkey://[:password@]host:port``."""
+"""The address of Valkey: `valkey://[:password@]host:port`."""
 
 HttpUrl = Annotated[str, AfterValidator(_http)]
-"""Where another service answers: ``http://host:port``, no path."""
+"""The address of another service: `http://host:port`, without a path."""
 
 
 class Settings(BaseSettings):
@@ -85,12 +85,12 @@ S = TypeVar("S", bound=Settings)
 
 
 def read_settings(kind: type[S], *, port: int, instance: str) -> S:
-    """Read ``kind`` from the environment.
+    """Read `kind` from the environment.
 
-    ``port`` and ``instance`` stand in for variables that are not set.
+    `port` and `instance` are the defaults of these two variables.
 
     Raises:
-        BadSetting: with one line that says which variable, what was found, what is expected.
+        BadSetting: with one line that names the variable, its value, and what is expected.
     """
     given = {name.upper() for name, value in os.environ.items() if value}
     defaults: dict[str, Any] = {"port": port, "instance": instance}
@@ -105,5 +105,5 @@ def _line(error: Any) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0]).upper()
-    found = "(hidden)" if name in HIDDEN else repr(error["input"])
-    return f"{name} is {found}: {error['msg'].removeprefix('Value error, ')}"
+    value = "(hidden)" if name in HIDDEN else repr(error["input"])
+    return f"{name} is {value}: {error['msg'].removeprefix('Value error, ')}"

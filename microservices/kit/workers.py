@@ -1,7 +1,7 @@
 """Several processes behind one port: a replica's workers.
 
-They live and die together: when one ends that nobody stopped, the others are stopped too, and whoever
-runs the replica sees it end. A pool that quietly went on with fewer would look healthy and be slow.
+They live and die together: when one ends without having been stopped, the others are stopped too, and
+the replica ends. A pool that went on with fewer workers would look healthy and be slow.
 """
 
 import multiprocessing
@@ -19,18 +19,18 @@ from typing import NoReturn
 def run_workers(
     count: int, serve: Callable[[socket.socket], None], listener: socket.socket
 ) -> NoReturn:
-    """Run ``serve(listener)`` in ``count`` processes until SIGTERM; they share the listening socket.
+    """Run `serve(listener)` in `count` processes until SIGTERM; they share the listening socket.
 
-    ``serve`` is told to stop by SIGTERM, and has to be picklable. Exit code 1 when a worker ended by
+    `serve` is stopped by SIGTERM, and has to be picklable. The exit code is 1 when a worker ended by
     itself.
     """
-    # Spawned, not forked: each worker is to be what a replica with one process is.
+    # Spawned, not forked: each worker starts as a replica with one process does.
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=work, args=(serve, listener)) for _ in range(count)]
-    told: list[int] = []
+    signals: list[int] = []
 
     def stop(number: int, _: object) -> None:
-        told.append(number)
+        signals.append(number)
         end(workers)
 
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -41,18 +41,18 @@ def run_workers(
     end(workers)
     for worker in workers:
         worker.join()
-    sys.exit(0 if told else 1)
+    sys.exit(0 if signals else 1)
 
 
 def end(workers: Sequence[BaseProcess]) -> None:
-    """Tell the workers that run to stop."""
+    """Send SIGTERM to the workers that run."""
     for worker in workers:
         if worker.is_alive():
             worker.terminate()
 
 
 def work(serve: Callable[[socket.socket], None], listener: socket.socket) -> None:
-    """Be one worker."""
+    """Run one worker."""
     # Until there is a server there is nothing to finish.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: os._exit(0))
@@ -61,7 +61,7 @@ def work(serve: Callable[[socket.socket], None], listener: socket.socket) -> Non
 
 
 def die_with_parent() -> None:
-    """Make this child process end with the one that spawned it, also when that is killed."""
+    """Make this child process end with the process that spawned it, also when that is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -1,1 +1,1 @@
-"""notification-service: tells customers how their orders ended. Here a message sent is a row in a table."""
+"""notification-service: notifies customers of how their orders ended. Here a notification is a row in a table."""

@@ -1,4 +1,4 @@
-"""``PORT=3006 python -m microservices.notification_service [VERSION]``."""
+"""`PORT=3006 python -m microservices.notification_service [VERSION]`."""
 
 from microservices.kit.main import main
 

@@ -1,17 +1,18 @@
-"""What every version answers: the notifications that were sent."""
+"""The routes of every version: the notifications that were sent."""
 
 from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import Id, WireModel, encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import Id, WireModel, encode
 from microservices.notification_service import store
 
 router = APIRouter(tags=["notifications"])
 
 
 class Notification(WireModel):
-    """One notification. ``requestedAt`` is when the order ended."""
+    """One notification. `requestedAt` is when the order ended."""
 
     order_id: Id
     user_id: Id
@@ -21,7 +22,7 @@ class Notification(WireModel):
 
 @router.get("/notifications", response_model=list[Notification], responses=documented(503))
 async def list_notifications(request: Request) -> Response:
-    """List every notification, in the order they were sent."""
+    """List every notification, oldest first."""
     database: Database = request.app.state.database
     sent = [
         {

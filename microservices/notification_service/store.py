@@ -1,11 +1,9 @@
-"""Notifications in the database, and the events they were asked for by."""
+"""Notifications in the database."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, select
-
-from microservices.kit.events.inbox import inbox_table
 
 metadata = MetaData()
 
@@ -18,7 +16,6 @@ notifications = Table(
     Column("template", String(64), nullable=False),
     Column("requested_at", String(32), nullable=False),
 )
-inbox = inbox_table(metadata)
 
 
 def create_tables(connection: Connection) -> None:
@@ -32,5 +29,5 @@ def add(connection: Connection, **notification: str) -> None:
 
 
 def all_notifications(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every notification, in the order they were sent."""
+    """Return every notification, oldest first."""
     return connection.execute(select(notifications).order_by(notifications.c.position)).all()

@@ -1,5 +1,5 @@
 """order-service: takes orders.
 
-Version 1 calls payment-service and waits for its answer; version 2 tells an event, and hears of the
-payment by another one.
+Version 1 calls payment-service and waits for its answer; version 2 publishes an event, and completes
+the order when it consumes the event of its payment.
 """

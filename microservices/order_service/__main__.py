@@ -1,4 +1,4 @@
-"""``PORT=3002 python -m microservices.order_service [VERSION]``."""
+"""`PORT=3002 python -m microservices.order_service [VERSION]`."""
 
 from microservices.kit.main import main
 from microservices.order_service.settings import OrderSettings

@@ -1,4 +1,4 @@
-"""What every version answers: the orders it has."""
+"""The routes of every version: the orders it has."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,14 +6,16 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
 from sqlalchemy import Table
+from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database
 from microservices.kit.http import idempotency
 from microservices.kit.http.idempotency import Claim
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import Id, encode, from_cents, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import Id, encode, from_cents
 from microservices.order_service import store
-from microservices.order_service.model import Order, OrderDetail
+from microservices.order_service.model import NewOrder, Order, OrderDetail
 
 router = APIRouter(tags=["orders"])
 
@@ -25,7 +27,7 @@ POST_ANSWERS: dict[int | str, dict[str, Any]] = documented(400, 413, 415, 422, 5
 
 @router.get("/orders", response_model=list[Order], responses=documented(503))
 async def list_orders(request: Request) -> Response:
-    """List every order, in the order they were made."""
+    """List every order, oldest first."""
     database: Database = request.app.state.database
     rows = await database.read(store.all_orders)
     return json_response(encode([wire(row._mapping) for row in rows]))
@@ -44,21 +46,48 @@ async def get_order(request: Request, id: Id) -> Response:
 
 async def keep(
     database: Database, rows: Mapping[Table, dict[str, Any]], claim: Claim | None
-) -> str:
-    """Insert an order, what else goes with it, and the answer under its key; return the answer.
+) -> tuple[str, bool]:
+    """Insert an order, the rows that go with it, and the answer under its key.
 
-    In one transaction: all of them, or nothing.
+    All in one transaction: either all of them are stored, or none.
+
+    Returns:
+        The answer, and whether it is a repeat: that of a request which took over an expired claim.
     """
     text = answer(rows[store.orders])
-    if claim:
-        await database.insert(rows, idempotency.answer, store.answers, claim, text)
-    else:
+    if claim is None:
         await database.insert(rows)
-    return text
+        return text, False
+    try:
+        await database.insert(rows, idempotency.answer, store.answers, claim, text)
+    except IntegrityError:
+        first = await database.read(idempotency.stored_answer, store.answers, claim)
+        if first is None:
+            raise
+        return first, True
+    return text, False
+
+
+async def keep_once(
+    database: Database, new: NewOrder, key: str | None, rows: Mapping[Table, dict[str, Any]]
+) -> tuple[str, bool]:
+    """Keep an order and its rows, once for each key; return the answer, and whether it is a repeat."""
+    if key is None:
+        return await keep(database, rows, None)
+    claimed = await idempotency.claim_or_answer(
+        database,
+        store.answers,
+        user_id=new.user_id,
+        key=key,
+        asked=idempotency.fingerprint(new),
+    )
+    if isinstance(claimed, str):
+        return claimed, True
+    return await keep(database, rows, claimed)
 
 
 def answer(order: Mapping[Any, Any]) -> str:
-    """Return what a client who ordered is answered."""
+    """Return the answer to a client that ordered."""
     return encode(wire(order)).decode()
 
 

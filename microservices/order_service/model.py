@@ -1,4 +1,4 @@
-"""Orders: the wire, the sum, the id."""
+"""Orders: their form on the wire, their total, their id."""
 
 from datetime import UTC, datetime
 from typing import Literal, Self
@@ -14,7 +14,7 @@ Status = Literal["pending", "completed", "cancelled"]
 
 
 class NewOrder(WireModel):
-    """What a client sends to order."""
+    """A new order, as a client sends it."""
 
     user_id: Id
     items: Items
@@ -30,7 +30,7 @@ class NewOrder(WireModel):
 
 
 class ItemView(WireModel):
-    """One line of an order as we answer."""
+    """One line of an order, as in an answer."""
 
     product_id: Id
     quantity: int
@@ -38,7 +38,7 @@ class ItemView(WireModel):
 
 
 class Order(WireModel):
-    """An order as we answer."""
+    """An order, as in an answer."""
 
     id: Id
     user_id: Id
@@ -49,13 +49,13 @@ class Order(WireModel):
 
 
 class OrderDetail(Order):
-    """One order, with why it was cancelled; null when it was not."""
+    """One order, with the reason of its cancellation; null when it was not cancelled."""
 
     cancellation_reason: str | None
 
 
 def sum_of(items: list[Item]) -> int:
-    """Return what items cost together, in cents."""
+    """Return the total of items, in cents."""
     return sum(item.quantity * item.price_cents for item in items)
 
 

@@ -1,4 +1,4 @@
-"""Asking payment-service, and what its answer means for an order."""
+"""The call to payment-service, and what its answer means for an order."""
 
 import asyncio
 from contextlib import suppress
@@ -9,19 +9,19 @@ from microservices.kit.backoff import backoff
 from microservices.kit.http.problem import Problem
 
 PAY_SECONDS = 7.0
-"""Longest wait for a payment: less than a drain gives us, and less than an idempotency claim."""
+"""Longest wait for a payment: less than a drain lasts, and less than an idempotency claim."""
 
 
 async def pay(
     client: httpx.AsyncClient, *, order_id: str, amount: float, tries: int = 1
 ) -> str | None:
-    """Have an order paid; return ``None`` when it was, else why payment-service refused.
+    """Have an order paid; return `None` when it was, else why payment-service refused.
 
-    Asking again does no harm, since payment-service charges an order id once. ``tries`` counts the
-    first one, and PAY_SECONDS bounds all of them together.
+    A retry does no harm, since payment-service charges an order id once. `tries` counts the first
+    one, and PAY_SECONDS bounds all of them together.
 
     Raises:
-        Problem: 503, when we cannot know: no connection, no answer in time, or a 5xx.
+        Problem: 503, the outcome is unknown: no connection, no answer in time, or a 5xx.
     """
     body = {"orderId": order_id, "amount": amount}
     try:
@@ -36,10 +36,10 @@ async def pay(
 
 
 def verdict(response: httpx.Response) -> str | None:
-    """Return ``None`` when an answer means paid, else why it was refused.
+    """Return `None` when an answer means paid, else why it was refused.
 
     Raises:
-        Problem: 503, when the answer is neither.
+        Problem: 503, the answer is neither.
     """
     if response.is_success:
         return None

@@ -8,10 +8,11 @@ from microservices.kit.settings import HttpUrl, Settings
 
 
 class OrderSettings(Settings):
-    """Of version 1: ``PAYMENT_SERVICE_URL`` and ``RETRY_TRIES``, where and how often payment is asked.
+    """The settings of all versions.
 
-    Of version 2 and later: ``OUTBOX=off`` sends OrderCreated after the commit, which loses it when
-    the service is killed in between.
+    Of version 1: `PAYMENT_SERVICE_URL`, the address of payment-service, and `RETRY_TRIES`, how often
+    it is asked. Of version 2 and later: `OUTBOX=off` publishes OrderCreated after the commit, which
+    loses the event when the service is killed in between.
     """
 
     payment_service_url: HttpUrl = "http://127.0.0.1:3003"

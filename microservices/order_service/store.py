@@ -1,4 +1,4 @@
-"""Orders in the database. Items are kept as the JSON we answer with."""
+"""Orders in the database. Items are stored as the JSON of an answer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -71,12 +71,12 @@ def find_order(connection: Connection, id: str) -> Row[Any] | None:
 
 
 def all_orders(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every order, in the order they were made."""
+    """Return every order, oldest first."""
     return connection.execute(select(orders).order_by(orders.c.position)).all()
 
 
 def items_column(items: list[Item]) -> str:
-    """Return the value of the ``items`` column."""
+    """Return the value of the `items` column."""
     wire = [
         {
             "productId": item.product_id,

@@ -1,4 +1,4 @@
-"""order-service 1: has an order paid over HTTP, and waits for it."""
+"""order-service 1: calls payment-service over HTTP, and waits for the payment."""
 
 from typing import Annotated
 
@@ -10,7 +10,8 @@ from microservices.kit.http.app import create_app
 from microservices.kit.http.client import open_client
 from microservices.kit.http.idempotency import Claim
 from microservices.kit.http.problem import Problem
-from microservices.kit.wire import StrictRoute, from_cents, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import from_cents
 from microservices.order_service import api, model, payment, store
 from microservices.order_service.model import NewOrder, Order
 from microservices.order_service.settings import OrderSettings
@@ -24,30 +25,30 @@ async def post_order(
     new: NewOrder,
     _: Annotated[str | None, Header(alias="Idempotency-Key", description=api.KEY)] = None,
 ) -> Response:
-    """Take an order: ``completed`` when it was paid, ``cancelled`` when payment was refused.
+    """Take an order: `completed` when it was paid, `cancelled` when payment was refused.
 
     503, and no order, when payment-service does not answer.
     """
     key = idempotency.idempotency_key(request)
     if key is None:
-        return json_response((await take_order(request, new, None)).encode(), 201)
+        return await take_order(request, new, None)
     database: Database = request.app.state.database
-    found = await idempotency.claim_or_answer(
+    claimed = await idempotency.claim_or_answer(
         database,
         store.answers,
         user_id=new.user_id,
         key=key,
         asked=idempotency.fingerprint(new),
     )
-    if isinstance(found, str):
-        return json_response(found.encode())
-    return json_response((await take_order(request, new, found)).encode(), 201)
+    if isinstance(claimed, str):
+        return json_response(claimed.encode())
+    return await take_order(request, new, claimed)
 
 
-async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> str:
-    """Have the order paid, store it, and return the answer.
+async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> Response:
+    """Have the order paid, store it, and answer.
 
-    payment-service charges an order id once, so paying again after a crash does no harm.
+    payment-service charges an order id once, so a repeat after a crash does no harm.
     """
     settings, database = request.app.state.settings, request.app.state.database
     order = store.new_row(new, seed=settings.seed, key=claim.key if claim else None)
@@ -64,11 +65,12 @@ async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> st
             await database.write(idempotency.release, store.answers, claim)
         raise
     order |= {"status": status_after(reason), "cancellation_reason": reason}
-    return await api.keep(database, {store.orders: order}, claim)
+    answer, repeated = await api.keep(database, {store.orders: order}, claim)
+    return json_response(answer.encode(), 200 if repeated else 201)
 
 
 def status_after(reason: str | None) -> model.Status:
-    """Return the status of an order, given why its payment was refused, if it was."""
+    """Return the status of an order, given the reason for which its payment was refused, if it was."""
     return "completed" if reason is None else "cancelled"
 
 

@@ -1,4 +1,4 @@
-"""payment-service: takes the money.
+"""payment-service: charges orders.
 
-Version 1 answers ``POST /pay`` when the work is done; version 2 also charges every order it hears of.
+Version 1 answers `POST /pay` when the work is done; version 2 also charges every order it consumes.
 """

@@ -1,4 +1,4 @@
-"""``PORT=3003 python -m microservices.payment_service [VERSION]``."""
+"""`PORT=3003 python -m microservices.payment_service [VERSION]`."""
 
 from microservices.kit.main import main
 from microservices.payment_service.settings import PaymentSettings

@@ -13,14 +13,14 @@ SHOP = "shop"
 
 
 class NewPayment(WireModel):
-    """What a client sends to pay. Without ``orderId`` a fresh one; without ``amount`` nothing."""
+    """A new payment, as a client sends it. `orderId` is random by default, `amount` 0."""
 
     order_id: Id = Field(default_factory=lambda: str(uuid4()))
     amount_cents: Amount = Field(default=0, alias="amount")
 
 
 class Payment(WireModel):
-    """A payment as we answer."""
+    """A payment, as in an answer."""
 
     payment_id: Id
     order_id: Id
@@ -36,7 +36,7 @@ class Entry(WireModel):
 
 
 class Ledger(WireModel):
-    """All money that ever moved. ``balances`` add up to zero."""
+    """All charges and refunds. `balances` add up to zero."""
 
     charges: list[Entry]
     refunds: list[Entry]

@@ -1,4 +1,4 @@
-"""``POST /pay``: what every version charges when it is asked over HTTP."""
+"""`POST /pay`: the payment over HTTP, in every version."""
 
 import asyncio
 
@@ -6,7 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import StrictRoute, encode, from_cents, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import encode, from_cents
 from microservices.payment_service import store
 from microservices.payment_service.model import NewPayment, Payment
 from microservices.payment_service.store import Charge
@@ -22,7 +23,7 @@ async def pay(request: Request, new: NewPayment | None = None) -> Response:
     charge = await database.read(store.find_charge, payment.order_id)
     if charge is None:
         # The work is done before the transaction: inside it, every other payment would wait.
-        async with request.app.state.slots:
+        async with request.app.state.limit:
             await work(request.app.state.settings.payment_seconds)
         charge = await database.write(store.charge_once, payment.order_id, payment.amount_cents)
     check_same(charge, payment)
@@ -30,15 +31,15 @@ async def pay(request: Request, new: NewPayment | None = None) -> Response:
 
 
 async def work(seconds: float) -> None:
-    """Do what takes a payment its time."""
+    """Do the work of a payment, which takes `seconds`."""
     await asyncio.sleep(seconds)
 
 
 def check_same(charge: Charge, payment: NewPayment) -> None:
-    """Refuse to change what an order was charged.
+    """Refuse to change the amount that an order was charged.
 
     Raises:
-        Problem: 422, when the order was charged another amount.
+        Problem: 422, the order was charged another amount.
     """
     if charge.amount_cents != payment.amount_cents:
         amount = from_cents(charge.amount_cents)

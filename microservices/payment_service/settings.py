@@ -8,12 +8,14 @@ from microservices.kit.settings import Settings
 
 
 class PaymentSettings(Settings):
-    """``PAYMENT_SECONDS``: how long the work on one payment takes, in seconds. ``PAYMENT_SLOTS``: how
-    many of them a replica works on at once, 0 for any number.
+    """The settings of all versions.
 
-    Of version 2 and later: ``INBOX=off`` charges an order as often as its event comes. An event that
-    fails is tried ``RETRY_TRIES`` times (the first one counts), after ``RETRY_BACKOFF_SECONDS``, and
-    then twice, four times as long.
+    `PAYMENT_SECONDS`: how long the work on one payment takes, in seconds. `PAYMENT_SLOTS`: how many of
+    them a replica works on at once, 0 for any number.
+
+    Of version 2 and later: `INBOX=off` charges an order as often as its event is delivered. An event
+    that fails is tried `RETRY_TRIES` times (the first one counts), after `RETRY_BACKOFF_SECONDS`, then
+    after twice that time, then after four times.
     """
 
     payment_seconds: float = Field(default=2, ge=0, le=60, allow_inf_nan=False)

@@ -1,4 +1,4 @@
-"""Charges in the database: one row per order, so that nobody is ever charged twice."""
+"""Charges in the database: one row per order, so that no order is charged twice."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ charges = Table(
     metadata,
     Column("position", Integer, primary_key=True),
     Column("order_id", String(64), nullable=False, index=True),
-    # The order again, so that a second charge is refused; empty where a lab asks for no protection.
+    # The order id again, so that a second charge is refused; empty for a charge without protection.
     Column("once", String(64), unique=True),
     Column("payment_id", String(64), nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
@@ -42,21 +42,21 @@ def find_charge(connection: Connection, order_id: str) -> Charge | None:
 
 def charge_once(connection: Connection, order_id: str, amount_cents: int) -> Charge:
     """Charge an order, unless it was charged before; return the one charge it has."""
-    if found := find_charge(connection, order_id):
-        return found
+    if charged := find_charge(connection, order_id):
+        return charged
     charge = Charge(str(uuid4()), order_id, amount_cents)
     connection.execute(charges.insert().values(vars(charge) | {"once": order_id}))
     return charge
 
 
 def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Charge:
-    """Charge an order, whether or not it was charged before: what happens without protection."""
+    """Charge an order, whether or not it was charged before."""
     charge = Charge(str(uuid4()), order_id, amount_cents)
     connection.execute(charges.insert().values(vars(charge)))
     return charge
 
 
 def all_charges(connection: Connection) -> Sequence[Row[str, int]]:
-    """Return (order id, cents) of every charge, in the order they were made."""
+    """Return (order id, cents) of every charge, oldest first."""
     statement = select(charges.c.order_id, charges.c.amount_cents).order_by(charges.c.position)
     return connection.execute(statement).all()

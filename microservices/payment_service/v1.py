@@ -1,8 +1,8 @@
-"""payment-service 1: charges when it is asked over HTTP."""
+"""payment-service 1: charges when a request over HTTP asks for it."""
 
 from fastapi import FastAPI
 
-from microservices.kit.concurrency_limit import Slots
+from microservices.kit.concurrency_limit import ConcurrencyLimit
 from microservices.kit.database import open_database
 from microservices.kit.http.app import create_app
 from microservices.payment_service import api, pay, store
@@ -19,5 +19,5 @@ def build(settings: PaymentSettings) -> FastAPI:
         create_tables=store.create_tables,
         routers=[pay.router, api.router],
     )
-    app.state.slots = Slots(settings.payment_slots)
+    app.state.limit = ConcurrencyLimit(settings.payment_slots)
     return app

@@ -1,91 +1,74 @@
-"""payment-service 2: charges every order it hears of, and tells so."""
+"""payment-service 2: charges every order it consumes, and publishes the payment."""
 
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from microservices.kit.concurrency_limit import Slots
-from microservices.kit.database import open_database
-from microservices.kit.drain import Drain
+from microservices.kit.concurrency_limit import ConcurrencyLimit
 from microservices.kit.events import outbox
-from microservices.kit.events.consumer import EventConsumer
-from microservices.kit.events.delivery import Handler, Handling
-from microservices.kit.events.event_types import Event, OrderCreated, PaymentCompleted
-from microservices.kit.events.kafka import Topics, client_settings
-from microservices.kit.events.producer import EventProducer
-from microservices.kit.events.relay import Relay
-from microservices.kit.http.app import create_app
-from microservices.payment_service import api, messages, pay, store
+from microservices.kit.events.app import create_event_app
+from microservices.kit.events.consumer_config import ConsumerConfig, Handler
+from microservices.kit.events.envelope import Event
+from microservices.kit.events.event_types import OrderCreated, PaymentCompleted
+from microservices.payment_service import api, pay, store
 from microservices.payment_service.settings import PaymentSettings
 from microservices.payment_service.store import Charge
 
-GROUP = "payment-service-group"
-READS = (OrderCreated,)
-WRITES = (PaymentCompleted,)
+CONSUMES = (OrderCreated,)
+PUBLISHES = (PaymentCompleted,)
 
 
 def charge(connection: Connection, event: Event) -> None:
-    """Charge an order's total, unless it was charged before, and tell so."""
-    order = ordered(event)
-    tell(connection, event, store.charge_once(connection, order.order_id, order.total_cents))
+    """Charge an order's total, unless it was charged before, and publish the payment."""
+    order = order_of(event)
+    publish(connection, event, store.charge_once(connection, order.order_id, order.total_cents))
 
 
 def charge_without_protection(connection: Connection, event: Event) -> None:
-    """Charge an order's total at each delivery: what INBOX=off shows."""
-    order = ordered(event)
-    tell(connection, event, store.charge_again(connection, order.order_id, order.total_cents))
+    """Charge an order's total at each delivery: what `INBOX=off` shows."""
+    order = order_of(event)
+    publish(connection, event, store.charge_again(connection, order.order_id, order.total_cents))
 
 
-def tell(connection: Connection, event: Event, charge: Charge) -> None:
-    """Tell of a charge, in its transaction."""
+def publish(connection: Connection, event: Event, charge: Charge) -> None:
+    """Publish a charge, in its transaction."""
     paid = PaymentCompleted.new(
         order_id=charge.order_id,
         payment_id=charge.payment_id,
         amount_cents=charge.amount_cents,
-        items=ordered(event).items,
+        items=order_of(event).items,
     )
-    outbox.add(connection, messages.outbox, paid, cause=event.cause)
+    outbox.add(connection, paid, cause=event.cause)
 
 
-def ordered(event: Event) -> OrderCreated:
-    """Return what was ordered."""
+def order_of(event: Event) -> OrderCreated:
+    """Return the order that an event reports."""
     assert isinstance(event.data, OrderCreated)
     return event.data
 
 
 def build(settings: PaymentSettings) -> FastAPI:
     """Compose payment-service 2."""
-    database, drain = open_database("payment-service", settings), Drain()
-    client, slots = client_settings(settings), Slots(settings.payment_slots)
-    producer = EventProducer(client)
-    relay = Relay(database, producer, outbox=messages.outbox, leases=messages.leases)
-    protected = settings.inbox == "on"
 
     async def work(_: Event) -> None:
         await pay.work(settings.payment_seconds)
 
-    handling = Handling(
-        group=GROUP,
-        handlers=[Handler(OrderCreated, charge if protected else charge_without_protection, work)],
-        database=database,
-        producer=producer,
-        inbox=messages.inbox if protected else None,
-        tries=settings.retry_tries,
-        first_wait=settings.retry_backoff_seconds,
-        slots=slots,
-        on_commit=relay.wake,
-    )
-    topics = Topics(client, reads=READS, writes=WRITES)
-    consumer = EventConsumer(client, handling, topics=topics, drain=drain)
-    app = create_app(
+    protected, limit = settings.inbox == "on", ConcurrencyLimit(settings.payment_slots)
+    effect = charge if protected else charge_without_protection
+    app = create_event_app(
         service="payment-service",
         version="2",
         settings=settings,
-        database=database,
-        create_tables=messages.create_tables,
+        create_tables=store.create_tables,
         routers=[pay.router, api.router],
-        parts=[producer, relay, consumer],
-        needs=[topics.unavailable, consumer.unavailable],
-        drain=drain,
+        consumes=ConsumerConfig(
+            "payment-service-group",
+            [Handler(OrderCreated, effect, work)],
+            inbox=protected,
+            tries=settings.retry_tries,
+            first_wait=settings.retry_backoff_seconds,
+            limit=limit,
+        ),
+        publishes=PUBLISHES,
     )
-    app.state.slots = slots
+    app.state.limit = limit
     return app

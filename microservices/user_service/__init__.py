@@ -1,1 +1,1 @@
-"""user-service: who may order. Version 1 lists and creates; version 2 adds e-mail addresses."""
+"""user-service: the customers. Version 1 lists and creates them; version 2 adds e-mail addresses."""

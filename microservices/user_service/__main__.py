@@ -1,4 +1,4 @@
-"""``PORT=3001 python -m microservices.user_service [VERSION]``."""
+"""`PORT=3001 python -m microservices.user_service [VERSION]`."""
 
 from microservices.kit.main import main
 from microservices.user_service.settings import UserSettings

@@ -1,4 +1,4 @@
-"""What both versions do with a request: they differ only in the columns they know."""
+"""The work of both versions on a request: they differ only in the columns they use."""
 
 import asyncio
 from typing import Any
@@ -8,7 +8,8 @@ from sqlalchemy import Column, Table
 
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import encode
 from microservices.user_service import model, store
 from microservices.user_service.model import NewUser
 

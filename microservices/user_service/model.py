@@ -9,17 +9,17 @@ EXAMPLES = {"user-1": "Ada Lovelace", "user-2": "Grace Hopper", "user-3": "Alan 
 
 
 class NewUser(WireModel):
-    """What a client sends to create a user."""
+    """A new user, as a client sends it."""
 
     name: Text
 
 
 class User(NewUser):
-    """A user as we answer."""
+    """A user, as in an answer."""
 
     id: Id
 
 
 def new_id() -> str:
-    """Return a fresh user id."""
+    """Return a new user id."""
     return str(uuid4())

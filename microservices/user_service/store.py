@@ -1,4 +1,4 @@
-"""Users in the database. Every statement names its columns: version 2 adds one we do not know."""
+"""Users in the database. Every statement names its columns: version 2 adds one that version 1 does not use."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,5 +32,5 @@ def all_users(connection: Connection, *columns: Column[Any]) -> Sequence[Row[Any
 
 
 def add_user(connection: Connection, table: Table, user: dict[str, Any]) -> None:
-    """Insert a user: a value for each column the version knows."""
+    """Insert a user: a value for each column that the version uses."""
     connection.execute(table.insert().values(user))

@@ -5,7 +5,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from microservices.kit.database import open_database
 from microservices.kit.http.app import create_app
 from microservices.kit.http.problem import documented
-from microservices.kit.wire import StrictRoute
+from microservices.kit.http.strict_json import StrictRoute
 from microservices.user_service import api, store
 from microservices.user_service.model import NewUser, User
 from microservices.user_service.settings import UserSettings

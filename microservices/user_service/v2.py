@@ -1,7 +1,7 @@
-"""user-service 2: adds ``email``, and ``GET /users/{id}``.
+"""user-service 2: adds `email`, and `GET /users/{id}`.
 
-It opens a database that version 1 made, while version 1 goes on working on it: the new column may
-be empty, and no statement of version 1 names it.
+It opens a database that version 1 made, while version 1 goes on using it: the new column may be
+empty, and no statement of version 1 names it.
 """
 
 from typing import Annotated
@@ -13,7 +13,8 @@ from sqlalchemy import Column, Connection, MetaData, String, inspect, select, te
 from microservices.kit.database import Database, open_database
 from microservices.kit.http.app import create_app
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import Id, StrictRoute, encode, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import Id, encode
 from microservices.user_service import api, model, store
 from microservices.user_service.settings import UserSettings
 
@@ -23,13 +24,13 @@ Email = Annotated[
 
 
 class NewUser(model.NewUser):
-    """What a client sends to create a user. A client of version 1 knows no ``email``."""
+    """A new user, as a client sends it. A client of version 1 sends no `email`."""
 
     email: Email | None = None
 
 
 class User(NewUser):
-    """A user as we answer. ``email`` is null when nobody gave one."""
+    """A user, as in an answer. `email` is null when none was given."""
 
     id: Id
 
@@ -67,7 +68,7 @@ async def get_user(request: Request, id: Id) -> Response:
 
 
 def create_tables(connection: Connection) -> None:
-    """Do what version 1 does, and add the column it does not have."""
+    """Create the tables of version 1, and add the column that they do not have."""
     store.create_tables(connection)
     if "email" not in {column["name"] for column in inspect(connection).get_columns("users")}:
         connection.execute(text("ALTER TABLE users ADD COLUMN email VARCHAR(254)"))

@@ -45,7 +45,7 @@ def test_we_read_what_compose_reads(phase: str) -> None:
         assert ours_as_theirs(ours.services[name]) == service
 
 
-def test_the_kafka_ui_of_others_is_there_for_compose_alone_and_only_looks() -> None:
+def test_the_kafka_ui_of_others_only_reads_under_compose() -> None:
     profiles = read_phase("phase4")["COMPOSE_PROFILES"]
     theirs = composes_own("phase4", COMPOSE_PROFILES=f"{profiles},kafka-ui")["services"]
     assert set(theirs) - set(composes_own("phase4")["services"]) == {"kafka-ui"}
@@ -130,7 +130,7 @@ def described(tmp_path: Path, **changes: Any) -> Path:
         ({"privileged": True}, "services.user-service.privileged is not in the subset"),
     ],
 )
-def test_what_we_do_not_read_is_an_error_that_names_the_place(
+def test_an_unsupported_key_is_an_error_that_names_its_place(
     tmp_path: Path, change: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(DescriptionError) as raised:

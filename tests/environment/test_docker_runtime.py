@@ -29,8 +29,9 @@ from environment.images.engine import connect
 from environment.images.recipe import LOCAL
 from environment.runtimes import Launch
 from environment.runtimes import docker_network as networks
-from environment.runtimes.docker import DockerRuntime, sweep_docker
+from environment.runtimes.docker import DockerRuntime
 from environment.runtimes.docker_network import RANGES, SessionNetwork, free_subnet
+from environment.runtimes.docker_removal import sweep_docker
 from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 from tests.environment.fake_engines import Relay
@@ -165,11 +166,29 @@ def bench(client: DockerClient, tmp_path: Path) -> Iterator[Bench]:
     assert [bench.left(session) for session in bench.runtimes if bench.left(session)] == []
 
 
+class Pair:
+    """A session with two replicas of `web`, for tests that change neither."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.session, self.runtime = bench.started(replicas=2)
+
+
+@pytest.fixture(scope="module")
+def pair(client: DockerClient, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    bench = Bench(client, tmp_path_factory.mktemp("pair"))
+    pair = Pair(bench)
+    yield pair
+    assert [pair.runtime.status(name).condition for name in ("web-1", "web-2")] == ["running"] * 2
+    bench.close()
+    assert bench.left(pair.session) == []
+
+
 # -- confinement -----------------------------------------------------------------------------------------------------
 
 
-def test_a_replica_is_confined_as_described(bench: Bench) -> None:
-    session, _ = bench.started()
+def test_a_replica_is_confined_as_described(pair: Pair) -> None:
+    bench, session = pair.bench, pair.session
     script = (
         "import json, os, pathlib\n"
         "def writable(path):\n"
@@ -199,8 +218,8 @@ def test_a_replica_is_confined_as_described(bench: Bench) -> None:
     assert "Health" not in bench.container(session).attrs["State"]
 
 
-def test_a_replica_cannot_use_more_processes_than_described(bench: Bench) -> None:
-    session, _ = bench.started()
+def test_a_replica_cannot_use_more_processes_than_described(pair: Pair) -> None:
+    bench, session = pair.bench, pair.session
     script = (
         "import subprocess\n"
         "running = []\n"
@@ -212,8 +231,8 @@ def test_a_replica_cannot_use_more_processes_than_described(bench: Bench) -> Non
     assert bench.python(session, script) == "refused after True"
 
 
-def test_a_replica_listens_on_loopback_only(bench: Bench) -> None:
-    session, runtime = bench.started()
+def test_a_replica_listens_on_loopback_only(pair: Pair) -> None:
+    bench, session, runtime = pair.bench, pair.session, pair.runtime
     url = httpx.URL(reserved(runtime))
     assert url.host == "127.0.0.1"
     bindings = bench.container(session).attrs["NetworkSettings"]["Ports"]
@@ -264,8 +283,8 @@ def test_addresses_survive_kill_and_stop_even_when_others_start_meanwhile(bench:
     assert all(IPv4Address(place(number)[0]) in IPv4Network(subnet) for number in (1, 2, 3))
 
 
-def test_replicas_know_each_other_by_id_and_by_the_names_they_were_given(bench: Bench) -> None:
-    session, _ = bench.started(replicas=2)
+def test_replicas_resolve_each_other_by_id_and_by_name(pair: Pair) -> None:
+    bench, session = pair.bench, pair.session
     script = (
         "import socket\n"
         "one, two, web = (socket.gethostbyname(n) for n in ('web-1', 'web-2', 'web'))\n"
@@ -274,9 +293,9 @@ def test_replicas_know_each_other_by_id_and_by_the_names_they_were_given(bench: 
     assert bench.python(session, script, replica=2) == "True True web-2"
 
 
-def test_an_address_comes_free_when_its_replica_is_removed(bench: Bench) -> None:
-    _, runtime = bench.started()
-    for number in range(2, 70):  # more than a /26 has
+def test_an_address_comes_free_when_its_replica_is_removed(pair: Pair) -> None:
+    runtime = pair.runtime
+    for number in range(3, 70):  # more than a /26 has
         runtime.reserve(service(), number)
         runtime.remove(f"web-{number}")
     assert runtime.status("web-69").condition == "absent"
@@ -311,7 +330,7 @@ def test_a_subnet_is_private_and_overlaps_nothing_that_is_used() -> None:
         free_subnet(list(RANGES))
 
 
-def test_a_subnet_that_somebody_else_took_first_is_no_trouble(
+def test_a_subnet_taken_by_another_session_is_no_trouble(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, _ = bench.runtime()
@@ -330,7 +349,7 @@ def test_a_subnet_that_somebody_else_took_first_is_no_trouble(
 # -- lives -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_replica_that_starts_again_has_new_settings_and_its_old_data_and_logs(
+def test_a_restarted_replica_has_new_settings_old_data_and_logs(
     bench: Bench,
 ) -> None:
     session, runtime = bench.runtime()
@@ -347,13 +366,13 @@ def test_a_replica_that_starts_again_has_new_settings_and_its_old_data_and_logs(
     assert runtime.logs("web-1", 1).count("\n") == 0
 
 
-def test_replicas_share_their_service_s_volume(bench: Bench) -> None:
-    session, _ = bench.started(replicas=2)
+def test_replicas_share_their_service_s_volume(pair: Pair) -> None:
+    bench, session = pair.bench, pair.session
     bench.python(session, "open('/data/shared', 'w').write('from one')", replica=1)
     assert bench.python(session, "print(open('/data/shared').read())", replica=2) == "from one"
 
 
-def test_the_condition_tells_how_a_replica_ended(bench: Bench) -> None:
+def test_the_condition_shows_how_a_replica_ended(bench: Bench) -> None:
     _, runtime = bench.runtime()
     assert runtime.status("web-1").condition == "absent"
     runtime.reserve(service(), 1)
@@ -393,7 +412,7 @@ def test_a_paused_replica_can_be_ended(bench: Bench, verb: str) -> None:
     assert runtime.status("web-1").exit_code == {"stop": 0, "kill": -9}[verb]
 
 
-def test_ending_what_has_ended_is_harmless_and_freezing_it_is_explained(bench: Bench) -> None:
+def test_ending_an_ended_replica_is_harmless_and_pausing_it_explained(bench: Bench) -> None:
     session, runtime = bench.started()
     runtime.kill("web-1")
     runtime.kill("web-1")
@@ -435,10 +454,10 @@ def test_usage_is_measured_at_once_and_counts_children(bench: Bench) -> None:
     assert runtime.usage("web-1") == type(idle)(0, 0.0)
 
 
-def test_usage_comes_from_the_engine_where_containers_are_out_of_sight(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+def test_usage_comes_from_the_engine_when_containers_are_elsewhere(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, runtime = bench.started()
+    runtime = pair.runtime
     here = runtime.usage("web-1")
     monkeypatch.setattr("environment.runtimes.docker.usage_here", lambda container: None)
     there = runtime.usage("web-1")
@@ -461,7 +480,7 @@ def test_a_busy_port_is_explained_and_leaves_no_container(bench: Bench) -> None:
     assert answers(bench.start(runtime))
 
 
-def test_an_image_that_nobody_has_is_explained(bench: Bench) -> None:
+def test_an_image_without_a_source_is_explained(bench: Bench) -> None:
     _, runtime = bench.runtime()
     other = service("other", image="127.0.0.1:9/nobody/has:this")
     with pytest.raises(LabError, match=r"No registry gave us 127\.0\.0\.1:9/nobody/has:this"):
@@ -484,7 +503,7 @@ def stranger(bench: Bench, session: str, **words: Any) -> Any:
     return made
 
 
-def test_the_end_of_a_session_touches_nobody_else(bench: Bench) -> None:
+def test_the_end_of_a_session_touches_no_other(bench: Bench) -> None:
     session, runtime = bench.started(replicas=2)
     other, neighbour = bench.started()
     near = stranger(bench, session, network=f"lab-{session}_default")
@@ -503,7 +522,7 @@ def test_the_end_of_a_session_touches_nobody_else(bench: Bench) -> None:
     assert len(bench.left(other)) == 3
 
 
-def test_the_end_of_a_session_is_quick_and_can_be_repeated(bench: Bench) -> None:
+def test_the_end_of_a_session_is_quick_and_repeatable(bench: Bench) -> None:
     session, runtime = bench.started(replicas=3)
     began = time.monotonic()
     runtime.destroy()
@@ -532,7 +551,7 @@ def test_things_that_are_gone_already_do_not_disturb_the_end(bench: Bench) -> No
     assert bench.left(session) == []
 
 
-def test_a_start_that_is_under_way_does_not_escape_the_end(bench: Bench) -> None:
+def test_a_start_under_way_does_not_escape_the_end(bench: Bench) -> None:
     session, runtime = bench.runtime()
     for number in range(1, 5):
         runtime.reserve(service(), number)
@@ -558,7 +577,7 @@ def test_a_start_that_is_under_way_does_not_escape_the_end(bench: Bench) -> None
         runtime.prepare([service()], lambda line: None)
 
 
-def test_a_volume_that_docker_makes_on_its_own_goes_with_the_session(bench: Bench) -> None:
+def test_a_volume_made_by_docker_itself_is_removed_too(bench: Bench) -> None:
     session, runtime = bench.runtime()
     bench.client.volumes.get(f"lab-{session}-web-data").remove()
     bench.start(runtime)
@@ -662,8 +681,8 @@ def test_compose_lists_and_removes_a_session(bench: Bench, compose: Callable[...
     assert runtime.status("web-1").condition == "absent"
 
 
-def test_compose_shows_the_logs_of_a_session(bench: Bench) -> None:
-    session, _ = bench.started()
+def test_compose_shows_the_logs_of_a_session(pair: Pair) -> None:
+    session = pair.session
     done = subprocess.run(
         [str(ROOT / ".venv/bin/docker-compose"), "-p", f"lab-{session}", "logs"],
         cwd="/",
@@ -675,7 +694,7 @@ def test_compose_shows_the_logs_of_a_session(bench: Bench) -> None:
     assert "serving hello from web" in done.stdout
 
 
-def test_an_engine_that_stops_answering_is_an_error_and_no_hang(
+def test_an_engine_that_stops_answering_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     relay = Relay(tmp_path / "relay.sock")
@@ -697,6 +716,8 @@ def test_an_engine_that_stops_answering_is_an_error_and_no_hang(
     with ThreadPoolExecutor() as pool:
         for done in [pool.submit(is_given_up, deed) for deed in deeds]:
             done.result()
+    # The limit has been proved; what is left to show is that this verb keeps to one.
+    runtime._client.api.timeout = 2
     is_given_up(runtime.destroy)
     relay.thaw()
     time.sleep(0.5)

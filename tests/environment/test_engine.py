@@ -128,13 +128,13 @@ def test_a_socket_without_permission_is_explained(
             folder.rmdir()
 
 
-def test_a_socket_that_nobody_serves_any_more_is_explained(
+def test_a_socket_without_a_server_is_explained(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with listening(tmp_path / "stale.sock"):
         pass
     at(monkeypatch, f"unix://{tmp_path}/stale.sock")
-    with refused("does not run: nobody listens there", within=1):
+    with refused("does not run: no program listens there", within=1):
         engine.connect()
 
 
@@ -212,7 +212,7 @@ def test_a_damaged_context_is_explained(tmp_path: Path) -> None:
 
 
 @pytest.mark.docker
-def test_an_engine_that_answers_is_connected_to_by_each_of_the_ways(
+def test_a_live_engine_is_reached_in_every_way(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     engine.connect().close()

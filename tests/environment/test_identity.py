@@ -28,11 +28,11 @@ def test_an_ended_process_is_gone_even_as_a_zombie() -> None:
 
 
 @pytest.mark.parametrize("change", [{"started": "1"}, {"boot": "another"}])
-def test_the_same_pid_of_another_time_or_boot_is_somebody_else(change: dict[str, str]) -> None:
+def test_a_pid_of_another_time_or_boot_is_another_process(change: dict[str, str]) -> None:
     assert dataclasses.replace(Identity.own(), **change).gone()
 
 
-def test_of_another_pid_namespace_nobody_here_can_tell() -> None:
+def test_a_process_of_another_namespace_is_never_called_gone() -> None:
     assert not dataclasses.replace(Identity.own(), namespace="1", pid=2**22).gone()
 
 

@@ -99,7 +99,7 @@ def _seconds(deed: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def test_the_lock_holds_the_extra_in_the_versions_of_the_whole_project() -> None:
+def test_the_lock_of_the_services_has_the_project_s_versions() -> None:
     locked, whole = _pins(recipe.LOCK), _pins(ROOT / "requirements.lock")
     # The whole project's lock may hold two versions of one library, for two versions of Python.
     assert all(pins <= whole.get(name, set()) for name, pins in locked.items()), (
@@ -120,7 +120,7 @@ def _pins(path: Path) -> dict[str, set[tuple[str, frozenset[str]]]]:
     return pins
 
 
-def test_no_address_of_a_registry_or_mirror_stands_in_any_file() -> None:
+def test_no_file_names_a_registry_or_a_mirror() -> None:
     for path in (*recipe.FOLDER.iterdir(), *recipe.KAFKA_FOLDER.iterdir()):
         if path.is_file():
             assert not re.findall(r"\w+://\w+\.\w+", path.read_text()), path
@@ -211,7 +211,7 @@ def test_a_step_that_fails_shows_its_last_lines() -> None:
         LabError, match=r"Counting failed \(exit code 3\). Look up.*\n9\n(1\d\n){10}20$"
     ):
         run_program(
-            ["sh", "-c", "seq 20; exit 3"], deed="Counting", next_step="Look up.", each=quiet
+            ["sh", "-c", "seq 20; exit 3"], action="Counting", next_step="Look up.", each=quiet
         )
 
 
@@ -221,12 +221,12 @@ def test_a_step_that_is_interrupted_ends_with_its_children(tmp_path: Path) -> No
 
     script = f"sleep 60 & echo $! > {tmp_path}/child; echo begun; wait"
     with pytest.raises(KeyboardInterrupt):
-        run_program(["sh", "-c", script], deed="", next_step="", each=interrupt)
+        run_program(["sh", "-c", script], action="", next_step="", each=interrupt)
     child = Path(f"/proc/{(tmp_path / 'child').read_text().strip()}/stat")
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
-def test_a_scratch_folder_of_a_killed_build_is_swept_and_that_of_a_live_one_is_not(
+def test_only_scratch_folders_of_killed_builds_are_swept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -242,7 +242,9 @@ def test_a_scratch_folder_of_a_killed_build_is_swept_and_that_of_a_live_one_is_n
     assert not left.exists()
 
 
-def test_a_second_build_waits_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_build_waits_and_reports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     said: list[str] = []
     order: list[str] = []
@@ -263,7 +265,7 @@ def test_a_second_build_waits_and_says_so(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", ["amd64", "arm64"])
-def test_libraries_are_resolved_for_the_image_and_not_for_this_machine(
+def test_libraries_are_resolved_for_the_platform_of_the_image(
     architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -372,7 +374,7 @@ def test_the_image_is_small(engine: DockerClient, made: str) -> None:
 
 
 @pytest.mark.docker
-def test_what_is_made_is_found_quickly_and_is_what_compose_names(
+def test_a_built_image_is_found_quickly_and_named_for_compose(
     engine: DockerClient, made: str
 ) -> None:
     assert images.present()
@@ -383,9 +385,7 @@ def test_what_is_made_is_found_quickly_and_is_what_compose_names(
 
 
 @pytest.mark.docker
-def test_a_change_of_the_services_is_another_image_and_a_quick_one(
-    bench: DockerClient, made: str
-) -> None:
+def test_a_changed_service_is_another_image_built_quickly(bench: DockerClient, made: str) -> None:
     assert not images.present()
     with pytest.raises(LabError, match=r"no image of these services.*lab images build"):
         images.bundle(Path("/nowhere"), quiet)
@@ -454,7 +454,7 @@ def test_a_build_whose_process_ends_leaves_nothing_after_the_next(
 
 
 @pytest.mark.docker
-def test_a_build_that_fails_says_where_and_leaves_nothing(
+def test_a_build_that_fails_names_its_step_and_leaves_nothing(
     bench: DockerClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "Dockerfile"
@@ -501,7 +501,7 @@ def test_two_builds_at_the_same_time_make_one_image(bench: DockerClient) -> None
 
 
 @pytest.mark.docker
-def test_a_bundle_carries_the_images_to_an_engine_that_has_none(
+def test_a_bundle_carries_the_images_to_an_empty_engine(
     bench: DockerClient, tmp_path: Path
 ) -> None:
     image = images.build(quiet)
@@ -559,7 +559,7 @@ def test_a_registry_that_is_not_there_is_explained_at_once(engine: DockerClient)
 
 
 @pytest.mark.docker
-def test_a_registry_that_never_answers_is_given_up_in_ten_seconds(engine: DockerClient) -> None:
+def test_a_silent_registry_is_given_up_in_ten_seconds(engine: DockerClient) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         name = f"127.0.0.1:{listener.getsockname()[1]}/python:3.11"
         began = time.monotonic()

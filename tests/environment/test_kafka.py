@@ -138,7 +138,7 @@ def read(env: Environment, topic: str, expected: int) -> list[str]:
 
 @pytest.mark.kafka
 @pytest.mark.timeout(180)
-def test_a_killed_broker_comes_back_at_its_address_with_every_acknowledged_event(
+def test_a_killed_broker_comes_back_with_every_acknowledged_event(
     env: Environment,
 ) -> None:
     before, topic = bootstrap(env), new_topic(env)
@@ -186,7 +186,7 @@ def test_a_restart_keeps_events(env: Environment) -> None:
 
 
 @pytest.mark.kafka
-def test_a_service_reaches_the_broker_and_is_sent_back_to_the_same_address(
+def test_a_service_reaches_the_broker_at_its_advertised_address(
     env: Environment,
 ) -> None:
     assert env["user-service"].replicas[0].ready
@@ -296,7 +296,7 @@ def test_the_first_start_names_what_it_downloads(
     assert lines[-1].endswith("(45 of 45 jars)")
 
 
-def test_without_a_repository_the_next_step_is_said(
+def test_without_a_repository_the_next_step_is_named(
     empty_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
@@ -345,7 +345,7 @@ def test_the_version_of_a_java_is_read(tmp_path: Path, line: str, version: int) 
     assert javas.java_version(str(tmp_path / "java")) == version
 
 
-def test_an_old_java_is_not_taken_and_the_next_step_is_said(
+def test_an_old_java_is_refused_with_the_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     java_that_says(tmp_path, 'java version "1.8.0_392"')

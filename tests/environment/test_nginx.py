@@ -1,5 +1,6 @@
 """What nginx is told: readable, valid, and the same for Compose as for us."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from environment.nginx import (
     ALGORITHMS,
     COMPOSE_CONF,
     EXAMPLES,
+    PROXY,
     Algorithm,
     Balance,
     Upstream,
@@ -20,10 +22,14 @@ from environment.nginx import (
     render_example,
 )
 from environment.nginx.access_log import read_access_log
-from environment.phases import read_phase
-from environment.programs import program
+from environment.phases import phase_names, read_phase
+from environment.runtimes.programs import program
 from environment.specification import Specification
 from environment.supervisor.plan import Plan
+
+
+def has_nginx(phase: str) -> bool:
+    return PROXY in read_description(variables=read_phase(phase)).services
 
 
 def checked_by_nginx(folder: Path, text: str) -> str:
@@ -41,9 +47,18 @@ def upstream(
 
 
 def test_the_file_for_compose_is_what_the_template_gives() -> None:
-    plan = Plan(Specification.checked(phase="phase2"), token="")
-    ports = {name: (port, plan.services[name].port) for name, port in plan.fronted().items()}
+    ports: dict[str, tuple[int, int]] = {}
+    for phase in phase_names():
+        plan = Plan(Specification.checked(phase=phase), token="")
+        ports |= {name: (port, plan.services[name].port) for name, port in plan.fronted().items()}
     assert COMPOSE_CONF.read_text() == render_compose(ports)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in phase_names() if has_nginx(phase)])
+def test_nginx_listens_on_every_port_that_compose_publishes(phase: str) -> None:
+    published = read_description(variables=read_phase(phase)).services[PROXY].ports
+    listening = re.findall(r"^ +listen (\d+);", COMPOSE_CONF.read_text(), re.MULTILINE)
+    assert set(map(int, listening)) == set(published)
 
 
 def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:
@@ -51,7 +66,7 @@ def test_nginx_takes_the_file_for_compose(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_file_of_each_algorithm_is_what_is_rendered_and_nginx_takes_it(
+def test_the_example_of_each_algorithm_is_rendered_and_valid(
     tmp_path: Path, algorithm: Algorithm
 ) -> None:
     text = (EXAMPLES / f"{algorithm}.conf").read_text()
@@ -73,7 +88,7 @@ def test_nginx_takes_every_algorithm_with_every_option(
     assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text
 
 
-def test_a_replica_that_is_down_keeps_its_place_and_gets_nothing() -> None:
+def test_a_replica_marked_down_keeps_its_place() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
 

@@ -81,8 +81,11 @@ print(broker.recv(1000))
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("compose", ["phase4"], indirect=True)
-def test_compose_alone_has_a_broker_that_services_reach(compose: Compose) -> None:
+def test_compose_alone_has_a_broker_and_every_front(compose: Compose) -> None:
     compose("up", "--detach", "--wait")
     words = ("exec", "-T", "order-service", "python", "-c", ASKS_BROKER)
     # It accepts connections a little earlier than it names itself.
     assert wait_until(lambda: "kafka" in compose(*words), timeout=20)
+    for service, port in (("analytics-service", "3005"), ("notification-service", "3006")):
+        answer = httpx.get(f"http://{compose('port', 'nginx', port)}/health", timeout=10)
+        assert (answer.status_code, answer.json()["service"]) == (200, service)

@@ -18,7 +18,7 @@ def test_two_blocks_never_share_a_port() -> None:
     assert len(set(ports)) == len(blocks) <= BLOCKS
 
 
-def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
+def test_a_port_with_a_listener_is_passed_over() -> None:
     block = PortBlock()
     first = block.take()
     with socket.socket() as other:
@@ -28,7 +28,7 @@ def test_a_port_that_somebody_listens_on_is_passed_over() -> None:
     block.close()
 
 
-def test_a_fixed_port_that_is_busy_names_its_holder_and_the_next_step() -> None:
+def test_a_busy_fixed_port_names_holder_and_next_step() -> None:
     block = PortBlock()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

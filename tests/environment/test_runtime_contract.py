@@ -1,7 +1,5 @@
 """The contract of an environment, the same words on both runtimes."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
@@ -10,6 +8,7 @@ import httpx
 import pytest
 
 from environment import Environment, LabError
+from environment.client.connection import Client
 from environment.errors import NotReady, UnknownName
 from environment.waiting import wait_until
 from tests.residue import nothing_left
@@ -122,7 +121,7 @@ def test_roll_keeps_address_and_data(env: Environment) -> None:
     env.roll("user-service", 1)
 
 
-def test_a_roll_of_one_replica_leaves_the_others_as_they_are(env: Environment) -> None:
+def test_a_roll_of_one_replica_spares_the_others(env: Environment) -> None:
     env.scale("user-service", 2)
     before = env["user-service"].replicas
     env.roll("user-service", 2, replicas=[2])
@@ -139,7 +138,7 @@ def test_a_roll_of_one_replica_leaves_the_others_as_they_are(env: Environment) -
     assert env.scale("user-service", 1).version == "1"
 
 
-def test_a_roll_to_a_version_that_is_not_there_is_taken_back(env: Environment) -> None:
+def test_a_roll_to_an_unknown_version_is_taken_back(env: Environment) -> None:
     with pytest.raises(NotReady, match="9"):
         env.roll("user-service", 9)
     assert env["user-service"].version == "1"
@@ -223,7 +222,7 @@ def test_what_is_paused_may_be_killed_and_comes_back_once(env: Environment) -> N
     assert user.replicas[0].ready
 
 
-def test_a_service_in_another_folder_begins_with_nothing_and_finds_what_it_had(
+def test_another_data_folder_is_empty_and_the_first_one_kept(
     env: Environment,
 ) -> None:
     users = f"{env['user-service'].url}/users"
@@ -245,21 +244,13 @@ def test_a_replica_scaled_away_inside_its_fault_needs_no_healing(env: Environmen
 
 
 def test_pausing_twice_is_pausing_once(env: Environment) -> None:
-    for verb in ("pause", "pause", "resume", "resume"):
-        command = [
-            sys.executable,
-            "-m",
-            "labs.cli",
-            verb,
-            "user-service",
-            "--session",
-            str(env.session),
-        ]
-        assert subprocess.run(command, capture_output=True, timeout=30).returncode == 0
+    terminal = Client(str(env.session)).verbs()
+    for verb in (terminal.pause, terminal.pause, terminal.heal, terminal.heal):
+        verb(["user-service"])
     assert httpx.get(f"{env['user-service'].url}/users").status_code == 200
 
 
-def test_restart_tells_how_long_each_start_took(env: Environment) -> None:
+def test_restart_returns_how_long_each_start_took(env: Environment) -> None:
     timings = env.restart()
     assert list(timings["service"]) == env.services
     assert (timings["seconds"] > 0).all()

@@ -127,7 +127,7 @@ def test_a_configuration_loses_no_request_while_another_replica_serves(env: Envi
     assert len(outcomes) > 100
 
 
-def test_stopping_each_replica_in_turn_loses_no_get_and_doubles_no_post(env: Environment) -> None:
+def test_stopping_replicas_loses_no_get_and_doubles_no_post(env: Environment) -> None:
     posted: list[tuple[str, int]] = []
     over = threading.Event()
 
@@ -154,7 +154,7 @@ def test_stopping_each_replica_in_turn_loses_no_get_and_doubles_no_post(env: Env
     assert all(orders[user] == 1 for user, status in posted if status == 201)
 
 
-def test_who_asks_a_replica_directly_can_name_nobody_else(env: Environment) -> None:
+def test_a_direct_client_cannot_claim_another_address(env: Environment) -> None:
     replica = env["api-gateway"].replicas[0].url
     statuses = [
         get(f"{replica}/api/limited", **{"X-Real-IP": f"7.7.7.{n}"}).status_code for n in range(6)
@@ -185,7 +185,7 @@ def test_a_backup_is_asked_only_when_no_other_can_be(env: Environment) -> None:
     assert (usual, left) == ({other.id for other in others}, {first.id})
 
 
-def test_when_no_replica_answers_nginx_says_so_as_a_problem(env: Environment) -> None:
+def test_when_no_replica_answers_nginx_sends_a_problem(env: Environment) -> None:
     with env["user-service"].killed():
         answer = get(f"{env['user-service'].url}/users")
     # Nobody is there to refuse the connection to a dead container's address: nginx waits, and gives up.
@@ -248,9 +248,7 @@ def shared(env: Environment) -> None:
 
 @pytest.mark.usefixtures("shared")
 class TestSharedState:
-    def test_requests_over_three_replicas_share_one_limit_whomever_they_name(
-        self, env: Environment
-    ) -> None:
+    def test_three_replicas_share_one_limit_whatever_headers_claim(self, env: Environment) -> None:
         def ask(number: int) -> httpx.Response:
             forged = {"X-Forwarded-For": f"9.9.9.{number}", "X-Real-IP": f"8.8.8.{number}"}
             return get(door(env, "/api/limited"), **forged)
@@ -275,7 +273,7 @@ class TestSharedState:
         assert [answer["count"] for answer in answers] == list(range(first, first + 6))
         assert len({answer["instance"] for answer in answers}) == 3
 
-    def test_without_valkey_the_answer_is_a_503_that_says_so(self, env: Environment) -> None:
+    def test_without_valkey_the_answer_is_an_explained_503(self, env: Environment) -> None:
         with env["valkey"].killed():
             for path in ("/api/count", "/api/limited"):
                 answer = get(door(env, path))
@@ -283,7 +281,7 @@ class TestSharedState:
             assert get(door(env, "/api/users")).status_code == 200
         assert get(door(env, "/api/count")).status_code == 200
 
-    def test_what_valkey_was_told_survives_a_kill(self, env: Environment) -> None:
+    def test_what_valkey_has_written_survives_a_kill(self, env: Environment) -> None:
         before = get(door(env, "/api/count")).json()["count"]
         time.sleep(1.1)  # Valkey writes to its disk once a second; what it said before may be lost
         with env["valkey"].killed():

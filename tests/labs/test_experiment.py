@@ -39,7 +39,7 @@ def test_a_prediction_needs_no_measurement(name: str) -> None:
     }
 
 
-def test_an_unknown_experiment_is_answered_with_those_there_are() -> None:
+def test_an_unknown_experiment_is_answered_with_the_existing_ones() -> None:
     with pytest.raises(UnknownName, match=r"Did you mean independence.*independence, startup"):
         find("independance")
 

@@ -1,6 +1,7 @@
 """A record can be judged and drawn again without anything running, and is readable at any moment."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,8 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 
 from environment.waiting import wait_until
 from labs.experiment import find, modules
@@ -46,17 +50,17 @@ SAMPLES = {
     ),
     "head_of_line_blocking": (
         blocking_frames.head_of_line_blocking_samples(),
-        blocking_frames.bystanders_prediction(),
+        blocking_frames.head_of_line_blocking_prediction(),
     ),
     "ratio_claim": (
         blocking_frames.ratio_claim_samples(),
-        blocking_frames.famous_ratio_prediction(),
+        blocking_frames.ratio_claim_prediction(),
     ),
-    "offloading": (blocking_frames.offloading_samples(), blocking_frames.off_the_loop_prediction()),
+    "offloading": (blocking_frames.offloading_samples(), blocking_frames.offloading_prediction()),
     "loop_delay": (blocking_frames.loop_delay_samples(), blocking_frames.loop_delay_prediction()),
     "atomic_counter": (
         scaling_frames.atomic_counter_samples(),
-        scaling_frames.counter_cure_prediction(),
+        scaling_frames.atomic_counter_prediction(),
     ),
     "counter_drift": (
         scaling_frames.counter_drift_samples(),
@@ -152,6 +156,40 @@ def test_verdict_and_figure_come_again_from_the_record_alone(name: str) -> None:
     assert (run.path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", modules())
+def test_every_figure_has_title_runtime_and_units(name: str) -> None:
+    samples, prediction = SAMPLES[name]
+    figure = find(name).plot(samples, prediction)
+    title, subtitle = (text.get_text() for text in figure.texts[:2])
+    assert len(title) > 10
+    assert subtitle.startswith(f"runtime: {samples['runtime'].iloc[0]}")
+    for axes in figure.axes:
+        if axes.has_data() and axes.axison:
+            above = [axes.get_title(loc="left"), axes.get_title()]
+            beside = [figure.get_supxlabel(), *(each.get_xlabel() for each in shared_x(axes))]
+            assert categorical(*(each.xaxis for each in shared_x(axes))) or has_unit(*beside)
+            left = [axes.get_ylabel(), figure.get_supylabel()]
+            assert categorical(axes.yaxis) or has_unit(*left, *above), f"{name}: {left}"
+    plt.close(figure)
+
+
+def shared_x(axes: Axes) -> list[Axes]:
+    """Return the axes with the same x as these, of which only the lowest is labelled."""
+    figure = axes.get_figure(root=True)
+    assert figure
+    return [each for each in figure.axes if each.get_xlim() == axes.get_xlim()]
+
+
+def categorical(*axis: Axis) -> bool:
+    """Return whether a tick is named by anything but a number."""
+    ticks = [label.get_text() for each in axis for label in each.get_ticklabels()]
+    return any(not re.fullmatch(r"[\u2212\d.,]*|\$.*\$", tick) for tick in ticks)
+
+
+def has_unit(*labels: str) -> bool:
+    return any(re.search(r"\([^)]+\)", label) for label in labels)
+
+
 def test_the_verdict_is_recomputed_not_repeated() -> None:
     run = Run(environment(), profile="quick")
     keep(run, "versions")
@@ -175,7 +213,7 @@ def test_a_record_says_where_and_how_it_was_measured() -> None:
     assert facts["status"] == "complete"
 
 
-def test_latest_is_the_last_run_and_runs_of_one_second_do_not_meet() -> None:
+def test_latest_is_the_last_run_even_within_one_second() -> None:
     first, second = (Run(environment(), profile="quick") for _ in range(2))
     assert first.path != second.path
     assert load_record(runs_folder() / "latest").path == second.path.resolve()
@@ -190,7 +228,7 @@ def test_a_run_that_has_measured_nothing_yet_is_readable() -> None:
         record.judge("versions")
 
 
-def test_a_folder_without_a_record_and_a_newer_record_are_refused(tmp_path: Path) -> None:
+def test_a_missing_and_a_newer_record_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="is not a run record"):
         load_record(tmp_path)
     run = Run(environment(), profile="quick")

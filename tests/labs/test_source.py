@@ -1,4 +1,4 @@
-"""Code in cells is opened from the real files of the services."""
+"""A cell shows code from the files of the services."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from environment.errors import UnknownName
 from labs.source import SERVICES, show
 
 
-def test_a_function_is_shown_as_it_stands_with_its_decorator() -> None:
+def test_a_function_is_shown_as_written_with_its_decorator() -> None:
     shown = show("user_service/v2.py", "get_user").data
     file = (SERVICES / "user_service" / "v2.py").read_text()
     title, _, code = shown.partition("\n\n")
@@ -15,7 +15,7 @@ def test_a_function_is_shown_as_it_stands_with_its_decorator() -> None:
     assert code.startswith("@router.get")
 
 
-def test_an_unknown_name_is_answered_with_those_there_are() -> None:
+def test_an_unknown_name_is_answered_with_the_existing_ones() -> None:
     with pytest.raises(UnknownName, match=r"has no pays; it has: .*\bpay\b"):
         show("order_service/payment.py", "pays")
 

@@ -1,4 +1,4 @@
-"""A verdict says the same words on every machine."""
+"""A verdict has the same text on every machine."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ def write_lab(folder: Path, *cells: str, phase: str = "phase0") -> Path:
         ],
         metadata={"kernelspec": KERNEL},
     )
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True, parents=True)
     path = folder / f"{phase}_toy.ipynb"
     nbformat.write(notebook, path)  # type: ignore[no-untyped-call]
     return path

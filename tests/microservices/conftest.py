@@ -8,13 +8,13 @@ import pytest
 from tests.microservices.running import TOKEN, Running
 
 Start = Callable[..., Running]
-NOBODY = "127.0.0.1:9"
-"""Where no Kafka is: services that speak events answer HTTP all the same."""
+NO_KAFKA = "127.0.0.1:9"
+"""An address without a Kafka: services that exchange events answer HTTP all the same."""
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Start services for one test, on one data folder unless told otherwise."""
+    """Start services for one test, on one data folder by default."""
     started: list[Running] = []
 
     def start(
@@ -42,21 +42,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
     gateway = Running("api-gateway", data=data, USER_SERVICE_URL=users.url, **addresses, **faults)
     services = {"payment": payment, "order": order, "user": users, "user2": users2}
     services["gateway"] = gateway
-    kafkaless = {"KAFKA_BOOTSTRAP": NOBODY, "FAULTS": "on", "CONTROL_TOKEN": TOKEN}
-    speakers = {
-        "order2": Running("order-service", data=data / "order2", version="2", **kafkaless),
+    without_kafka = {"KAFKA_BOOTSTRAP": NO_KAFKA, "FAULTS": "on", "CONTROL_TOKEN": TOKEN}
+    event_services = {
+        "order2": Running("order-service", data=data / "order2", version="2", **without_kafka),
         "payment2": Running(
-            "payment-service", data=data / "payment2", version="2", PAYMENT_SECONDS=0, **kafkaless
+            "payment-service",
+            data=data / "payment2",
+            version="2",
+            PAYMENT_SECONDS=0,
+            **without_kafka,
         ),
     }
     try:
         for service in services.values():
             service.wait_ready()
-        for service in speakers.values():
+        for service in event_services.values():
             service.wait_ready("/health")
-        yield services | speakers
+        yield services | event_services
     finally:
-        for service in (services | speakers).values():
+        for service in (services | event_services).values():
             service.close()
 
 

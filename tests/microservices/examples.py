@@ -13,5 +13,5 @@ def new_order(**changes: Any) -> dict[str, Any]:
 
 
 def new_key() -> dict[str, str]:
-    """Return an Idempotency-Key header nobody used before."""
+    """Return an Idempotency-Key header that was not used before."""
     return {"Idempotency-Key": str(uuid4())}

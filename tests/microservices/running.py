@@ -1,5 +1,6 @@
 """Starting the real services as processes, and stopping them whatever happens."""
 
+import json
 import os
 import subprocess
 import sys
@@ -29,20 +30,41 @@ def clean_environment(**variables: object) -> dict[str, str]:
     return kept | {name: str(value) for name, value in variables.items()}
 
 
+RUN_CHANGED = """
+import importlib, json, runpy, sys
+for name, value in json.loads(sys.argv.pop(1)).items():
+    module, _, constant = name.rpartition(".")
+    setattr(importlib.import_module(module), constant, value)
+sys.argv[0] = sys.argv.pop(1)
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
+
 class Running:
-    """One service in a process of its own, reached over HTTP."""
+    """One service in a process of its own, reached over HTTP.
+
+    `constants` replaces constants of its modules, by their full names: a time that a test waits for, and
+    whose length is not what it tests.
+    """
 
     def __init__(
-        self, service: str, *, data: Path, version: str = "1", **variables: object
+        self,
+        service: str,
+        *,
+        data: Path,
+        version: str = "1",
+        constants: dict[str, float] | None = None,
+        **variables: object,
     ) -> None:
         self.port = int(str(variables.pop("PORT", 0))) or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         data.mkdir(exist_ok=True)
         self.log_path = data / f"{service}-{self.port}.log"
         package = f"microservices.{service.replace('-', '_')}"
+        command = ["-c", RUN_CHANGED, json.dumps(constants)] if constants else ["-m"]
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", package, version],
+                [sys.executable, *command, package, version],
                 env=clean_environment(DATA_DIR=data, PORT=self.port, **variables),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -50,7 +72,7 @@ class Running:
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
 
     def wait_ready(self, path: str = "/ready") -> "Running":
-        """Return when ``path`` says 200.
+        """Return when `path` says 200.
 
         Raises:
             AssertionError: with the log, when the process ends or takes too long.

@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import get_type_hints
 
 import jsonschema
 import pytest
 
-from microservices.asyncapi import SERVICES, asyncapi, documents
-from microservices.kit.events.event_types import EVENTS, Cause, Data, read_event, write_event
+from microservices.asyncapi import asyncapi, documents, services
+from microservices.kit.events.envelope import Cause, read_event, write_event
+from microservices.kit.events.event_types import EVENTS, Data, dead_letter_topic
 from microservices.kit.items import Item
 
 FOLDER = Path(__file__).parents[2] / "handbook" / "events"
@@ -39,7 +41,7 @@ def test_the_files_are_what_the_code_says() -> None:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_every_event_that_is_written_fits_its_schema_and_is_read(kind: type[Data]) -> None:
+def test_every_event_fits_its_schema_and_is_read(kind: type[Data]) -> None:
     value = write_event(example(kind), CAUSE)
     jsonschema.validate(json.loads(value), documents()[f"{kind.__name__}.json"])
     found = read_event({kind.__name__: kind}, key=b"order-1", value=value, traceparent="")
@@ -65,12 +67,23 @@ def test_what_the_schema_refuses_is_not_read(kind: type[Data], change: dict[str,
         jsonschema.validate(event, documents()[f"{kind.__name__}.json"])
 
 
-def test_every_event_that_is_sent_is_read_by_somebody() -> None:
+def test_every_event_that_is_published_is_consumed() -> None:
     operations = asyncapi()["operations"].values()
     sent = {each["channel"]["$ref"] for each in operations if each["action"] == "send"}
     read = {each["channel"]["$ref"] for each in operations if each["action"] == "receive"}
     assert sent <= read
-    assert len(SERVICES) == 4
+    assert len(services()) == 4
+
+
+@pytest.mark.parametrize("service", services())
+def test_a_service_has_the_topics_of_its_document(service: str, tmp_path: Path) -> None:
+    module = services()[service]
+    settings = get_type_hints(module.build)["settings"]
+    app = module.build(settings(port=1, data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9"))
+    consumed = {kind.topic for kind in module.CONSUMES}
+    published = {kind.topic for kind in getattr(module, "PUBLISHES", ())}
+    dead_letters = {dead_letter_topic(topic) for topic in consumed}
+    assert set(app.state.topics.names) == consumed | published | dead_letters
 
 
 def test_every_reference_leads_somewhere() -> None:

@@ -64,9 +64,7 @@ def test_an_order_of_random_json_is_a_problem(order: Running, body: Any) -> None
 
 @QUICK
 @given(field=st.sampled_from(["productId", "quantity", "price"]), value=values)
-def test_one_wrong_value_in_a_good_order_is_a_problem_or_is_fine(
-    order: Running, field: str, value: Any
-) -> None:
+def test_one_wrong_value_in_an_order_is_no_crash(order: Running, field: str, value: Any) -> None:
     body = new_order(items=[new_order()["items"][0] | {field: value}])
     answer = post(order, "/orders", json.dumps(body).encode())
     if answer.status_code != 201:
@@ -89,9 +87,7 @@ def test_a_payment_of_random_json_is_a_problem(payment: Running, body: Any) -> N
 
 @QUICK
 @given(name=values)
-def test_a_user_with_any_name_is_made_or_is_a_problem(
-    shared: dict[str, Running], name: Any
-) -> None:
+def test_a_user_with_any_name_is_no_crash(shared: dict[str, Running], name: Any) -> None:
     for version in ("user", "user2"):
         answer = post(shared[version], "/users", json.dumps({"name": name}).encode())
         if answer.status_code != 201:

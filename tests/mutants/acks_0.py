@@ -1,4 +1,4 @@
-"""A mutant of the dying broker: a producer that calls a record safe when it has left, and waits for no word."""
+"""A mutant of the dying broker: a producer that takes a record for durable once it is sent."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from microservices.kit.events import producer
 from tests.mutants.service import run_with
 
 
-def producer_that_does_not_listen(settings: dict[str, Any]) -> Producer:
+def producer_without_acknowledgement(settings: dict[str, Any]) -> Producer:
     return Producer({**settings, "acks": 0, "enable.idempotence": False})
 
 
 if __name__ == "__main__":
-    run_with("order-service", producer, "Producer", producer_that_does_not_listen)
+    run_with("order-service", producer, "Producer", producer_without_acknowledgement)

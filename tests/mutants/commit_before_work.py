@@ -1,7 +1,8 @@
-"""A mutant of rebalance: a payment-service that moves its offsets when a message comes, not when it is done."""
+"""A mutant of rebalance: a payment-service that stores an offset when the message comes, not when its work is done."""
 
 from confluent_kafka import Message
 
+from microservices.kit.events import received
 from microservices.kit.events.consumer import Partition
 from tests.mutants.service import run_with
 
@@ -9,7 +10,7 @@ receive = Partition.receive
 
 
 def move_past_and_receive(partition: Partition, message: Message) -> None:
-    partition._move_past(message)
+    partition._move_past(received.receive(message))
     receive(partition, message)
 
 

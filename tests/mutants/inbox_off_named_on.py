@@ -1,4 +1,4 @@
-"""A mutant of duplicates: a payment-service that keeps no inbox, whatever it is told."""
+"""A mutant of duplicates: a payment-service without an inbox, whatever its settings."""
 
 from fastapi import FastAPI
 

@@ -1,4 +1,4 @@
-"""A mutant of the rate limit: a gateway that admits everybody."""
+"""A mutant of the rate limit: a gateway that admits every request."""
 
 from microservices.api_gateway.limiter import Limiter, Verdict
 from tests.mutants.gateway import run_with

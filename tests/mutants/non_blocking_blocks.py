@@ -1,4 +1,4 @@
-"""A mutant of blocking vs non-blocking: the route named non-blocking holds the event loop."""
+"""A mutant of blocking vs non-blocking: the route named non-blocking blocks the event loop."""
 
 from microservices.api_gateway import api
 from tests.mutants.gateway import run_with

@@ -1,4 +1,4 @@
-"""A mutant of independence: all three services in payment-service's process, so its death is everybody's.
+"""A mutant of independence: all three services in payment-service's process, so that a kill ends all of them.
 
 The services are the real ones; only the process they live in is replaced. `python -m tests.mutants.one_process`, as
 payment-service, serves all three at their own addresses; as another service it holds the place and does nothing.

@@ -1,4 +1,4 @@
-"""A mutant of the dual write: an order-service that tells events after the commit, whatever it is told."""
+"""A mutant of the dual write: an order-service that publishes after the commit, whatever its settings."""
 
 from fastapi import FastAPI
 

@@ -3,21 +3,19 @@
 from dataclasses import replace
 from uuid import uuid4
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection
 
 from microservices.kit.events import outbox
-from microservices.kit.events.event_types import Record
+from microservices.kit.events.record import Record
 from tests.mutants.service import run_with
 
 first = outbox.first
 
 
-def first_with_random_keys(
-    connection: Connection, table: Table, limit: int
-) -> list[tuple[int, Record]]:
+def first_with_random_keys(connection: Connection, limit: int) -> list[tuple[int, Record]]:
     return [
         (position, replace(record, key=uuid4().bytes))
-        for position, record in first(connection, table, limit)
+        for position, record in first(connection, limit)
     ]
 
 

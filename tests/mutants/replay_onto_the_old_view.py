@@ -1,15 +1,15 @@
-"""A mutant of replay: a new reader that begins with the old view, and without the ids of what is in it."""
+"""A mutant of replay: a new reader that begins with the old view, and without the ids of the events in it."""
 
 import shutil
 import sqlite3
 from contextlib import closing
 
-from microservices.analytics_service import v1
 from microservices.kit.database import Database
+from microservices.kit.events import app
 from microservices.kit.settings import Settings
 from tests.mutants.service import run_with
 
-open_database = v1.open_database
+open_database = app.open_database
 
 
 def open_with_old_view(service: str, settings: Settings) -> Database:
@@ -26,4 +26,4 @@ def open_with_old_view(service: str, settings: Settings) -> Database:
 
 
 if __name__ == "__main__":
-    run_with("analytics-service", v1, "open_database", open_with_old_view)
+    run_with("analytics-service", app, "open_database", open_with_old_view)

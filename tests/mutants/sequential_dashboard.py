@@ -1,4 +1,4 @@
-"""A mutant of aggregation: a dashboard that asks for the orders once it has the users."""
+"""A mutant of aggregation: a dashboard that requests the orders after it has received the users."""
 
 from starlette.types import Receive, Scope, Send
 

@@ -1,4 +1,4 @@
-"""A mutant of dead letters: a consumer that moves past what it could not use, and says nothing."""
+"""A mutant of dead letters: a consumer that moves past messages it cannot use, without a dead letter."""
 
 from microservices.kit.events.delivery import Abandoned, Delivery
 from tests.mutants.service import run_with

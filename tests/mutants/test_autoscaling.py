@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from environment import Environment
-from labs.experiments.phase3 import autoscaling
+from labs.experiments.phase3 import autoscaling, scaling_loop
 from labs.verdicts import Outcome
 
 pytestmark = pytest.mark.timeout(180)
 
-PREDICTION = autoscaling.predict_autoscaling(swings=1, window=2)
+PREDICTION = autoscaling.predict(swings=1, window=2)
 
 
 @pytest.fixture(scope="module")
@@ -19,15 +19,15 @@ def env() -> Iterator[Environment]:
         yield environment
 
 
-def without_memory(wishes: Sequence[int], window: int) -> int:
-    return wishes[-1]
+def without_memory(recommendations: Sequence[int], window: int) -> int:
+    return recommendations[-1]
 
 
 def test_a_loop_that_forgets_its_window_is_seen_to_fail(
     env: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(autoscaling, "stabilised", without_memory)
+        patched.setattr(scaling_loop, "stabilised", without_memory)
         samples = autoscaling.measure(env)
     verdict = autoscaling.judge(samples, PREDICTION)
     assert verdict.outcome is Outcome.FAIL

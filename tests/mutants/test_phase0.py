@@ -1,4 +1,4 @@
-"""Phase 0's verdicts against wrong systems, live: each mutant is started for real and must be seen to fail."""
+"""Phase 0's verdict on a wrong system, live: the mutant is started, and must be judged to fail."""
 
 from pathlib import Path
 
@@ -19,11 +19,12 @@ PREDICTION = independence.predict(
 
 
 def judged(env: Environment) -> Verdict:
-    """As the lab's own cells do it."""
+    """Measure and judge as the lab's own cells do."""
     samples = until_conclusive(independence, PREDICTION, env, seconds=8)
     return independence.judge(samples, PREDICTION)
 
 
+@pytest.mark.core
 def test_three_services_in_one_process_are_not_independent(tmp_path: Path) -> None:
     together = ["python", "-m", "tests.mutants.one_process"]
     addresses = {

@@ -31,7 +31,7 @@ def mutant(folder: Path, module: str) -> Path:
     return mutated(folder, {"api-gateway": {"command": command}})
 
 
-def judged_off_the_loop(env: Environment) -> Verdict:
+def judged_offloading(env: Environment) -> Verdict:
     """As the lab's own cells do it."""
     prediction = offloading.predict(COUNTS[1:], seconds=SECONDS, unloaded=UNLOADED)
     samples = until_conclusive(
@@ -53,9 +53,9 @@ def judged_cpu_blocking(env: Environment) -> Verdict:
 
 def test_a_thread_that_releases_nothing_does_not_free_the_loop(tmp_path: Path) -> None:
     with gateway(mutant(tmp_path, "thread_that_releases_nothing")) as env:
-        verdict = judged_off_the_loop(env)
+        verdict = judged_offloading(env)
     assert verdict.outcome is Outcome.FAIL
-    waited = "where=thread: head_of_line_blocking waited until they were done"
+    waited = "where=thread: bystanders waited until they were done"
     assert verdict.reasons[0] == f"1 computation, {waited}"
     assert all("where=thread" in reason for reason in verdict.reasons)
 

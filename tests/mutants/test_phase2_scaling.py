@@ -17,7 +17,7 @@ pytestmark = pytest.mark.timeout(180)
 SERVICES = ("nginx", "valkey", "api-gateway")
 
 
-def judged_counter_cure(env: Environment) -> Verdict:
+def judged_atomic_counter(env: Environment) -> Verdict:
     prediction = atomic_counter.predict(96, concurrency=(1, 16), replicas=2)
     samples = until_conclusive(
         atomic_counter, prediction, env, requests=96, concurrency=(1, 16), replicas=2
@@ -39,9 +39,10 @@ def with_mutant(folder: Path, name: str) -> Iterator[Environment]:
         yield env
 
 
+@pytest.mark.core
 def test_two_steps_named_incr_lose_calls(tmp_path: Path) -> None:
     with with_mutant(tmp_path, "getset_named_incr") as env:
-        verdict = judged_counter_cure(env)
+        verdict = judged_atomic_counter(env)
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == ("incr, 16 callers: calls were lost",)
 

@@ -57,12 +57,12 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
         {"forwarded": False},
         "ip_hash: not as predicted",
     ),
-    "a balancer that takes turns whatever it is told": (
+    "a balancer that takes turns for every algorithm": (
         judged_long_request,
         {"algorithm": "round_robin"},
-        "least_conn: head_of_line_blocking waited for the computation",
+        "least_conn: bystanders waited for the computation",
     ),
-    "a balancer that takes turns with the slow, too": (
+    "a balancer that gives the slow one its turn": (
         judged_slow_replica,
         {"algorithm": "round_robin"},
         "least_conn at lambda D = 40: another share went to the slow replica than predicted",
@@ -75,7 +75,12 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+CORE = "a balancer without weights"
+
+
+@pytest.mark.parametrize(
+    "mutant", [pytest.param(name, marks=[pytest.mark.core] * (name == CORE)) for name in MUTANTS]
+)
 def test_a_wrong_balancer_is_seen_to_fail(mutant: str, env: Forgetful) -> None:
     judged, env.instead, because = MUTANTS[mutant]
     verdict = judged(env)

@@ -8,7 +8,7 @@ import pytest
 
 from environment import Environment
 from labs.experiment import until_conclusive
-from labs.experiments.phase3 import blue_green, canary, rolling_replacement
+from labs.experiments.phase3 import blue_green, canary, rolling_replacement, sampling_plan
 from labs.verdicts import Outcome, Verdict
 from tests.mutants.balancer import Forgetful
 from tests.mutants.descriptions import mutated
@@ -62,17 +62,17 @@ def test_a_service_that_ends_without_draining_is_seen_to_fail(tmp_path: Path) ->
     assert "rolling: a POST failed" in verdict.reasons
 
 
-def test_a_balancer_that_lets_nobody_stand_by_is_seen_to_fail(env: Forgetful) -> None:
+def test_a_balancer_without_standby_replicas_is_seen_to_fail(env: Forgetful) -> None:
     env.instead = {"weights": ()}
     verdict = judged_blue_green(env)
     assert verdict.outcome is Outcome.FAIL
     assert "blue: the other version answered, too" in verdict.reasons
 
 
-def test_a_lab_that_promotes_whatever_it_sees_is_seen_to_fail(
+def test_a_lab_that_promotes_every_version_is_seen_to_fail(
     env: Forgetful, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(canary, "decide", lambda *_: canary.PROMOTED)
+    monkeypatch.setattr(canary, "decide", lambda *_: sampling_plan.PROMOTED)
     verdict = judged_canary(env, {"bad": 0.5})
     assert verdict.outcome is Outcome.FAIL
     assert "bad: promoted, against the plan" in verdict.reasons

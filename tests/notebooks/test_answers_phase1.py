@@ -1,4 +1,4 @@
-"""Reference answers to the exercises of phase 1: each is as short as its hint says, and right."""
+"""Reference answers to the exercises of phase 1: each is as short as its hint promises, and right."""
 
 from collections.abc import Iterator
 
@@ -37,7 +37,7 @@ def test_a_paused_service_costs_the_dashboard_the_gateways_patience(env: Environ
     assert answer.elapsed.total_seconds() >= 0.9
 
 
-def test_an_order_sent_again_with_its_key_is_one_order_and_one_charge(env: Environment) -> None:
+def test_an_order_sent_again_with_its_key_is_charged_once(env: Environment) -> None:
     orders, key = f"{env['api-gateway'].url}/api/orders", {"Idempotency-Key": "order-1"}
     env.configure("api-gateway", UPSTREAM_TIMEOUT_SECONDS=1)
     assert httpx.post(orders, json=ORDER, headers=key, timeout=10).status_code == 504

@@ -23,18 +23,18 @@ def test_a_hundred_times_is_a_matter_of_choice() -> None:
 
 
 @pytest.mark.slow
-def test_nobody_waits_behind_a_door_that_looks_who_is_busy(env: Environment) -> None:
+def test_no_request_waits_with_the_fewest_connections(env: Environment) -> None:
     env.balance("least_conn", "api-gateway")
     samples = head_of_line_blocking.measure(env, replicas=[3])
     env.balance("round_robin", "api-gateway")
-    nobody = pd.DataFrame({"replicas": [3], "share": [0.0]})
-    assert head_of_line_blocking.judge(samples, nobody).outcome != "fail"
+    none = pd.DataFrame({"replicas": [3], "share": [0.0]})
+    assert head_of_line_blocking.judge(samples, none).outcome != "fail"
     third = pd.DataFrame({"replicas": [3], "share": [1 / 3]})
     assert head_of_line_blocking.judge(samples, third).outcome != "pass"
 
 
 @pytest.mark.slow
-def test_two_workers_in_two_replicas_admit_four_times_the_limit_at_most(env: Environment) -> None:
+def test_two_replicas_of_two_workers_admit_four_limits_at_most(env: Environment) -> None:
     env.scale("api-gateway", 1)
     env.configure("api-gateway", LIMIT_STORE="memory", WORKERS=2)
     url = env.scale("api-gateway", 2).url

@@ -16,23 +16,23 @@ def env() -> Iterator[Environment]:
         yield env
 
 
-def test_one_in_twenty_goes_to_the_slow_one_at_ninety_per_second() -> None:
+def test_the_slow_replica_gets_one_in_twenty_at_ninety_per_second() -> None:
     rate = (20 - (3 + 1) / 2) / 0.2
     table = slow_replica.predict([(rate, 0.2)]).set_index("algorithm")
     assert table["share"]["least_conn"] == pytest.approx(1 / 20)
 
 
 @pytest.mark.slow
-def test_two_people_of_one_office_meet_the_same_replica(env: Environment) -> None:
-    ways: dict[str, Any] = {
+def test_two_people_of_one_office_reach_the_same_replica(env: Environment) -> None:
+    settings: dict[str, Any] = {
         "weights": [1] * 4,
         "clients": ["10.1.2.3", "10.1.2.200"],
         "requests": 40,
     }
-    prediction = distribution.predict(ways["weights"], ways["clients"], requests=40)
+    prediction = distribution.predict(settings["weights"], settings["clients"], requests=40)
     office = prediction[prediction["client"] != ""]
     assert office["replica"].nunique() == 1
-    assert distribution.judge(distribution.measure(env, **ways), prediction).outcome == "pass"
+    assert distribution.judge(distribution.measure(env, **settings), prediction).outcome == "pass"
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_three_failures_and_two_seconds_cost_as_predicted(env: Environment) -> N
     limits = {"replicas": 3, "max_fails": 3, "fail_timeout": 2}
     prediction = health_check.predict(**limits)
     verdict = health_check.judge(health_check.measure(env, **limits, seconds=5), prediction)
-    dead, _ = verdict.details["faults"]
+    dead, _ = (case["attempts"][0] for case in verdict.details["cases"])
     assert dead["fault"] == DEAD
     assert dead["failed"] >= 3
     assert verdict.outcome != "fail", verdict.reasons

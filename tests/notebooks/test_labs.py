@@ -46,7 +46,13 @@ LABS = sorted(FOLDER.glob("*.ipynb"))
 
 @pytest.mark.slow
 @pytest.mark.timeout(MOST_SECONDS + 30)
-@pytest.mark.parametrize("path", LABS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.core] * (path == LABS[0]), id=path.stem)
+        for path in LABS
+    ],
+)
 def test_every_cell_runs_and_every_verdict_is_the_stored_one(path: Path, tmp_path: Path) -> None:
     done = nbval(path, tmp_path, "process")
     assert done.returncode == 0, done.stdout[-5000:]

@@ -13,13 +13,13 @@ from pathlib import Path
 from environment.compose import ROOT
 from environment.errors import NotReady
 from environment.identity import Identity
-from environment.runtimes.process import SESSION_LABEL, SUPERVISOR_LABEL
+from environment.runtimes.process_removal import SESSION_LABEL, SUPERVISOR_LABEL
 
 SERVING = "serving"
-"""With this word and its address the page's server says that it can be opened."""
+"""The page's server prints this word and its address when it can be opened."""
 
 START_SECONDS = 20.0
-LAST_WORDS_SECONDS = 5.0
+EXIT_SECONDS = 5.0
 
 
 class PageServer:
@@ -33,7 +33,7 @@ class PageServer:
         self._closed = False
 
     def url(self, bootstrap: str) -> str:
-        """The address of the page, which is started when it does not run."""
+        """Return the address of the page, which is started when it does not run."""
         with self._starting:
             if self._closed:
                 raise NotReady("The session is being removed.")
@@ -42,12 +42,12 @@ class PageServer:
             return self._url
 
     def stop(self) -> None:
-        """Ends the page; none is started any more."""
+        """End the page; none is started any more."""
         with self._starting:
             self._closed = True
             if self._process:
                 self._process.kill()  # it only reads
-                self._process.wait(LAST_WORDS_SECONDS)
+                self._process.wait(EXIT_SECONDS)
 
     def _start(self, bootstrap: str) -> None:
         labels = {SESSION_LABEL: self._session, SUPERVISOR_LABEL: str(Identity.own())}
@@ -68,8 +68,8 @@ class PageServer:
             self._process.kill()
         word, _, url = self._process.stdout.readline().decode().strip().partition(" ")
         if word != SERVING:
-            self._process.wait(LAST_WORDS_SECONDS)
-            said = self._log.read_text(errors="replace").strip().splitlines()
-            why = said[-1] if said else f"it said nothing within {START_SECONDS:.0f} s"
+            self._process.wait(EXIT_SECONDS)
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+            why = lines[-1] if lines else f"it printed nothing within {START_SECONDS:.0f} s"
             raise NotReady(f"The page of Kafka did not start: {why}. Ask for it again.")
         self._url = url

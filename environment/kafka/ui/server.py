@@ -43,7 +43,7 @@ Topic = Annotated[str, InPath(max_length=249)]
 
 
 def make_page(broker: Broker, session: str) -> FastAPI:
-    """The page and what it asks for. There is no method but GET."""
+    """Return the page and what it asks for. There is no method but GET."""
     page = FastAPI(title="Kafka", docs_url=None, redoc_url=None, openapi_url=None)
     # A page of another site can make its own name lead here; by that name it gets nothing.
     page.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
@@ -55,7 +55,7 @@ def make_page(broker: Broker, session: str) -> FastAPI:
         return response
 
     @page.exception_handler(LabError)
-    async def told(_: Request, error: LabError) -> JSONResponse:
+    async def explained(_: Request, error: LabError) -> JSONResponse:
         status = 404 if isinstance(error, UnknownName) else 503
         return JSONResponse({"error": str(error)}, status)
 
@@ -80,13 +80,13 @@ def make_page(broker: Broker, session: str) -> FastAPI:
     def latest(
         topic: Topic, limit: Limit = 50, partition: Annotated[int | None, Query(ge=0)] = None
     ) -> list[dict[str, Any]]:
-        words: dict[str, Any] = {"limit": limit, "partition": partition, "offset": "latest"}
-        return rows(messages.read(broker, topic, **words))[::-1]
+        options: dict[str, Any] = {"limit": limit, "partition": partition, "offset": "latest"}
+        return rows(messages.read(broker, topic, **options))[::-1]
 
     @page.get("/api/dead-letters")
     def letters(limit: Limit = 50) -> list[dict[str, Any]]:
-        found = dead_letters.dead_letters(broker, latest=limit)
-        return rows(found.sort_values("time").tail(limit))[::-1]
+        table = dead_letters.dead_letters(broker, latest=limit)
+        return rows(table.sort_values("time").tail(limit))[::-1]
 
     return page
 
@@ -99,7 +99,7 @@ def _file(name: str) -> Any:
 
 
 def rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """A table as JSON has it: times as ISO 8601, None for what is missing."""
+    """Return a table as JSON has it: times as ISO 8601, None for what is missing."""
     return [
         {str(name): _plain(value) for name, value in one.items()}
         for one in frame.astype(object).to_dict("records")
@@ -120,7 +120,7 @@ def _end_with_input() -> None:
 
 
 def main(bootstrap: str, session: str) -> None:
-    """Says where it serves on standard output, once."""
+    """Serve, and print the address once on standard output."""
     threading.Thread(target=_end_with_input, daemon=True).start()
     broker = Broker(bootstrap, seconds=SECONDS)
     listener = socket.create_server(("127.0.0.1", 0))

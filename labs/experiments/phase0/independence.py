@@ -1,4 +1,7 @@
-"""Independence."""
+"""Independence: which endpoints lose requests while one service is down.
+
+The load goes on while a service is killed and started again; the judge looks at every request.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ from labs.figures import (
     name_fault,
     styled,
 )
+from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Load, Stream
-from labs.load.schedule import load_report
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
 TITLE = "What does killing one service cost the others?"
 
@@ -49,17 +52,17 @@ RATES = {"GET /users": 20, "GET /orders": 20, "POST /pay": 10, "POST /orders": 1
 ORDER = {"userId": "user-1", "items": [{"productId": "prod-1", "quantity": 1, "price": 19.99}]}
 
 ALLOWANCE = 0.25
-"""Seconds of a request's own way and of a busy machine, beyond the payment's work."""
+"""Seconds that a request takes beyond the payment's work, on a busy machine too."""
 
 LAG_LIMIT = 0.1
-"""Seconds of the load's lag p99: no latency is judged here, only on which side of the window's
+"""Seconds of the load's lag p99. No latency is judged here, only on which side of the window's
 edges a request lies, and `ALLOWANCE` is wider than this."""
 
 RESTART_SECONDS = 60.0
-"""Longest restart under load; the environment gives up on one sooner."""
+"""Seconds of requests kept ready for the restart; the environment's own timeout for one is shorter."""
 
 BIN = 0.5
-"""Seconds: requests are drawn as the share answered within each."""
+"""Seconds of requests whose share of answers is drawn as one step."""
 
 ENOUGH = 5
 """Requests an endpoint needs before, during and after the fault."""
@@ -76,12 +79,17 @@ def predict(
     calls: Mapping[str, Sequence[str]],
     work_seconds: float,
 ) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as shares of requests that succeed.
 
-    `calls` names the services an endpoint waits for besides its own. A request that was sent up to
-    `work_seconds` (the killed service's work) before the kill is still on its way, and lost.
-    Columns: `endpoint`, `needs` (text), `outside` and `inside` (share of requests that succeed
-    while the service is up, and down), `exposed` (seconds before the kill).
+    Args:
+        killed: The service that is killed.
+        calls: The services that an endpoint calls and waits for, besides its own service.
+        work_seconds: What the killed service takes for a request. One that was sent up to this long
+            before the kill is still under way, and lost.
+
+    Returns:
+        Columns: `endpoint`, `needs` (text), `outside` and `inside` (share of requests that succeed
+        while the service is up, and down), `exposed` (seconds before the kill).
     """
     needs = {endpoint: [owner, *calls.get(endpoint, ())] for endpoint, owner in OWNERS.items()}
     return pd.DataFrame(
@@ -96,7 +104,7 @@ def predict(
 
 
 def measure(env: Environment, *, kill: str = "payment-service", seconds: float = 9) -> pd.DataFrame:
-    """One row per request to four endpoints while `kill` dies and returns.
+    """Return one row per request to four endpoints while `kill` is killed and started again.
 
     The service is killed after 0.35 of `seconds` and restarted after 0.5; the requests go on for
     another 0.4 of `seconds` once it is ready again. Columns: those of `Load.samples`, `began` and
@@ -114,12 +122,12 @@ def measure(env: Environment, *, kill: str = "payment-service", seconds: float =
 
 
 def streams(env: Environment) -> list[Stream]:
-    """The four endpoints as open-loop streams."""
+    """Return the four endpoints as open-loop streams."""
     bodies: dict[str, Any] = {"POST /pay": {"amount": 19.99}, "POST /orders": ORDER}
-    found = []
+    loads = []
     for endpoint, owner in OWNERS.items():
         method, path = endpoint.split()
-        found.append(
+        loads.append(
             Stream(
                 endpoint,
                 env[owner].url + path,
@@ -129,36 +137,33 @@ def streams(env: Environment) -> list[Stream]:
                 headers={"Idempotency-Key": "{key}"} if endpoint == "POST /orders" else {},
             )
         )
-    return found
+    return loads
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """GETs answer all; the rest fails only inside the fault's window, and does fail there.
+    """Pass when only those endpoints lost requests that need the service, and only while it was down.
 
-    A failure belongs to the fault when the request was under way at some moment of it: it ended
+    A loss belongs to the fault when the request was under way at some moment of it: it ended
     after the kill, was meant to start before the service was ready again, and started no earlier
-    than its work (`exposed`) plus `ALLOWANCE` before the kill. Attempts whose load generator
-    lagged are set aside.
+    than its work (`exposed`) plus `ALLOWANCE` before the kill.
+
+    Policy `pooled`, one case per endpoint: a single loss outside the fault fails, in whichever
+    attempt it was, and further attempts only add requests.
     """
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if load_report(part, lag_limit=LAG_LIMIT).kept_schedule]
-    counted = count(classify(pd.concat(kept or attempts), prediction), prediction)
-    rows = counted.to_dict("records")
-    details = {
-        "load": [str(load_report(part, lag_limit=LAG_LIMIT)) for part in attempts],
-        "endpoints": {row["endpoint"]: row for row in rows},
-    }
-    if not kept:
-        doubt = "the load generator could not keep its schedule"
-        return Verdict.of(__name__, JUDGED, doubts=[doubt], details=details)
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    requests = samples if schedule.finding else schedule.samples
+    counts = count(classify(requests, prediction), prediction)
+    rows = counts.to_dict("records")
     hit = any(row["owned"] and row["failed_during"] for row in rows)
-    failures = [reason for row in rows for reason in _failures(row, hit=hit)]
-    doubts = [reason for row in rows for reason in _doubts(row)]
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+    cases = [Case(row["endpoint"], [_finding(row, fault_hit=hit)]) for row in rows]
+    if schedule.finding:
+        cases = [Case("", [schedule.finding])]
+    details = schedule.details | {"endpoints": {row["endpoint"]: row for row in rows}}
+    return verdict(__name__, JUDGED, cases, pooled, details=details)
 
 
 def classify(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
-    """Adds `when` to each request: before, during (under way at some moment of it), or after."""
+    """Return the requests with `when`: before the fault, during it (for some moment of it), or after."""
     exposed = samples["stream"].map(prediction.set_index("endpoint")["exposed"])
     start, end = samples["intended"], samples["intended"] + samples["latency"]
     since = samples["began"] - exposed - ALLOWANCE
@@ -170,23 +175,23 @@ def classify(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
 
 
 def count(requests: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
-    """Per endpoint: requests and failures by their relation to the fault."""
+    """Return one row per endpoint: its requests and losses by their relation to the fault."""
     killed = requests["killed"].iloc[0]
     rows = []
     for expected in prediction.to_dict("records"):
-        mine = requests[requests["stream"] == expected["endpoint"]]
-        outside = mine["when"].isin(["before", "after"])
+        sent = _sent(requests, expected["endpoint"])
+        outside = sent["when"].isin(["before", "after"])
         rows.append(
             {
                 "endpoint": expected["endpoint"],
                 "owned": OWNERS[expected["endpoint"]] == killed,
                 "doomed": expected["inside"] == 0,
-                "before": int((mine["when"] == "before").sum()),
+                "before": int((sent["when"] == "before").sum()),
                 "during": int((~outside).sum()),
-                "after": int((mine["when"] == "after").sum()),
-                "failed": int((~mine["ok"]).sum()),
-                "failed_outside": int((outside & ~mine["ok"]).sum()),
-                "failed_during": int((~outside & ~mine["ok"]).sum()),
+                "after": int((sent["when"] == "after").sum()),
+                "failed": int((~sent["ok"]).sum()),
+                "failed_outside": int((outside & ~sent["ok"]).sum()),
+                "failed_during": int((~outside & ~sent["ok"]).sum()),
             }
         )
     table = pd.DataFrame(rows)
@@ -194,46 +199,49 @@ def count(requests: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _failures(row: Mapping[Any, Any], *, hit: bool) -> list[str]:
-    endpoint = row["endpoint"]
-    if not row["doomed"]:
-        return [f"{endpoint} lost requests, and does not need the service"] * bool(row["failed"])
-    found = [f"{endpoint} failed while the service was up"] * bool(row["failed_outside"])
-    return found + [f"{endpoint} was predicted to fail, and answered"] * bool(hit and row["spared"])
-
-
-def _doubts(row: Mapping[Any, Any]) -> list[str]:
-    found = [
-        f"too few requests to {row['endpoint']} {when} the fault"
-        for when in ("before", "during", "after")
-        if row[when] < ENOUGH
-    ]
-    if row["owned"] and row["spared"]:
-        found.append("the fault never hit: the killed service went on answering")
-    return found
+def _finding(row: Mapping[Any, Any], *, fault_hit: bool) -> Finding:
+    """Return the finding on an endpoint; `fault_hit` when the killed service itself lost requests."""
+    if not row["doomed"] and row["failed"]:
+        return failure("a request was lost, and does not need the killed service")
+    if row["doomed"] and row["failed_outside"]:
+        return failure("a request was lost while the service was up")
+    if row["spared"] and fault_hit:
+        return failure("every request was answered while the service was down")
+    for when in ("before", "during", "after"):
+        if row[when] < ENOUGH:
+            return doubt(f"too few requests {when} the fault")
+    if row["spared"]:
+        return doubt("the fault never hit: the killed service answered every request")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Success (%) per endpoint over time, the fault shaded, the prediction dashed."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
+    """Draw the share of answered requests (%) per endpoint over time, the fault shaded, the prediction dashed."""
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    last = schedule.shown
     killed, began = last["killed"].iloc[0], last["began"].iloc[0]
+    losers = [name for name in prediction["endpoint"] if not _sent(last, name)["ok"].all()]
     figure, axes = canvas(
-        f"Who notices that {killed} died?",
+        f"While {killed} was down, {' and '.join(losers) or 'no endpoint'} lost requests",
         runtime=last["runtime"].iloc[0],
-        note="share answered, per half second of their start",
+        note=f"per half second of start; {schedule.counted.share}",
         rows=len(prediction),
         height=5.6,
     )
     down = (0.0, last["ended"].iloc[0] - began)
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        mine = last[last["stream"] == expected["endpoint"]]
-        _draw_endpoint(ax, mine["intended"] - began, mine["ok"], expected, down)
+        sent = _sent(last, expected["endpoint"])
+        _draw_endpoint(ax, sent["intended"] - began, sent["ok"], expected, down)
     name_fault(axes[0], *down, f"{killed} down")
-    axes[-1].set_xlabel(f"time since {killed} was killed (s)")
+    axes[-1].set_xlabel(schedule.counted.below(f"time since {killed} was killed (s)"))
     figure.supylabel("requests answered (%)", size=10, color=INK)
     legend(figure, axes[-1])
     return figure
+
+
+def _sent(requests: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+    return requests[requests["stream"] == endpoint]
 
 
 def _draw_endpoint(

@@ -1,4 +1,4 @@
-"""Start-up."""
+"""Start-up: services restarted one by one, and together, in turn."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import pandas as pd
 import psutil
 
 from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
+from labs.judging import SETTLED, Case, Finding, doubt, failure, pooled, verdict
 from labs.machine import busy_seconds
 from labs.machine import cores as usable_cores
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
 TITLE = "What does starting services together save over one by one?"
 
@@ -35,6 +36,8 @@ STRONG = (BLUE, GREEN, PINK)
 BOUND = 0.8
 """Together must take at most this share of the sum."""
 
+ONE_CORE = doubt("one core: services that start together can only take turns on it")
+
 JUDGED = "started together, the services are ready within 0.8 of the time they take one by one"
 
 
@@ -44,10 +47,15 @@ def predict(
     *,
     cores: float,
 ) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as seconds until all services are ready.
 
-    `seconds` and `cpu_seconds` are one number per service, each started alone; `cores` is what the
-    services may use. Columns: `mode`, `seconds` (until all are ready).
+    Args:
+        seconds: Until one service that starts alone is ready, one number per service.
+        cpu_seconds: Processor time that each of these starts takes.
+        cores: What the services may use.
+
+    Returns:
+        Columns: `mode`, `seconds`.
     """
     together = max(*seconds, sum(cpu_seconds) / cores)
     return pd.DataFrame({"mode": [ALONE, TOGETHER], "seconds": [float(sum(seconds)), together]})
@@ -81,32 +89,41 @@ def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """The median round's together takes at most `BOUND` of its one by one.
+    """Pass when the median round's starts together take at most `BOUND` of its starts one by one.
 
-    Inconclusive on one core, where there is nothing to share; and where it fails while other
-    programs left too little of the machine for the theory to promise success.
+    Policy `pooled`: further attempts add rounds to the median. Inconclusive on one core, where
+    there is nothing to share. A median above the bound is in doubt when other programs left too
+    little of the machine for the theory to promise the bound; that doubt is one-sided, because
+    in a round the modes take turns, and a busy machine does not make starts together cheap.
     """
-    rounds = summarise(samples)
+    rounds = summarise_rounds(samples)
     ratio = float(rounds["ratio"].median())
+    finding = _finding(rounds, cores=int(samples["cores"].iloc[0]))
     details = {
         "ratio": ratio,
         "predicted_ratio": float(_predicted(prediction, TOGETHER) / _predicted(prediction, ALONE)),
         "rounds": rounds.to_dict("records"),
     }
-    if samples["cores"].iloc[0] < 2:
-        doubt = "one core: starting together can only take turns on it"
-        return Verdict.of(__name__, JUDGED, doubts=[doubt], details=details, extend=False)
-    if ratio <= BOUND:
-        return Verdict.of(__name__, JUDGED, details=details)
+    extend = finding is not ONE_CORE
+    return verdict(__name__, JUDGED, [Case("", [finding])], pooled, details=details, extend=extend)
+
+
+def _finding(rounds: pd.DataFrame, *, cores: int) -> Finding:
+    if cores < 2:
+        return ONE_CORE
+    if float(rounds["ratio"].median()) <= BOUND:
+        return SETTLED
     if float(rounds["possible"].median()) > BOUND:
-        doubt = "other programs kept the cores busy"
-        return Verdict.of(__name__, JUDGED, doubts=[doubt], details=details)
-    failure = "together took longer than that, on cores that were free"
-    return Verdict.of(__name__, JUDGED, failures=[failure], details=details)
+        return doubt("other programs kept the cores busy")
+    return failure("together took longer than that, on cores that were free")
 
 
-def summarise(samples: pd.DataFrame) -> pd.DataFrame:
-    """Per round: seconds in both modes, their `ratio`, and the ratio theory held `possible`."""
+def summarise_rounds(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per round.
+
+    Columns: `attempt`, `round`, the seconds of both modes, their `ratio`, and the `possible` ratio:
+    the predicted one with the cores that other programs left.
+    """
     rows = []
     for (attempt, number), part in samples.groupby(["attempt", "round"]):
         alone, together = (part[part["mode"] == mode] for mode in (ALONE, TOGETHER))
@@ -133,8 +150,11 @@ def _predicted(prediction: pd.DataFrame, mode: str) -> float:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Start-up bars per service, one by one above together, the predictions dashed."""
-    rounds = summarise(samples)
+    """Draw the start-up of each service as a bar, one by one above together, the predictions dashed.
+
+    The round drawn is the one whose ratio is nearest to the median, which the verdict counts.
+    """
+    rounds = summarise_rounds(samples)
     middle = rounds.iloc[(rounds["ratio"] - rounds["ratio"].median()).abs().argmin()]
     shown = samples[
         (samples["attempt"] == middle["attempt"]) & (samples["round"] == middle["round"])
@@ -142,7 +162,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     one_by_one = float(middle[ALONE])
     cores = int(samples["cores"].iloc[0])
     figure, axes = canvas(
-        "Three starts at once share the cores",
+        f"Together takes {rounds['ratio'].median():.0%} of one by one",
         runtime=samples["runtime"].iloc[0],
         note=f"{cores} core{'s' * (cores != 1)}, the median of {len(rounds)} rounds",
         rows=2,
@@ -150,7 +170,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     )
     for ax, mode in zip(axes, (ALONE, TOGETHER), strict=True):
         _draw_mode(ax, shown[shown["mode"] == mode], mode)
-        _mark(ax, _predicted(prediction, mode), "predicted", PREDICTION)
+        label = "predicted" if mode == ALONE else "lower bound"
+        _mark(ax, _predicted(prediction, mode), label, PREDICTION)
     style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
     _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style, side="left")
     axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))
@@ -159,7 +180,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
-    """One bar per service; one by one, each begins where the one before was ready."""
+    """Draw one bar per service; one by one, each begins where the one before was ready."""
     rows = rows.reset_index(drop=True)
     left = rows["began"] - rows["began"].min()
     if mode == ALONE:
@@ -190,7 +211,7 @@ def _draw_mode(ax: Axes, rows: pd.DataFrame, mode: str) -> None:
 
 
 def _mark(ax: Axes, at: float, label: str, style: dict[str, Any], *, side: str = "right") -> None:
-    """A vertical line, its label over it, ending there (`right`) or beginning there (`left`)."""
+    """Draw a vertical line with its label above; the label ends there (`right`) or begins there (`left`)."""
     ax.axvline(at, **style)
     ax.annotate(
         label,

@@ -1,4 +1,4 @@
-"""Versions side by side."""
+"""Two versions of a service side by side: each answers as itself, and has its own data."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pandas as pd
 
-from labs.experiments.answers import judge_exact, plot_exact
+from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
 TITLE = "Do two versions of a service answer as themselves, sharing nothing?"
 
@@ -26,29 +26,29 @@ THEORY = (
     "database, so a user created in one does not exist in the other."
 )
 
-SAYS, EMAIL, ONE, OWN, OTHER = (
-    "says its version",
+VERSION, EMAIL, ONE, OWN, OTHER = (
+    "its version in /health",
     "gives users an email",
     "finds one user by id",
     "lists its own new user",
     "lists the other's new user",
 )
-"""What each version is asked."""
+"""The questions that each version is asked."""
 
 KEYS = ("version", "check")
-"""The columns that say which question a row answers."""
+"""The columns that identify the question of a row."""
 
-JUDGED = "both versions answer at once, each as itself, and neither sees the other's data"
+JUDGED = "both versions answer at once, each as itself, and neither lists the other's data"
 
 
 def predict() -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as a table of answers.
 
     Columns: `version`, `check`, `expected` (text).
     """
     answers = {
-        "1": {SAYS: "1", EMAIL: "no", ONE: "no", OWN: "yes", OTHER: "no"},
-        "2": {SAYS: "2", EMAIL: "yes", ONE: "yes", OWN: "yes", OTHER: "no"},
+        "1": {VERSION: "1", EMAIL: "no", ONE: "no", OWN: "yes", OTHER: "no"},
+        "2": {VERSION: "2", EMAIL: "yes", ONE: "yes", OWN: "yes", OTHER: "no"},
     }
     return pd.DataFrame(
         [
@@ -59,13 +59,13 @@ def predict() -> pd.DataFrame:
     )
 
 
-def measure(first: Environment, second: Environment) -> pd.DataFrame:
-    """Ask user-service 1 (in `first`) and 2 (in `second`) the same questions, at the same time.
+def measure(env: Environment, second: Environment) -> pd.DataFrame:
+    """Ask user-service 1 (in `env`) and user-service 2 (in `second`) the same questions, at the same time.
 
     Each gets a user of its own before either is asked. Columns: `version` (the one started),
     `check`, `observed` (text), `runtime`, `attempt`.
     """
-    urls = {"1": first["user-service"].url, "2": second["user-service"].url}
+    urls = {"1": env["user-service"].url, "2": second["user-service"].url}
     names = {version: f"Ada {uuid.uuid4().hex[:8]}" for version in urls}
     with httpx.Client(timeout=10) as client, ThreadPoolExecutor(len(urls)) as together:
         made = {
@@ -76,14 +76,14 @@ def measure(first: Environment, second: Environment) -> pd.DataFrame:
             for version in urls
         }
         rows = [row for answers in asked.values() for row in answers.result()]
-    return pd.DataFrame(rows).assign(runtime=first.runtime, attempt=1)
+    return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
 
 
 def _create(client: httpx.Client, url: str, version: str, name: str) -> str:
-    """The id of a new user."""
+    """Return the id of a new user."""
     email = {"email": "ada@example.com"} if version == "2" else {}
-    answer = client.post(f"{url}/users", json={"name": name, **email}).raise_for_status()
-    return str(answer.json()["id"])
+    response = client.post(f"{url}/users", json={"name": name, **email}).raise_for_status()
+    return str(response.json()["id"])
 
 
 def _ask(
@@ -101,24 +101,29 @@ def _answers(
     users: list[dict[str, Any]] = client.get(f"{url}/users").raise_for_status().json()
     listed = {person["name"] for person in users}
     other = next(name for owner, name in names.items() if owner != version)
-    yield SAYS, str(client.get(f"{url}/health").json()["version"])
-    yield EMAIL, _word(any("email" in person for person in users))
-    yield ONE, _word(client.get(f"{url}/users/{user}").is_success)
-    yield OWN, _word(names[version] in listed)
-    yield OTHER, _word(other in listed)
+    yield VERSION, str(client.get(f"{url}/health").json()["version"])
+    yield EMAIL, _yes_or_no(any("email" in person for person in users))
+    yield ONE, _yes_or_no(client.get(f"{url}/users/{user}").is_success)
+    yield OWN, _yes_or_no(names[version] in listed)
+    yield OTHER, _yes_or_no(other in listed)
 
 
-def _word(answer: bool) -> str:
-    return "yes" if answer else "no"
+def _yes_or_no(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact: every answer of both versions is the expected one; inconclusive without an answer."""
+    """Return an exact verdict: every answer of both versions is the expected one.
+
+    Inconclusive where a question has no answer. Policy `latest`, see `judge_exact`.
+    """
     return judge_exact(__name__, JUDGED, samples, prediction, KEYS, rows="version {}")
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """A table of answers, coloured by agreement with the prediction beneath each."""
-    title = "Two versions, side by side"
+    """Draw a table of answers, coloured by agreement with the prediction beneath each."""
+    both = compare(samples, prediction, KEYS)
+    right = int((both["observed"] == both["expected"]).sum())
+    title = f"Two versions, side by side: {right} of {len(both)} answers as predicted"
     return plot_exact(title, samples, prediction, KEYS, height=3.4, rows="user-service {}")

@@ -1,8 +1,8 @@
-"""Aggregation."""
+"""Aggregation: one response from two services that are requested at the same time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -15,23 +15,22 @@ from labs.figures import (
     ORANGE,
     PREDICTION,
     canvas,
-    legend,
     styled,
 )
+from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Stream, run_load
-from labs.load.schedule import load_report
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
 TITLE = "Does a dashboard of two services wait for their sum, or for the slower one?"
 
 THEORY = (
-    "Parts that are asked at the same time take the time of the slowest, max(D1, D2); asked"
-    " one after the other they take the sum, D1 + D2."
+    "Parts that are requested at the same time take the time of the slowest, max(D1, D2); "
+    "requested one after the other they take the sum, D1 + D2."
 )
 
 USERS, ORDERS, DASHBOARD = "GET /users", "GET /orders", "GET /api/dashboard"
@@ -39,25 +38,25 @@ USERS, ORDERS, DASHBOARD = "GET /users", "GET /orders", "GET /api/dashboard"
 COLOURS = {USERS: BLUE, ORDERS: GREEN, DASHBOARD: ORANGE}
 
 RATE = 8
-"""Requests per second and stream: they overlap, as those of different people do."""
+"""Requests per second and stream: they overlap, as those of independent clients do."""
 
 TOLERANCE = 0.2
 """Share of the prediction by which the median dashboard may differ from it."""
 
 LAG_LIMIT = 0.05
-"""Seconds of the load's lag p99: half of what `TOLERANCE` leaves to the shortest delay judged."""
+"""Seconds of the load's lag p99: half of what `TOLERANCE` allows for the shortest delay judged."""
 
 ENOUGH = 8
-"""Requests of each stream at each delay."""
+"""Requests that each stream needs at each delay."""
 
 JUDGED = "the dashboard takes the time of its slower part, within 20 %, whichever that is"
 
 
 def predict(users_seconds: float, orders_seconds: Sequence[float]) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as seconds until the dashboard is complete.
 
-    Users are slowed by `users_seconds`, orders by each of `orders_seconds` in turn. Columns:
-    `orders_seconds`, `parallel`, `sequential` (seconds until the dashboard).
+    `users_seconds` is the delay of GET /users, `orders_seconds` are those of GET /orders, one row
+    each. Columns: `orders_seconds`, `parallel`, `sequential`.
     """
     delays = pd.Series(orders_seconds, dtype=float)
     return pd.DataFrame(
@@ -76,9 +75,9 @@ def measure(
     orders_seconds: Sequence[float],
     seconds: float = 1.5,
 ) -> pd.DataFrame:
-    """One row per request: the dashboard, and both parts asked directly, while both are slowed.
+    """Return one row per request: the dashboard, and both parts directly, while both are slowed.
 
-    `seconds` of requests at each delay. Columns: those of `Load.samples`, `users_seconds` and
+    Sends requests for `seconds` at each delay. Columns: those of `Load.samples`, `users_seconds` and
     `orders_seconds` (the delays then), `runtime`, `attempt`.
     """
     urls = {
@@ -99,59 +98,69 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """At each delay the median dashboard is within `TOLERANCE` of the slower part's delay.
+    """Pass when at each delay the median dashboard is within `TOLERANCE` of the slower part's delay.
 
-    In doubt where the parts themselves, asked directly, did not take their own delays within the
-    same tolerance: then the fault never hit, or the machine had no time for anybody. Attempts whose
-    load generator lagged are set aside.
+    A delay is in doubt where the parts themselves, requested directly in the same seconds, did not
+    take their own delays within the same tolerance: the fault did not hit, or the machine was busy.
+
+    Policy `pooled`, one case per delay: further attempts add requests to the medians.
     """
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if load_report(part, lag_limit=LAG_LIMIT).kept_schedule]
-    counted = pd.concat(kept or attempts)
-    table = summarise(counted, prediction)
-    details = {
-        "load": [str(load_report(part, lag_limit=LAG_LIMIT)) for part in attempts],
-        "delays": table.to_dict("records"),
-    }
-    doubts = [] if kept else ["the load generator could not keep its schedule"]
-    if not (table["requests"] >= ENOUGH).all():
-        doubts.append("too few requests")
-    elif not table["parts_as_slowed"].all():
-        doubts.append("asked directly, a part did not take the time it was slowed by")
-    lost = counted[~counted["ok"]]["stream"]
-    failures = [f"requests were lost: {stream}" for stream in sorted(set(lost))]
-    if not table["dashboard_as_predicted"].all():
-        failures.append("the dashboard did not take the time of its slower part")
-    if doubts:
-        failures = []
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    rows = add_medians(prediction, samples if schedule.finding else schedule.samples)
+    cases = [
+        Case(f"GET /orders slowed by {row['orders_seconds']:g} s", [_finding(row)]) for row in rows
+    ]
+    if schedule.finding:
+        cases = [Case("", [schedule.finding])]
+    return verdict(__name__, JUDGED, cases, pooled, details=schedule.details | {"delays": rows})
 
 
-def summarise(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
-    """The prediction with the median seconds of each stream beside it, and what they amount to."""
-    groups = samples.groupby(["orders_seconds", "stream"])["latency"]
-    table = prediction.merge(groups.median().unstack(), on="orders_seconds", how="left")
+def _finding(row: Mapping[Any, Any]) -> Finding:
+    if not row["requests"] >= ENOUGH:
+        return doubt("too few requests")
+    if not (_near(row[USERS], row["users_seconds"]) and _near(row[ORDERS], row["orders_seconds"])):
+        return doubt("requested directly, a part did not take the time it was slowed by")
+    if row["lost"]:
+        return failure(f"requests were lost: {row['lost']}")
+    if not _near(row[DASHBOARD], row["parallel"]):
+        return failure("the dashboard did not take the time of its slower part")
+    return SETTLED
+
+
+def add_medians(prediction: pd.DataFrame, samples: pd.DataFrame) -> list[dict[Any, Any]]:
+    """Return the rows of the prediction with what was measured at each delay.
+
+    Adds the median seconds of each stream under its name, `users_seconds`, `requests` (of the stream
+    with the fewest) and `lost` (the streams that lost requests, as text).
+    """
+    groups = samples.groupby(["orders_seconds", "stream"])
+    table = prediction.merge(groups["latency"].median().unstack(), on="orders_seconds", how="left")
     counts = groups.size().unstack().min(axis=1).rename("requests")
     table = table.merge(counts, on="orders_seconds", how="left")
+    losses = samples[~samples["ok"]].groupby("orders_seconds")["stream"].unique()
+    lost = [", ".join(sorted(losses.get(delay, []))) for delay in table["orders_seconds"]]
     users_seconds = samples["users_seconds"].iloc[0]
-    table["parts_as_slowed"] = _near(table[USERS], users_seconds) & _near(
-        table[ORDERS], table["orders_seconds"]
-    )
-    table["dashboard_as_predicted"] = _near(table[DASHBOARD], table["parallel"])
-    return table
+    return table.assign(users_seconds=users_seconds, lost=lost).to_dict("records")
 
 
-def _near(measured: pd.Series[float], predicted: pd.Series[float] | float) -> pd.Series[bool]:
-    return (measured / predicted - 1).abs() <= TOLERANCE
+def _near(measured: float, predicted: float) -> bool:
+    return abs(measured / predicted - 1) <= TOLERANCE
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Each request's time over the orders' delay; the slower part and the sum as lines."""
+    """Draw each request's time over the delay of orders; the slower part and the sum are lines.
+
+    Requests of attempts that do not count are hollow.
+    """
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    rows = add_medians(prediction, samples if schedule.finding else schedule.samples)
+    ratio = max((row[DASHBOARD] / row["parallel"] for row in rows), key=lambda each: abs(each - 1))
     users_seconds = samples["users_seconds"].iloc[0]
     figure, (ax,) = canvas(
-        f"GET /users is slowed by {users_seconds:g} s, GET /orders by more and more",
+        f"The dashboard takes {ratio:.2f} times its slower part's time, at worst",
         runtime=samples["runtime"].iloc[0],
+        note=f"GET /users slowed by {users_seconds:g} s; {schedule.counted.share}",
         height=4.4,
     )
     widest = 1.15 * prediction["orders_seconds"].max()
@@ -166,9 +175,14 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         linewidth=0,
     )
     for index, (stream, colour) in enumerate(COLOURS.items()):
-        mine = samples[samples["stream"] == stream]
-        beside = mine["orders_seconds"] + 0.012 * widest * (index - 1)
-        ax.plot(beside, mine["latency"], "o", color=colour, ms=5, alpha=0.5, label=stream)
+        offset = 0.012 * widest * (index - 1)
+        for requests, fill, label in (
+            (schedule.samples, colour, stream),
+            (schedule.aside, "none", ""),
+        ):
+            sent = requests[requests["stream"] == stream]
+            style: dict[str, Any] = {"mec": colour, "mfc": fill, "ms": 5, "alpha": 0.5}
+            ax.plot(sent["orders_seconds"] + offset, sent["latency"], "o", label=label, **style)
     ax.plot(lines["orders_seconds"], slower, label="predicted: the slower part", **PREDICTION)
     sums: dict[str, Any] = {
         "color": FAULT_TEXT,
@@ -179,7 +193,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.plot(lines["orders_seconds"], lines["sequential"], **sums)
     ax.set_xlim(0, widest)
     ax.set_ylim(0, None)
-    ax.set_xlabel("delay of GET /orders (s)")
-    ax.set_ylabel("time until the answer (s)")
-    legend(figure, ax)
+    ax.set_xlabel(schedule.counted.below("delay of GET /orders (s)"))
+    ax.set_ylabel("time until the response (s)")
+    ax.legend(loc="lower right", ncols=2)
     return figure

@@ -1,4 +1,4 @@
-"""Authentication at the front door."""
+"""Authentication at the gateway: which Authorization headers are accepted."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from typing import TYPE_CHECKING
 import httpx
 import pandas as pd
 
-from labs.experiments.answers import judge_exact, plot_exact
+from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
-TITLE = "Which headers open it?"
+TITLE = "Which headers does the gateway accept?"
 
 THEORY = (
-    "Only `Bearer` (in any case) and the whole token open the door; everything else is "
-    "answered with 401, and with the scheme that would open it (RFC 9110, section 11.6.1)."
+    "Only `Bearer` (in any case) with the whole token is accepted; everything else is answered "
+    "with 401, and with the scheme that is required (RFC 9110, section 11.6.1)."
 )
 
-STATUS, CHALLENGE = "status", "asks for"
-"""What is read off each answer: its status, and the scheme its WWW-Authenticate header names."""
+STATUS, CHALLENGE = "status", "requires"
+"""What is read from each response: its status, and the scheme in its WWW-Authenticate header."""
 
 NO_HEADER, NOTHING = "no header", "nothing"
 
 KEYS = ("header", "check")
+"""The columns that identify the question of a row."""
 
-JUDGED = "the right bearer token is answered with 200, everything else with 401 and what it takes"
+JUDGED = "the right bearer token is answered with 200, everything else with 401 and the scheme it requires"
 
 
 def predict(token: str) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as a table of answers.
 
-    `token` is the gateway's AUTH_TOKEN. Columns: `header` (the value of Authorization), `check`, `expected` (text).
+    `token` is the gateway's AUTH_TOKEN. Columns: `header` (the value of Authorization), `check`,
+    `expected` (text).
     """
-    opens = {
+    accepted = {
         NO_HEADER: False,
         f"Bearer {token}": True,
         f"bearer {token}": True,
@@ -53,14 +55,14 @@ def predict(token: str) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"header": header, "check": check, "expected": expected}
-            for header, opened in opens.items()
-            for check, expected in (right if opened else wrong).items()
+            for header, right_one in accepted.items()
+            for check, expected in (right if right_one else wrong).items()
         ]
     )
 
 
 def measure(env: Environment, *, headers: Iterable[str]) -> pd.DataFrame:
-    """Ask for `/api/secure` with each of these headers; one row per part of an answer.
+    """Request `/api/secure` with each of these headers; one row per checked part of a response.
 
     Columns: `header`, `check`, `observed` (text), `runtime`, `attempt`.
     """
@@ -69,19 +71,25 @@ def measure(env: Environment, *, headers: Iterable[str]) -> pd.DataFrame:
     with httpx.Client(timeout=10) as client:
         for header in dict.fromkeys(headers):
             sent = {} if header == NO_HEADER else {"Authorization": header}
-            answer = client.get(url, headers=sent)
-            challenge = answer.headers.get("WWW-Authenticate", NOTHING).partition(" ")[0]
-            observed = {STATUS: str(answer.status_code), CHALLENGE: challenge}
+            response = client.get(url, headers=sent)
+            challenge = response.headers.get("WWW-Authenticate", NOTHING).partition(" ")[0]
+            observed = {STATUS: str(response.status_code), CHALLENGE: challenge}
             rows += [{"header": header, "check": k, "observed": v} for k, v in observed.items()]
     return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact: every header is answered as predicted; inconclusive where one was not sent."""
+    """Return an exact verdict: every header is answered as predicted.
+
+    Inconclusive where one was not sent. Policy `latest`, see `judge_exact`.
+    """
     return judge_exact(__name__, JUDGED, samples, prediction, KEYS)
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """A table of headers and answers, coloured by agreement with the prediction beneath each."""
-    return plot_exact("Which headers open the door?", samples, prediction, KEYS, height=6.4)
+    """Draw a table of headers and answers, coloured by agreement with the prediction beneath each."""
+    both = compare(samples, prediction, KEYS)
+    accepted = int(((both["check"] == STATUS) & (both["observed"] == "200")).sum())
+    title = f"{accepted} of {both['header'].nunique()} headers are accepted"
+    return plot_exact(title, samples, prediction, KEYS, height=6.4)

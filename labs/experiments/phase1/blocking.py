@@ -1,4 +1,4 @@
-"""Blocking."""
+"""Blocking: calls that overlap, to a route that blocks the event loop and to one that does not."""
 
 from __future__ import annotations
 
@@ -7,46 +7,46 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.figures import BLUE, INK, PREDICTION, canvas, legend, styled
+from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, seen_twice, verdict
 from labs.load.open_loop import Load, Stream, run_load
-from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
 TITLE = "How long do calls that overlap take, when each waits for the same time?"
 
 THEORY = (
     "Calls that block the event loop wait one after the other, so the i-th of m is done "
-    "after i waits, the last after m; calls that give it back wait together, and all are "
-    "done after one."
+    "after i waits, the last after m; calls that await wait together, and all are done "
+    "after one."
 )
 
 BLOCKING, NON_BLOCKING, WITNESS = "blocking", "non-blocking", "witness"
 
 TOLERANCE = 0.15
-"""Share of the predicted time by which the last call may miss it."""
+"""Share of the predicted time by which the last call may differ from it."""
 
 BURST_RATE = 1000
 """Calls per second: all begin well before the first can end."""
 
 WITNESS_RATE = 20
-"""Requests per second to another service, to see what the machine itself is late by."""
+"""Requests per second to another service, which show how late the machine itself is."""
 
 GRACE_SECONDS = 30.0
-"""Longest time the witness listens beyond what is predicted."""
+"""Seconds that the witness goes on beyond what is predicted, at most."""
 
-GOOD, SHORT, LONG, BUSY, APART, UNANSWERED = (
-    "as predicted",
-    "done sooner than anybody can wait",
+SHORT, LONG, BUSY, APART, UNANSWERED = (
+    "done sooner than its wait takes",
     "the last call was done too late",
     "too late, and so was a service with nothing to do: the machine was busy",
     "the calls did not overlap",
     "a call was not answered",
 )
-"""What can be found."""
+"""The reasons of a finding."""
 
 BAND: dict[str, Any] = {"color": INK, "alpha": 0.08, "linewidth": 0, "zorder": 0.5}
 
@@ -57,10 +57,9 @@ JUDGED = (
 
 
 def predict(*, calls: int = 5, seconds: float = 2) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as seconds until each call is answered, since the first was sent.
 
-    `calls` overlap, each waits `seconds`. Columns: `endpoint`, `call` (from 1), `seconds` (since
-    the first was sent, until this one is answered).
+    `calls` overlap, each waits `seconds`. Columns: `endpoint`, `call` (from 1), `seconds`.
     """
     return pd.DataFrame(
         [
@@ -73,19 +72,18 @@ def predict(*, calls: int = 5, seconds: float = 2) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, calls: int = 5, seconds: float = 2) -> pd.DataFrame:
-    """`calls` overlapping calls to each of the two endpoints, `seconds` of waiting in each; one row
-    per request.
+    """Return one row per request: `calls` overlapping calls to each endpoint, each waits `seconds`.
 
-    Meanwhile a witness asks user-service, which has nothing else to do: it is late by what the
-    machine is late by. Columns: `endpoint` (or `witness`), `during` (the endpoint that was being
+    Meanwhile a witness sends requests to user-service, which has nothing else to do: it is as late
+    as the machine is. Columns: `endpoint` (or `witness`), `during` (the endpoint that was being
     called), and those of `Load.samples` but `stream`; `runtime`, `attempt`.
     """
     parts = []
-    listen = Stream(WITNESS, f"{env['user-service'].url}/health", rate=WITNESS_RATE)
+    probe = Stream(WITNESS, f"{env['user-service'].url}/health", rate=WITNESS_RATE)
     for endpoint in (BLOCKING, NON_BLOCKING):
         url = f"{env['api-gateway'].url}/api/{endpoint}?seconds={seconds}"
         call = Stream(endpoint, url, rate=BURST_RATE, timeout=calls * seconds + GRACE_SECONDS)
-        with Load(listen, seconds=calls * seconds + GRACE_SECONDS) as witness:
+        with Load(probe, seconds=calls * seconds + GRACE_SECONDS) as witness:
             called = run_load(call, seconds=calls / BURST_RATE)
             witness.end_in(0)
         parts += [each.assign(during=endpoint) for each in (called, witness.samples)]
@@ -94,58 +92,67 @@ def measure(env: Environment, *, calls: int = 5, seconds: float = 2) -> pd.DataF
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """The last call of each endpoint is done within `TOLERANCE` of the predicted time.
+    """Pass when the last call of each endpoint is done within `TOLERANCE` of the predicted time.
 
-    Nothing makes a wait shorter, so one that was too short fails. A busy machine makes it longer:
-    too long fails when it was seen twice, never well, and by more than the machine explains.
-    Inconclusive else, and where the calls did not overlap.
+    Policy `seen_twice`, one case per endpoint: nothing makes a wait shorter, so one that was too
+    short fails at once; a busy machine makes it longer, so one that was too long fails when it was
+    seen twice, never well, and by more than the witness's own delay explains. Inconclusive else,
+    and where the calls did not overlap.
     """
-    failures, doubts, details = [], [], {}
+    cases, details = [], {}
     for endpoint, expected in prediction.groupby("endpoint", sort=False):
-        during = samples[samples["during"] == endpoint]
-        attempts = [summarise(part, expected) for _, part in during.groupby("attempt")]
-        found = [attempt["found"] for attempt in attempts]
-        details[str(endpoint)] = attempts
-        for impossible in (UNANSWERED, SHORT):
-            failures += [f"{endpoint}: {impossible}"] * (impossible in found)
-        if found.count(LONG) >= 2 and GOOD not in found:
-            failures.append(f"{endpoint}: {LONG}")
-        elif GOOD not in found:
-            doubts += [f"{endpoint}: {why}" for why in found[-1:] or ["not called"]]
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+        attempts = list(each_attempt(samples[samples["during"] == endpoint]))
+        cases.append(Case(str(endpoint), [_finding(part, expected) for part in attempts]))
+        details[str(endpoint)] = [times(part, expected) for part in attempts]
+    return verdict(__name__, JUDGED, cases, seen_twice, details=details)
 
 
-def summarise(part: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
-    """One attempt at one endpoint: when its `last` call was done, the `predicted` time, how `late`
-    the witness ever was (seconds), and in words what was `found`."""
+def _finding(part: pd.DataFrame, expected: pd.DataFrame) -> Finding:
+    """Return the finding on one endpoint in one attempt."""
+    calls, took = part[part["endpoint"] != WITNESS], times(part, expected)
+    sent, ended = calls["intended"] + calls["lag"], calls["intended"] + calls["latency"]
+    # The machine may be as late with each of the waits that follow one another.
+    explained = took["late"] * expected["seconds"].nunique()
+    if len(calls) < len(expected) or not calls["ok"].all():
+        return failure(UNANSWERED, certain=True)
+    if took["last"] < took["predicted"] * (1 - TOLERANCE):
+        return failure(SHORT, certain=True)
+    if sent.max() > ended.min():
+        return doubt(APART)
+    if took["last"] <= took["predicted"] * (1 + TOLERANCE):
+        return SETTLED
+    if took["last"] <= took["predicted"] * (1 + TOLERANCE) + explained:
+        return doubt(BUSY)
+    return failure(LONG)
+
+
+def times(part: pd.DataFrame, expected: pd.DataFrame) -> dict[str, float]:
+    """Return the seconds of one attempt at one endpoint.
+
+    `last` (since the first call was sent, until the last was done), `predicted`, and `late` (the
+    longest request of the witness).
+    """
     calls, witness = part[part["endpoint"] != WITNESS], part[part["endpoint"] == WITNESS]
     sent, ended = calls["intended"] + calls["lag"], calls["intended"] + calls["latency"]
-    last, predicted = float(ended.max() - sent.min()), float(expected["seconds"].max())
-    late = float(witness["latency"].max())
-    # The machine may be as late with each of the waits that follow one another.
-    explained = late * expected["seconds"].nunique()
-    if len(calls) < len(expected) or not calls["ok"].all():
-        found = UNANSWERED
-    elif last < predicted * (1 - TOLERANCE):
-        found = SHORT
-    elif sent.max() > ended.min():
-        found = APART
-    elif last <= predicted * (1 + TOLERANCE):
-        found = GOOD
-    elif last <= predicted * (1 + TOLERANCE) + explained:
-        found = BUSY
-    else:
-        found = LONG
-    return {"last": last, "predicted": predicted, "late": late, "found": found}
+    return {
+        "last": float(ended.max() - sent.min()),
+        "predicted": float(expected["seconds"].max()),
+        "late": float(witness["latency"].max()),
+    }
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """A bar per call from its start to its answer, the predicted end of each dashed."""
+    """Draw a bar per call from its start to its end, the predicted end of each dashed."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     calls, single = prediction["call"].max(), prediction["seconds"].min()
+    ends = {
+        name: times(last[last["during"] == name], expected)["last"]
+        for name, expected in prediction.groupby("endpoint", sort=False)
+    }
     figure, axes = canvas(
-        "Calls that wait one after the other, and together",
+        f"The last call ends after {ends[BLOCKING]:.1f} s where calls block, "
+        f"after {ends[NON_BLOCKING]:.1f} s where they await",
         runtime=last["runtime"].iloc[0],
         note=f"{calls} overlapping calls, each waits {single:g} s",
         rows=2,
@@ -156,7 +163,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _draw_calls(ax, last[last["endpoint"] == endpoint], expected)
         ax.set_title(f"/api/{endpoint}")
     axes[-1].set_xlabel("time since the first call (s)")
-    figure.supylabel("call, in the order of the answers", size=10, color=INK)
+    figure.supylabel("call, in the order they end (number)", size=10, color=INK)
     legend(figure, axes[0])
     return figure
 
@@ -164,11 +171,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_calls(ax: Axes, rows: pd.DataFrame, expected: pd.DataFrame) -> None:
     sent = rows["intended"] + rows["lag"]
     began = sent.min()
-    # Whoever comes first is not always served first: what is predicted is the order of the answers.
-    right = (rows["intended"] + rows["latency"] - began).sort_values()
-    left = (sent - began)[right.index]
+    # Calls are not always served in the order they were sent; the prediction is about the order they end in.
+    ends = (rows["intended"] + rows["latency"] - began).sort_values()
+    starts = (sent - began)[ends.index]
     number = range(1, len(rows) + 1)
-    ax.barh(number, right - left, left=left, color=BLUE, height=0.6, label="measured")
+    ax.barh(number, ends - starts, left=starts, color=BLUE, height=0.6, label="measured")
     for row in expected.to_dict("records"):
         label = "predicted" * (row["call"] == 1)
         ax.plot(

@@ -1,15 +1,15 @@
-"""Circuit breaker."""
+"""Circuit breaker: the calls that reach an upstream that fails, counted at the upstream."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.phase1.metrics import answered, read_metrics
+from labs.experiments.phase1.payments import Payments
 from labs.figures import (
     BLUE,
     FAULT,
@@ -23,61 +23,67 @@ from labs.figures import (
     name_fault,
     styled,
 )
-from labs.load.open_loop import Load, Stream
-from labs.verdicts import Verdict
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
-TITLE = "What reaches an upstream that fails, counted at the upstream."
+TITLE = "How many calls reach an upstream that fails, behind a circuit breaker?"
 
 THEORY = (
-    "A 4xx shows that the upstream works, so every refusal comes from there; the breaker "
+    "A 4xx shows that the upstream works, so every refused request reaches it; the breaker "
     "opens after exactly its number of failures in a row; then nothing reaches the "
-    "upstream; when the open time is over one of all that wait is the probe, and its "
-    "success lets everybody pass again."
+    "upstream; when the open time is over one of the waiting requests is the probe, and "
+    "after its success all requests pass again."
 )
 
 REFUSALS, FAILURES, OPEN, WAITING, AFTER = "refusals", "failures", "open", "waiting", "after"
 """The parts of the experiment, in their order. The breaker decides where `failures` end and `open`
 begins."""
 
-PAYMENT = {"amount": 19.99}
-
 MARGIN = 0.05
-"""Seconds to wait beyond the open time, which is counted from the client's side."""
-
-BURST = 0.1
-"""Seconds within which all waiting requests come: much shorter than the probe that they meet."""
+"""Seconds to wait beyond the open time, which is counted on the client's clock."""
 
 OVERLAP = 0.2
-"""Seconds between the last of them and the probe's end, at least; else some may have come later."""
+"""Least seconds between the last waiting request and the probe's end; with fewer, some may have come
+after it."""
 
 ENOUGH = 5
-"""Requests the open breaker must have met before anybody may say that it lets none through."""
+"""Requests that the open breaker must have refused before the judge concludes that it passes none."""
 
 JUDGED = (
     "refusals (404) never open the breaker and exactly its number of failures does; while it is "
-    "open nothing reaches the upstream; of all that wait for its end exactly one is the probe"
+    "open nothing reaches the upstream; of the requests that wait for its end exactly one is the probe"
 )
 
 WRONG = {
     REFUSALS: "refusals (404) opened the breaker",
     FAILURES: "the breaker did not open after exactly its number of failures",
     OPEN: "requests reached the upstream while the breaker was open",
-    WAITING: "of the waiting requests not exactly one reached the upstream",
+    WAITING: "not exactly one of the waiting requests reached the upstream",
     AFTER: "the breaker did not close after its probe had succeeded",
 }
+"""The reason of a failure in each part."""
 
 
 def predict(*, failures: int = 3, refusals: int = 100, after: int = 3) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as calls that reach the upstream in each part.
 
-    `refusals` and `after` are sent, before and after; `failures` is BREAKER_FAILURES. Columns:
-    `part`, `calls` (that reach the upstream in that part).
+    `failures` is BREAKER_FAILURES; `refusals` and `after` are the requests sent before and after.
+    Columns: `part`, `calls`.
     """
     calls = {REFUSALS: refusals, FAILURES: failures, OPEN: 0, WAITING: 1, AFTER: after}
     return pd.DataFrame({"part": list(calls), "calls": list(calls.values())})
@@ -93,97 +99,56 @@ def measure(
     waiting: int = 50,
     after: int = 3,
 ) -> pd.DataFrame:
-    """Payments through a gateway whose breaker stays open for `open_seconds`; one row per request.
+    """Return one row per payment through a gateway whose breaker stays open for `open_seconds`.
 
     payment-service answers `refusals` payments with 404, and `failures` with 503; `waiting` ones
-    come at once when the open time is over, and find it working, but slowed by `slow_seconds`.
-    Columns: `part` (`failures` and `open` both as `failures`), `sent` and `ended` (unix seconds),
-    `status`, `calls` (that payment-service has answered by then, in this measurement), `state` (the
-    breaker's, by the gateway's word: drawn, never judged), `open_seconds`, `runtime`, `attempt`.
-    Leaves the gateway with that open time.
+    are sent together when the open time is over: by then it works, but is slowed by `slow_seconds`.
+    Columns: those of `Payments` (`failures` and `open` both as `failures`; `state` is drawn, never
+    judged), `open_seconds`, `runtime`, `attempt`. Leaves the gateway with that open time.
     """
     env.configure("api-gateway", BREAKER_OPEN_SECONDS=open_seconds, RETRY_TRIES=1)
     payment = env["payment-service"]
     with httpx.Client(timeout=30) as client:
-        clicks = _Clicks(client, env["api-gateway"].url, payment.url)
+        payments = Payments(client, env["api-gateway"].url, payment.url)
         with payment.failing(404):
-            rows = [clicks.one(REFUSALS) for _ in range(refusals)]
+            rows = [payments.one(REFUSALS) for _ in range(refusals)]
         with payment.failing(503):
-            rows += [clicks.one(FAILURES) for _ in range(failures)]
+            rows += [payments.one(FAILURES) for _ in range(failures)]
         with payment.slowed(slow_seconds):
             over = rows[-1]["ended"] + open_seconds + MARGIN
             wait_until(lambda: time.time() >= over, timeout=open_seconds + 1)
-            rows += clicks.at_once(waiting)
-        rows += [clicks.one(AFTER) for _ in range(after)]
+            rows += payments.together(WAITING, waiting)
+        rows += [payments.one(AFTER) for _ in range(after)]
     return pd.DataFrame(rows).assign(open_seconds=open_seconds, runtime=env.runtime, attempt=1)
 
 
-class _Clicks:
-    """Pays through the gateway, and counts at payment-service."""
-
-    def __init__(self, client: httpx.Client, gateway: str, payment: str) -> None:
-        self._client, self._gateway, self._payment = client, gateway, payment
-        self._before = answered(client, payment)
-
-    def one(self, part: str) -> dict[str, Any]:
-        sent = time.time()
-        answer = self._client.post(f"{self._gateway}/api/pay", json=PAYMENT)
-        row = {"part": part, "sent": sent, "ended": time.time(), "status": answer.status_code}
-        return row | {"calls": self._calls(), "state": self._state()}
-
-    def at_once(self, number: int) -> list[dict[str, Any]]:
-        url = f"{self._gateway}/api/pay"
-        pay = Stream("pay", url, rate=number / BURST, method="POST", body=PAYMENT)
-        with Load(pay, seconds=BURST) as load:
-            load.until(1.5 * BURST)
-            state = self._state()
-        samples = load.samples
-        rows = pd.DataFrame(
-            {
-                "part": WAITING,
-                "sent": samples["intended"] + samples["lag"],
-                "ended": samples["intended"] + samples["latency"],
-                "status": samples["status"],
-                "calls": self._calls(),
-                "state": state,
-            }
-        )
-        return rows.to_dict("records")  # type: ignore[return-value]  # its keys are the texts above
-
-    def _calls(self) -> int:
-        return answered(self._client, self._payment) - self._before
-
-    def _state(self) -> str:
-        found = read_metrics(self._client, self._gateway)
-        states = [each for each in found if each.name == "circuit_breaker_state"]
-        return next(each.labels["state"] for each in states if each.value)
-
-
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, part by part, from payment-service's own count.
+    """Return an exact verdict, part by part, from payment-service's own count.
 
     Requests count as sent to an open breaker only where they were answered before it can have
-    begun to let one through. Inconclusive where there were too few of these, where a fault never
-    hit, and where the waiting requests did not all come while the probe was on its way.
+    begun to pass one. Inconclusive where there were too few of these, where a fault never
+    hit, and where the waiting requests did not all come while the probe was under way.
+
+    Policy `every_attempt`, one case per part: a count that is wrong once is wrong.
     """
-    attempts = [count(part) for _, part in samples.groupby("attempt")]
-    doubts = [_doubts(part) for _, part in samples.groupby("attempt")]
-    failures = [
-        WRONG[expected["part"]]
-        for expected in prediction.to_dict("records")
-        if any(
-            found[expected["part"]] != expected["calls"]
-            for found, doubted in zip(attempts, doubts, strict=True)
-            if expected["part"] not in doubted
-        )
+    attempts = list(each_attempt(samples))
+    cases = [
+        Case(row["part"], [_finding(part, row["part"], row["calls"]) for part in attempts])
+        for row in prediction.to_dict("records")
     ]
-    fewest = min(doubts, key=len)
-    details = {"calls": attempts[-1], "attempts": attempts}
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=fewest.values(), details=details)
+    counts = [count(part) for part in attempts]
+    details = {"calls": counts[-1], "attempts": counts}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
+
+
+def _finding(attempt: pd.DataFrame, part: str, calls: int) -> Finding:
+    if reason := _doubts(attempt).get(part):
+        return doubt(reason)
+    return SETTLED if count(attempt)[part] == calls else failure(WRONG[part])
 
 
 def count(attempt: pd.DataFrame) -> dict[str, int]:
-    """Calls that reached the upstream in each part."""
+    """Return the calls that reached the upstream in each part."""
     parts = split(attempt)
     all_failing = attempt[attempt["part"] == FAILURES]
     before = {
@@ -201,7 +166,7 @@ def _calls(rows: pd.DataFrame, since: int = 0) -> int:
 
 
 def split(attempt: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The requests of one attempt by part.
+    """Return the requests of one attempt by part.
 
     `open` begins with the first failure that never reached the upstream; requests that came too
     late in it to be certain that the breaker was still open are left out.
@@ -217,30 +182,32 @@ def split(attempt: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _doubts(attempt: pd.DataFrame) -> dict[str, str]:
-    """Why nobody can tell, for each part that is in doubt."""
-    parts, found = split(attempt), {}
+    """Return the reason for each part that is in doubt."""
+    parts, reasons = split(attempt), {}
     if not (parts[REFUSALS]["status"] >= 400).all():
-        found[REFUSALS] = "the fault never hit: a payment that was to be refused succeeded"
+        reasons[REFUSALS] = "the fault never hit: a payment that should be refused succeeded"
     if not (parts[FAILURES]["status"] >= 500).all():
-        found[FAILURES] = "the fault never hit: a payment that was to fail succeeded"
+        reasons[FAILURES] = "the fault never hit: a payment that should fail succeeded"
     if len(parts[OPEN]) < ENOUGH:
-        found[OPEN] = "too few requests while the breaker was open"
+        reasons[OPEN] = "too few requests while the breaker was open"
     waiting = parts[WAITING]
     probe_ended = waiting.loc[waiting["status"] == 200, "ended"].min()
     if waiting["sent"].max() > probe_ended - OVERLAP:
-        found[WAITING] = "not all waiting requests came while the probe was on its way"
-    return found
+        reasons[WAITING] = "not all waiting requests came while the probe was under way"
+    return reasons
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """The breaker's state above each request's outcome, above the calls that reached the upstream
-    in each part, the prediction dashed."""
+    """Draw the breaker's state, each request's outcome, and the calls that reached the upstream.
+
+    The calls are drawn per part, with the prediction dashed.
+    """
     last = samples[samples["attempt"] == samples["attempt"].max()]
     began = last["sent"].min()
     last = last.assign(sent=last["sent"] - began, ended=last["ended"] - began)
     figure, axes = canvas(
-        "What the breaker lets through to payment-service",
+        f"Of {len(last)} payments, {last['calls'].max()} reached payment-service",
         runtime=last["runtime"].iloc[0],
         note=f"open for {last['open_seconds'].iloc[0]:g} s",
         rows=3,
@@ -250,9 +217,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     _draw_state(axes[0], last)
     _draw_outcomes(axes[1], last)
     _draw_calls(axes[2], last, prediction)
-    for part, text in ((REFUSALS, "it says 404"), (FAILURES, "503"), (WAITING, "it is slow")):
-        mine = last[last["part"] == part]
-        span = mine["sent"].min(), mine["ended"].max()
+    for part, text in ((REFUSALS, "it answers 404"), (FAILURES, "503"), (WAITING, "slow")):
+        sent = last[last["part"] == part]
+        span = sent["sent"].min(), sent["ended"].max()
         for ax in axes:
             ax.axvspan(*span, **FAULT)
         name_fault(axes[0], *span, text)
@@ -263,7 +230,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 def _draw_state(ax: Axes, rows: pd.DataFrame) -> None:
     states = ("closed", "half-open", "open")
-    # Once the breaker was open a request meets a state; before, it leaves one behind.
+    # A waiting request finds the state; an earlier one leaves it behind.
     at = rows["sent"].where(rows["part"].isin([WAITING, AFTER]), rows["ended"])
     ax.step(at, rows["state"].map(states.index), where="post", color=BLUE)
     ax.set_yticks(range(3), states)
@@ -272,7 +239,7 @@ def _draw_state(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def _draw_outcomes(ax: Axes, rows: pd.DataFrame) -> None:
-    # Of those that came at once only the sum is known; what failed of them never got there.
+    # Of the waiting requests only the sum is known; those that failed never reached the upstream.
     called = (rows["calls"] > rows["calls"].shift(fill_value=0)) & (rows["part"] != WAITING)
     kinds = {
         "200, paid": (rows["status"] == 200, GREEN),
@@ -285,20 +252,20 @@ def _draw_outcomes(ax: Axes, rows: pd.DataFrame) -> None:
         ax.plot(at, [height] * len(at), "|", color=colour, ms=9, mew=1.4)
     ax.set_yticks(range(len(kinds)), kinds)
     ax.set_ylim(-0.6, len(kinds) - 0.4)
-    ax.set_title("the answers")
+    ax.set_title("the responses")
 
 
 def _draw_calls(ax: Axes, rows: pd.DataFrame, prediction: pd.DataFrame) -> None:
     counted, parts = count(rows), split(rows)
     for row in prediction.to_dict("records"):
-        mine = parts[row["part"]]
-        if mine.empty:
+        requests = parts[row["part"]]
+        if requests.empty:
             continue
-        span = [mine["sent"].min(), mine["ended"].max()]
+        span = [requests["sent"].min(), requests["ended"].max()]
         first = row["part"] == REFUSALS
         ax.plot(span, [counted[row["part"]]] * 2, color=BLUE, lw=5, label="measured" * first)
         ax.plot(span, [row["calls"]] * 2, label="predicted" * first, **PREDICTION)
     ax.set_yscale("symlog", linthresh=1)
     ax.set_yticks([0, 1, 3, 10, 100], ["0", "1", "3", "10", "100"])
     ax.set_ylim(-0.4, 2.5 * prediction["calls"].max())
-    ax.set_title("calls that reached payment-service, in each part")
+    ax.set_title("calls that reached payment-service, in each part (count)")

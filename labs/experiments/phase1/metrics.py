@@ -1,4 +1,4 @@
-"""What a service says of itself at `/metrics`, in Prometheus' text format."""
+"""The metrics of a service: its `/metrics` in Prometheus' text format."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from prometheus_client.samples import Sample
 
 
 def read_metrics(client: httpx.Client, url: str) -> list[Sample]:
-    """Every sample of the service at `url` (name, labels, value)."""
+    """Return every sample of the service at `url` (name, labels, value)."""
     text = client.get(f"{url}/metrics").raise_for_status().text
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
 def answered(client: httpx.Client, url: str, *, method: str = "POST") -> int:
-    """How many requests of that method the service has answered, injected faults included.
+    """Return how many requests of that method the service has answered, injected faults included.
 
-    The count is the service's own, since its start: what a caller in front of it (a gateway, a
-    breaker, a retry) made of them does not come into it.
+    The count is the service's own, since its start, and independent of what a gateway, a breaker
+    or a retry in front of it made of them.
     """
     return int(
         sum(

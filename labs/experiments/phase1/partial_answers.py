@@ -1,4 +1,4 @@
-"""Partial answers."""
+"""Partial answers: the dashboard before, while and after one of its services is stopped."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pandas as pd
 
-from labs.experiments.answers import judge_exact, plot_exact
+from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
-from labs.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
-TITLE = "What does a dashboard show when one of its two services is gone?"
+TITLE = "What does a dashboard show while one of its two services is stopped?"
 
 THEORY = (
     "A part that is missing costs that part: the dashboard still answers 200, shows null "
-    "where there is nothing to show, and says so. It is whole again as soon as the part is."
+    "in its place, and names the service. It is whole again as soon as the part is."
 )
 
 BEFORE, DURING, AFTER = "before", "while stopped", "after"
@@ -33,23 +33,24 @@ STATUS, USERS, ORDERS, PARTIAL, UNAVAILABLE = (
     "partial",
     "unavailable",
 )
-"""What is read off each dashboard."""
+"""What is read from each dashboard."""
 
 SERVICES = {USERS: "user-service", ORDERS: "order-service"}
 
 SHOWN, NULL = "shown", "null"
-"""`shown` is shown as the service itself says it."""
+"""`shown`: the same list that the service itself returns."""
 
 ASKED = "order-service itself"
-"""Not a part of the dashboard: how the stopped service answered when it was asked directly."""
+"""Not a part of the dashboard: how the stopped service answered a direct request."""
 
 ANSWERS, SILENT = "answers", "silent"
 
 CONNECT_SECONDS = 0.3
-"""For so long a gateway waits for a connection, and then does without. A machine on which services
-need longer makes partial answers by itself."""
+"""The gateway's connect timeout. A machine on which a service needs longer than this makes partial
+answers by itself."""
 
 KEYS = ("moment", "check")
+"""The columns that identify the question of a row."""
 
 JUDGED = (
     "while order-service is stopped the dashboard answers 200 with the users, orders null and named, "
@@ -58,7 +59,7 @@ JUDGED = (
 
 
 def predict() -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as a table of answers.
 
     Columns: `moment`, `check`, `expected` (text).
     """
@@ -74,10 +75,10 @@ def predict() -> pd.DataFrame:
 
 
 def measure(env: Environment, *, times: int = 5) -> pd.DataFrame:
-    """Ask for the dashboard `times` times before order-service is stopped, while it is, and after.
+    """Request the dashboard `times` times before order-service is stopped, while it is, and after.
 
-    One row per part of an answer. Columns: `moment`, `check`, `observed` (text), `waited` (seconds
-    that user-service, asked directly just before, took), `runtime`, `attempt`.
+    One row per part of a response. Columns: `moment`, `check`, `observed` (text), `waited` (seconds
+    that a direct request to user-service took just before), `runtime`, `attempt`.
     """
     with httpx.Client(timeout=10) as client:
         rows = _ask(client, env, BEFORE, times)
@@ -94,29 +95,29 @@ def _ask(client: httpx.Client, env: Environment, moment: str, times: int) -> lis
         own = {USERS: _list(client, f"{env[SERVICES[USERS]].url}/users")}
         waited = time.perf_counter() - began
         own[ORDERS] = _list(client, f"{env[SERVICES[ORDERS]].url}/orders")
-        answer = client.get(f"{env['api-gateway'].url}/api/dashboard")
-        found = _read(answer, own) | {ASKED: SILENT if own[ORDERS] is None else ANSWERS}
+        response = client.get(f"{env['api-gateway'].url}/api/dashboard")
+        checks = _read(response, own) | {ASKED: SILENT if own[ORDERS] is None else ANSWERS}
         rows += [
             {"moment": moment, "check": check, "observed": observed, "waited": waited}
-            for check, observed in found.items()
+            for check, observed in checks.items()
         ]
     return rows
 
 
 def _list(client: httpx.Client, url: str) -> list[Any] | None:
-    """What a service itself lists; None when it does not answer."""
+    """Return the list of a service itself; None when it does not answer."""
     try:
-        found: list[Any] = client.get(url).raise_for_status().json()
+        items: list[Any] = client.get(url).raise_for_status().json()
     except httpx.HTTPError:
         return None
-    return found
+    return items
 
 
-def _read(answer: httpx.Response, own: dict[str, list[Any] | None]) -> dict[str, str]:
-    """Each check's answer, in words."""
-    body: dict[str, Any] = answer.json()
+def _read(response: httpx.Response, own: dict[str, list[Any] | None]) -> dict[str, str]:
+    """Return the answer to each check, as a text."""
+    body: dict[str, Any] = response.json()
     return {
-        STATUS: str(answer.status_code),
+        STATUS: str(response.status_code),
         USERS: _shown(body, USERS, own),
         ORDERS: _shown(body, ORDERS, own),
         PARTIAL: str(body.get("partial", "missing")).lower(),
@@ -133,25 +134,32 @@ def _shown(body: dict[str, Any], part: str, own: dict[str, list[Any] | None]) ->
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, for every dashboard at every moment.
+    """Return an exact verdict on every dashboard at every moment. Policy `latest`, see `judge_exact`.
 
-    Inconclusive when order-service, asked directly each time, was not silent for just as long as it
-    was stopped; and where an answer is wrong while user-service, asked directly, took longer than
-    any gateway waits.
+    Inconclusive when order-service was not silent, to direct requests, for exactly as long as it
+    was stopped. A wrong answer is in doubt when a direct request to user-service took longer than
+    the gateway's connect timeout; a right one is not, because a busy machine cannot make an answer
+    right.
     """
     last = samples[samples["attempt"] == samples["attempt"].max()]
     asked = last[last["check"] == ASKED].groupby("moment")["observed"].unique().map(list).to_dict()
     stopped = asked == {BEFORE: [ANSWERS], DURING: [SILENT], AFTER: [ANSWERS]}
-    doubts = [] if stopped else ["order-service was not stopped for just that time"]
-    verdict = judge_exact(__name__, JUDGED, samples, prediction, KEYS, doubts=doubts)
-    if verdict.outcome is Outcome.FAIL and (last["waited"] > CONNECT_SECONDS).any():
-        doubts = ["this machine kept direct requests waiting, too"]
-        return judge_exact(__name__, JUDGED, samples, prediction, KEYS, doubts=doubts)
-    return verdict
+    busy = bool((last["waited"] > CONNECT_SECONDS).any())
+    return judge_exact(
+        __name__,
+        JUDGED,
+        samples,
+        prediction,
+        KEYS,
+        doubts=[] if stopped else ["order-service was not stopped for exactly that time"],
+        excuse="this machine kept direct requests waiting, too" if busy else "",
+    )
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """A table of answers per moment, coloured by agreement with the prediction beneath each."""
-    title = "The dashboard, while order-service is stopped"
+    """Draw a table of answers per moment, coloured by agreement with the prediction beneath each."""
+    both = compare(samples, prediction, KEYS).set_index(list(KEYS))["observed"]
+    orders = f"orders {both[DURING, ORDERS] or 'unknown'}"
+    title = f"While order-service is stopped: status {both[DURING, STATUS] or 'unknown'}, {orders}"
     return plot_exact(title, samples, prediction, KEYS, height=4.2)

@@ -1,4 +1,4 @@
-"""Rate limit."""
+"""Rate limits: one patient client, and two kinds of window that admit it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,38 @@ import pandas as pd
 
 from environment.waiting import wait_until
 from labs.figures import BLUE, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
-from labs.verdicts import Verdict
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
-TITLE = "How many requests does a limit of five per window let through in the worst one?"
+TITLE = "How many requests does a limit per window admit in the worst span of its length?"
 
 THEORY = (
     "A moving window admits at most its limit in any span of its length. A fixed one begins"
-    " with a client's first request, so a patient client spends all but that one just "
+    " with a client's first request, so a patient client uses all but that one just "
     "before the end and a whole new limit just after it: twice the limit less one."
 )
 
 MOVING, FIXED = "moving", "fixed"
 
 BURST = 0.3
-"""Share of the window before, and again after, its end in which the client asks without rest."""
+"""Share of the window before its end, and again after it, in which the client sends its requests."""
 
-ASKED = 20
+REQUESTS = 20
 """Requests in each of these two times."""
 
 JUDGED = (
@@ -43,10 +53,9 @@ JUDGED = (
 
 
 def predict(*, limit: int = 5, seconds: float = 10) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as the most requests admitted in one span of a window's length.
 
-    `limit` requests per window of `seconds`. Columns: `window`, `limit`, `seconds`, `most`
-    (requests admitted in the worst span of that length).
+    `limit` requests per window of `seconds`. Columns: `window`, `limit`, `seconds`, `most`.
     """
     return pd.DataFrame(
         {
@@ -59,10 +68,10 @@ def predict(*, limit: int = 5, seconds: float = 10) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, limit: int = 5, seconds: int = 10) -> pd.DataFrame:
-    """The same patient client before both kinds of window; one row per request.
+    """Return one row per request of the same patient client before both kinds of window.
 
-    It opens a window with one request, then asks without rest around the end of it. Configures the
-    gateway, and leaves it with a moving window of `limit` requests in `seconds`. Columns: `window`,
+    It opens a window with one request, and sends the others shortly before and after its end.
+    Configures the gateway, and leaves it with a moving window of `limit` requests in `seconds`. Columns: `window`,
     `sent` and `ended` (seconds since the first was sent), `status`, `runtime`, `attempt`.
     """
     parts = []
@@ -70,15 +79,15 @@ def measure(env: Environment, *, limit: int = 5, seconds: int = 10) -> pd.DataFr
         settings = {"LIMIT_REQUESTS": limit, "LIMIT_SECONDS": seconds}
         gateway = env.configure("api-gateway", LIMIT_WINDOW=window, **settings)
         with httpx.Client(base_url=gateway.url, timeout=10) as client:
-            parts.append(pd.DataFrame(_ask(client, seconds)).assign(window=window))
+            parts.append(pd.DataFrame(_request(client, seconds)).assign(window=window))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
-def _ask(client: httpx.Client, seconds: float) -> Iterator[dict[str, float]]:
-    """One request after the other, so that the order of the answers is that of the questions."""
+def _request(client: httpx.Client, seconds: float) -> Iterator[dict[str, float]]:
+    """Send one request after the other, so that responses come in the order of the requests."""
     client.get("/health")  # the connection is made before the clock starts
     began = time.perf_counter()
-    around = np.linspace(1 - BURST, 1 + BURST, 2 * ASKED)
+    around = np.linspace(1 - BURST, 1 + BURST, 2 * REQUESTS)
     for moment in [0.0, *(seconds * around)]:
         _until(began + moment)
         sent = time.perf_counter() - began
@@ -95,34 +104,47 @@ def _until(moment: float) -> None:
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, from the client's own clock, which knows of the gateway's only this: it decided on a
-    request some time between `sent` and `ended`.
+    """Return an exact verdict from the client's own clock.
 
-    So requests count as admitted in one span only where the first was sent, and the last answered,
-    less than the window's length apart; and a refusal is wrong only where even the admissions that
-    may have been in the window are fewer than the limit. Inconclusive when a slow machine kept the
-    client from reaching the limit.
+    The client's clock limits the moment of each decision: the gateway decided on a request some
+    time between `sent` and `ended`. So requests count as admitted in one span only where the first
+    was sent, and the last answered, less than the window's length apart; and a refusal is wrong only
+    where even the admissions that may have been in the window are fewer than the limit. Inconclusive
+    when a slow machine kept the client from reaching the limit.
+
+    Policy `every_attempt`, one case per window: a count that is wrong once is wrong.
     """
-    failures, doubts, details = [], [], {}
+    cases, details = [], {}
     for expected in prediction.to_dict("records"):
         window = expected["window"]
-        mine = samples[samples["window"] == window]
-        attempts = [part for _, part in mine.groupby("attempt")]
-        most = max((most_admitted(part, expected["seconds"]) for part in attempts), default=0)
-        details[window] = {"most": most, "predicted": expected["most"], "requests": len(mine)}
-        if most > expected["most"]:
-            failures.append(f"the {window} window admitted more than predicted")
-        elif most < expected["most"]:
-            doubts.append(f"the requests never came close enough to fill the {window} window")
-        if any(refused_with_room(part, expected) for part in attempts):
-            failures.append(f"the {window} window refused a request it had room for")
-        if not mine["status"].isin([200, 429]).all():
-            failures.append(f"before the {window} window a request was neither let in nor told")
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+        requests = samples[samples["window"] == window]
+        attempts = list(each_attempt(requests))
+        most = [most_admitted(part, expected["seconds"]) for part in attempts]
+        cases.append(Case(f"{window} window", [_finding(part, expected) for part in attempts]))
+        details[window] = {
+            "most": max(most, default=0),
+            "predicted": expected["most"],
+            "requests": len(requests),
+        }
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
+
+
+def _finding(part: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
+    """Return the finding on one window in one attempt."""
+    most = most_admitted(part, expected["seconds"])
+    if most > expected["most"]:
+        return failure("it admitted more than predicted")
+    if refused_with_room(part, expected):
+        return failure("it refused a request it had room for")
+    if not part["status"].isin([200, 429]).all():
+        return failure("a request was neither admitted nor refused")
+    if most < expected["most"]:
+        return doubt("the requests never came close enough to fill it")
+    return SETTLED
 
 
 def most_admitted(part: pd.DataFrame, seconds: float) -> int:
-    """The most requests that were certainly admitted within one span of `seconds`."""
+    """Return the most requests that were certainly admitted within one span of `seconds`."""
     admitted = part[part["status"] == 200]
     since = admitted["sent"].to_numpy()[:, None]
     inside = (admitted["sent"].to_numpy() >= since) & (
@@ -132,7 +154,10 @@ def most_admitted(part: pd.DataFrame, seconds: float) -> int:
 
 
 def refused_with_room(part: pd.DataFrame, expected: Mapping[Any, Any]) -> bool:
-    """Whether a request was certainly refused while its window (a row of the prediction) had room."""
+    """Return whether a request was certainly refused while its window had room.
+
+    `expected` is the window's row of the prediction.
+    """
     admitted, refused = part[part["status"] == 200], part[part["status"] == 429]
     first, seconds = part.iloc[0], expected["seconds"]
     since = refused["sent"] - seconds
@@ -149,11 +174,15 @@ def refused_with_room(part: pd.DataFrame, expected: Mapping[Any, Any]) -> bool:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Admitted within the last window's length over time, above each request's own answer."""
+    """Draw the requests admitted within the last window's length, above each request's response."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     seconds, limit = prediction["seconds"].iloc[0], prediction["limit"].iloc[0]
+    most = [
+        f"a {row['window']} one {most_admitted(last[last['window'] == row['window']], seconds)}"
+        for row in prediction.to_dict("records")
+    ]
     figure, axes = canvas(
-        "The same patient client before two kinds of window",
+        f"Admitted in one span of a window's length: {', '.join(most)}",
         runtime=last["runtime"].iloc[0],
         note=f"{limit} requests per {seconds:g} s",
         rows=2,

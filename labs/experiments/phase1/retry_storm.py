@@ -1,8 +1,8 @@
-"""Retry storm."""
+"""Retry storm: the calls at an upstream that fails, when one layer or several retry."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,20 +11,29 @@ from matplotlib.ticker import NullLocator
 
 from labs.experiments.phase1.metrics import answered
 from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
-from labs.verdicts import Verdict
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from environment import Environment
+    from labs.verdicts import Verdict
 
-TITLE = "How many calls does one click become when several layers try again?"
+TITLE = "How many calls does one click become when several layers retry?"
 
 THEORY = (
-    "Each layer sends what it was asked r times (the first try included) to a next one that"
-    " always fails, so k layers turn one click into r^k calls; a breaker lets through no "
-    "more calls than the failures it takes to open it, however many clicks and tries there "
-    "are."
+    "Each layer sends a request r times (the first try included) to a next one that always "
+    "fails, so k layers turn one click into r^k calls; a breaker passes no more calls than "
+    "the failures it takes to open it, however many clicks and tries there are."
 )
 
 ONE, TWO, BREAKER = "one layer", "two layers", "one layer and a breaker"
@@ -34,8 +43,8 @@ ROUTES = {
     TWO: ("api-gateway", "/api/orders"),
     BREAKER: ("api-gateway", "/api/pay"),
 }
-"""Where each is met: order-service tries again at payment-service; the gateway before it tries
-again at order-service; and on its own way to payment-service the gateway has a breaker."""
+"""Where each takes place: order-service retries its calls to payment-service; the gateway in front of it
+retries its calls to order-service; and on its own way to payment-service the gateway has a breaker."""
 
 LAYERS = {ONE: 1, TWO: 2, BREAKER: 1}
 
@@ -44,7 +53,7 @@ FORMULAE = {ONE: "$r$", TWO: "$r^2$", BREAKER: "the breaker's\nfailures, once"}
 COLOURS = {ONE: BLUE, TWO: ORANGE, BREAKER: GREEN}
 
 SIZES = {ONE: 14, TWO: 8, BREAKER: 9}
-"""Points: with one try both ways make one call, and both are to be seen."""
+"""Marker sizes in points: with one try both ways make one call, and both markers show."""
 
 BODIES: dict[str, Any] = {
     "/pay": {"amount": 19.99},
@@ -55,7 +64,7 @@ BODIES: dict[str, Any] = {
 }
 
 OPEN_SECONDS = 60
-"""Longer than all clicks together: no probe joins the count."""
+"""Seconds, longer than all clicks together: no probe is counted."""
 
 JUDGED = (
     "every click reaches the failing upstream as often as the tries of each layer multiplied; "
@@ -66,10 +75,9 @@ JUDGED = (
 def predict(
     *, tries: Sequence[int] = (1, 2, 3), clicks: int = 5, breaker_failures: int = 3
 ) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as calls at the upstream, for all clicks together.
 
-    Columns: `way`, `tries` (r, of each layer), `clicks`, `calls` (at the upstream, for all of
-    these clicks).
+    Columns: `way`, `tries` (r, of each layer), `clicks`, `calls`.
     """
     rows = []
     for way, layers in LAYERS.items():
@@ -81,11 +89,11 @@ def predict(
 
 
 def measure(env: Environment, *, tries: Iterable[int] = (1, 2, 3), clicks: int = 5) -> pd.DataFrame:
-    """Clicks while payment-service answers 503 at once; one row per click.
+    """Click while payment-service answers 503 at once; return one row per click.
 
-    Configures the tries of order-service and gateway, and leaves them at the least of `tries`.
+    Configures the tries of order-service and the gateway, and leaves them at the least of `tries`.
     Columns: `way`, `tries`, `click`, `calls` (that payment-service counted for this click),
-    `status` (that the client got), `runtime`, `attempt`.
+    `status` (of the client's response), `runtime`, `attempt`.
     """
     rows: list[dict[str, Any]] = []
     with httpx.Client(timeout=30) as client, env["payment-service"].failing(503):
@@ -108,34 +116,43 @@ def _click(env: Environment, client: httpx.Client, clicks: int) -> Iterator[dict
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, from payment-service's own count: no click makes more calls than predicted, and the
-    clicks of each attempt together make as many.
+    """Return an exact verdict from payment-service's own count.
 
-    Inconclusive where a click succeeded, so that there was nothing to try again.
+    No click makes more calls than predicted, and the clicks of an attempt together make as many.
+    Inconclusive where a click succeeded, so that there was nothing to retry.
+
+    Policy `every_attempt`, one case per way and number of tries: a count that is wrong once is wrong.
     """
-    failures, doubts, details = [], [], []
+    cases, details = [], []
     for row in prediction.to_dict("records"):
-        mine = samples[(samples["way"] == row["way"]) & (samples["tries"] == row["tries"])]
+        chosen = (samples["way"] == row["way"]) & (samples["tries"] == row["tries"])
+        attempts = list(each_attempt(samples[chosen]))
         name = f"{row['way']}, {row['tries']} {'try' if row['tries'] == 1 else 'tries'}"
-        counted = mine.groupby("attempt")["calls"].sum()
-        details.append({"way": row["way"], "tries": row["tries"], "calls": counted.to_list()})
-        if mine.empty or (mine["status"] < 500).any():
-            doubts.append(f"{name}: the fault never hit")
-        elif not (counted == row["calls"]).all():
-            failures.append(f"{name}: the calls at the upstream are not those predicted")
-        elif row["way"] != BREAKER and (mine["calls"] != row["calls"] // row["clicks"]).any():
-            failures.append(f"{name}: one click made other calls than the next")
-    return Verdict.of(
-        __name__, JUDGED, failures=failures, doubts=doubts, details={"calls": details}
-    )
+        cases.append(Case(name, [_finding(part, row) for part in attempts]))
+        calls = [int(part["calls"].sum()) for part in attempts]
+        details.append({"way": row["way"], "tries": row["tries"], "calls": calls})
+    return verdict(__name__, JUDGED, cases, every_attempt, details={"calls": details})
+
+
+def _finding(clicks: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
+    """Return the finding on the clicks of one attempt, one way, with so many tries."""
+    if (clicks["status"] < 500).any():
+        return doubt("the fault never hit")
+    if clicks["calls"].sum() != expected["calls"]:
+        return failure("the calls at the upstream are not those predicted")
+    each = expected["calls"] // expected["clicks"]
+    if expected["way"] != BREAKER and (clicks["calls"] != each).any():
+        return failure("the clicks made different numbers of calls")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Calls at the upstream per click over the tries of each layer (log scale), predictions dashed."""
+    """Draw the calls at the upstream per click over the tries of each layer, the predictions dashed."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
+    most = last[last["way"] == TWO].groupby("tries")["calls"].mean()
     figure, (ax,) = canvas(
-        "What one click becomes before a payment-service that fails",
+        f"{most.index.max()} tries in each of two layers: one click becomes {most.max():g} calls",
         runtime=last["runtime"].iloc[0],
         note=f"mean of {prediction['clicks'].iloc[0]} clicks",
         height=4.4,

@@ -1,4 +1,4 @@
-"""The cure of a drifting counter."""
+"""An atomic counter: memories, two steps and one step, with ever more callers at a time."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ import pandas as pd
 
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    every_attempt,
+    failure,
+    plural,
+    verdict,
+)
 from labs.load.calls import ask
 from labs.verdicts import Verdict
 
@@ -18,11 +28,11 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "One place to count in, and one step to count with."
+TITLE = "Which shared counter counts every call, however many come at once?"
 
 THEORY = (
-    "n memories each count N / n. A GET and a SET are two steps: of up to c callers who "
-    "read the same number each writes the same next one, so between N / c and N - 1 calls "
+    "n memories each count N / n. A GET and a SET are two steps: up to c callers that "
+    "read the same number write the same next one, so between N / c and N - 1 calls "
     "are counted. INCR is one step, and counts all N."
 )
 
@@ -68,12 +78,14 @@ def measure(
     concurrency: Sequence[int] = (1, 8, 32),
     replicas: int = 2,
 ) -> pd.DataFrame:
-    """For each store, c callers together ask N times for the count of `replicas` replicas; one more
-    call before and one after say by how much the count grew. Leaves the counter with INCR.
+    """Let c callers together ask N times for the count of `replicas` replicas, for each store and each c.
 
-    One row per store and concurrency. Columns: `store`, `concurrency`, `requests`, `answered` (of
-    those), `counted` (by how much the count grew meanwhile), `overlap` (calls that nginx had under
-    way at the same time, on average), `runtime`, `attempt`.
+    One more call before and one after show by how much the count grew. Leaves the counter with INCR.
+
+    Returns:
+        One row per store and concurrency. Columns: `store`, `concurrency`, `requests`, `answered`
+        (of those), `counted` (by how much the count grew meanwhile), `overlap` (calls that nginx had
+        under way at the same time, on average), `runtime`, `attempt`.
     """
     rows = []
     for store in NAMES:
@@ -101,63 +113,47 @@ def _count(env: Environment, requests: int, callers: int) -> dict[str, float]:
 
 
 def overlap(log: pd.DataFrame) -> float:
-    """Requests under way at the same time, on average, of an access log."""
+    """Return the requests under way at the same time, on average, of an access log."""
     span = log["time"].max() - (log["time"] - log["seconds"]).min()
     return float(log["seconds"].sum() / max(span, 0.001))
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """INCR: exactly N; GET then SET: exactly N with one caller, fewer with more.
+    """Compare the counts: INCR exactly N; GET then SET exactly N with one caller, fewer with more.
 
-    Inconclusive where calls of several callers never overlapped, or some were not answered. The
-    memories are drawn, not judged: that they drift is another experiment.
+    A failure in any attempt stands, because no machine changes a count. An attempt is in doubt where
+    calls of several callers never overlapped, or some were not answered. The memories are drawn, not
+    judged: that they drift is another experiment.
     """
-    failures, doubts = [], []
-    judged = prediction[prediction["store"] != MEMORY]
-    for expected in judged.to_dict("records"):
-        found = [_judge(row, expected) for row in _rows(samples, expected)]
-        failures += [word for kind, word in found if kind == "failure"]
-        if not any(kind == "settled" for kind, _ in found):
-            doubts += [word for kind, word in found[-1:]] or [f"{_name(expected)}: not measured"]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=dict.fromkeys(doubts),
-        details={"series": samples.to_dict("records")},
-    )
+    cases = []
+    for expected in prediction[prediction["store"] != MEMORY].to_dict("records"):
+        store, callers = expected["store"], expected["concurrency"]
+        series = samples[(samples["store"] == store) & (samples["concurrency"] == callers)]
+        findings = [_finding(row, expected) for row in series.to_dict("records")]
+        cases.append(Case(f"{store}, {plural(callers, 'caller')}", findings))
+    details = {"series": samples.to_dict("records")}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
 
 
-def _judge(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
-    """What one series says: `settled`, `doubt` or `failure`, and why."""
-    name, counted, requests = _name(expected), row["counted"], expected["requests"]
+def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    """Return what one series of calls says."""
+    counted, requests = row["counted"], expected["requests"]
     if row["answered"] < requests or pd.isna(counted):
-        return "doubt", f"{name}: not every call was answered"
+        return doubt("not every call was answered")
     if expected["high"] == requests and counted < requests:
-        return "failure", f"{name}: calls were lost"
+        return failure("calls were lost")
     if counted > requests:
-        return "failure", f"{name}: more was counted than was called"
+        return failure("more was counted than was called")
     if expected["concurrency"] > 1 and row["overlap"] < OVERLAP:
-        return "doubt", f"{name}: the calls never overlapped"
+        return doubt("the calls never overlapped")
     if expected["high"] < requests and counted == requests:
-        return "failure", f"{name}: no call was lost, though they overlapped"
-    return "settled", ""
-
-
-def _rows(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> list[dict[Any, Any]]:
-    same = samples["store"] == expected["store"]
-    mine = samples[same & (samples["concurrency"] == expected["concurrency"])]
-    return list(mine.to_dict("records"))
-
-
-def _name(expected: Mapping[Any, Any]) -> str:
-    callers = expected["concurrency"]
-    return f"{expected['store']}, {callers} caller{'s' * (callers != 1)}"
+        return failure("no call was lost, though they overlapped")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Calls counted against callers at a time, a colour per store; what is predicted dashed."""
+    """Draw calls counted against callers at a time, a colour per store; what is predicted dashed."""
     levels = sorted(set(prediction["concurrency"]))
     figure, (ax,) = canvas(
         "How replicas count together",
@@ -166,9 +162,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         height=4.4,
     )
     for index, store in enumerate(NAMES):
-        mine = samples[samples["store"] == store]
-        at = [levels.index(c) + 0.26 * (index - 1) for c in mine["concurrency"]]
-        ax.plot(at, mine["counted"], "o", ms=9, color=COLOURS[store], label=NAMES[store])
+        part = samples[samples["store"] == store]
+        at = [levels.index(c) + 0.26 * (index - 1) for c in part["concurrency"]]
+        ax.plot(at, part["counted"], "o", ms=9, color=COLOURS[store], label=NAMES[store])
         for expected in prediction[prediction["store"] == store].to_dict("records"):
             x = levels.index(expected["concurrency"]) + 0.26 * (index - 1)
             _draw_range(ax, x, expected)
@@ -182,7 +178,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _draw_range(ax: Axes, x: float, expected: Mapping[Any, Any]) -> None:
-    """A dash where one number is predicted, a shaded column between two dashes where a range is."""
+    """Draw a dash where one number is predicted, a shaded column between two dashes where a range is."""
     low, high = expected["low"], expected["high"]
     ax.fill_between([x - 0.1, x + 0.1], low, high, color="black", alpha=0.08, linewidth=0)
     for edge in {low, high}:

@@ -1,15 +1,26 @@
-"""Counter drift."""
+"""A counter in memory drifts: N requests in turn to n replicas that each count what they see."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from labs.experiments.replicas import reset_replicas
 from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    plural,
+    verdict,
+)
 from labs.load.calls import ask
 from labs.verdicts import Verdict
 
@@ -42,18 +53,20 @@ def predict(requests: int, *, replicas: Sequence[int]) -> pd.DataFrame:
     rows = []
     for n in replicas:
         held = sorted((len(range(first, requests, n)) for first in range(n)), reverse=True)
-        rows.append([n, requests, held[0], requests - held[0], _words(held)])
+        rows.append([n, requests, held[0], requests - held[0], _joined(held)])
     return pd.DataFrame(rows, columns=["replicas", "requests", "largest", "drift", "memories"])
 
 
 def measure(
     env: Environment, *, requests: int = 30, replicas: Sequence[int] = (1, 2, 3, 4)
 ) -> pd.DataFrame:
-    """Start n replicas anew, so that each counts from nothing, and ask for the count N times, one
-    after the other, through the front door. Leaves the last number of replicas.
+    """Start n replicas anew, so that each counts from nothing, and ask N times for the count, for each n.
 
-    One row per request. Columns: `replicas`, `number` (of the request, from 1), `count` (shown),
-    `instance` (who showed it), `status`, `runtime`, `attempt`.
+    One request after the other, through the front door. Leaves the last number of replicas.
+
+    Returns:
+        One row per request. Columns: `replicas`, `number` (of the request, from 1), `count` (shown),
+        `instance` (the replica that showed it), `status`, `runtime`, `attempt`.
     """
     parts = []
     for n in replicas:
@@ -65,35 +78,43 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact, whatever the machine does: in no attempt may a memory hold more or less."""
-    failures, doubts, details = [], [], {}
+    """Compare what each memory holds in the end with the prediction, exactly.
+
+    A failure in any attempt stands, because no machine changes a count. An attempt in which a
+    request was not answered is in doubt.
+    """
+    cases = []
     for expected in prediction.to_dict("records"):
         n = expected["replicas"]
-        mine = samples[samples["replicas"] == n]
-        name = f"{n} replica{'s' * (n != 1)}"
-        attempts = [part for _, part in mine.groupby("attempt")]
-        complete = [part for part in attempts if (part["status"] == 200).all()]
-        found = [memories(part) for part in complete]
-        details[name] = {"memories": found, "predicted": expected["memories"]}
-        if any(held != expected["memories"] for held in found):
-            failures.append(f"{name}: the memories hold other counts than predicted")
-        elif not found or any(len(part) < expected["requests"] for part in complete):
-            doubts.append(f"{name}: not every request was answered")
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+        attempts = list(each_attempt(samples[samples["replicas"] == n]))
+        held = {"memories": [memories(part) for part in attempts]}
+        findings = [_finding(part, expected) for part in attempts]
+        cases.append(
+            Case(plural(n, "replica"), findings, held | {"predicted": expected["memories"]})
+        )
+    return verdict(__name__, JUDGED, cases, every_attempt)
+
+
+def _finding(part: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
+    if (part["status"] != 200).any():
+        return doubt("not every request was answered")
+    if memories(part) != expected["memories"]:
+        return failure("the memories hold other counts than predicted")
+    return SETTLED if len(part) >= expected["requests"] else doubt("requests are missing")
 
 
 def memories(part: pd.DataFrame) -> str:
-    """What each memory holds after these requests, the largest first."""
-    return _words(sorted(part.groupby("instance")["count"].max(), reverse=True))
+    """Return what each memory holds after these requests, the largest first."""
+    return _joined(sorted(part.groupby("instance")["count"].max(), reverse=True))
 
 
-def _words(counts: Sequence[float]) -> str:
+def _joined(counts: Sequence[float]) -> str:
     return ", ".join(f"{count:.0f}" for count in counts)
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """The count shown against the number of the request, a colour per number of replicas."""
+    """Draw the count shown against the number of the request, a colour per number of replicas."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     requests = int(prediction["requests"].max())
     figure, (ax,) = canvas(
@@ -103,11 +124,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         height=4.6,
     )
     for index, expected in enumerate(prediction.to_dict("records")):
-        mine = last[last["replicas"] == expected["replicas"]]
+        part = last[last["replicas"] == expected["replicas"]]
         name = None if index else "measured"
-        ax.plot(mine["number"], mine["count"], "o", ms=5, color=PALETTE[index], label=name)
+        ax.plot(part["number"], part["count"], "o", ms=5, color=PALETTE[index], label=name)
         _draw_prediction(ax, expected["replicas"], requests, label=name and "predicted")
-        _name_line(ax, expected["replicas"], requests, mine["count"].max())
+        _name_line(ax, expected["replicas"], requests, part["count"].max())
     ax.set_xlim(0, requests * 1.23)
     ax.set_ylim(0, requests * 1.06)
     ax.set_xlabel("requests so far (count)")

@@ -1,4 +1,4 @@
-"""CPU-bound blocking."""
+"""One queue on each event loop: k computations on n replicas, and a bystander behind them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.bystanders import GATEWAY, USERS
-from labs.experiments.phase2.computations import (
+from labs.experiments.bystanders import USERS
+from labs.experiments.phase2.computations import measure_delays
+from labs.experiments.phase2.delays import (
     classify,
+    counted,
     judge_delays,
-    stretch,
-    trial,
-    warm_up,
-    with_replica,
+    mark_ends,
+    predict_delays,
 )
-from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, styled
+from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
+from labs.judging import plural
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ THEORY = (
 )
 
 JUDGED = (
-    "the bystander waits for the computations ahead of it on its own replica, and for no other: "
-    "delays within 20 % of the predicted range"
+    "the bystander waits for the computations ahead of it on its own replica, as long as they take, "
+    "and for no other: delays within 20 %; on free cores they take the predicted time"
 )
 
 
@@ -46,19 +47,9 @@ def predict(
     unloaded: float,
     cores: int,
 ) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
-
-    The stretch f is between floor(b / C) and ceil(b / C), and at least 1, for b = min(k, n) busy
-    replicas on C cores. `seconds` is s, of CPU time; `unloaded` is L0, in seconds. Columns:
-    `replicas`, `computations`, `seconds`, `ahead`, `low` and `high` (the range of the delay, s).
-    """
-    rows = []
-    for n in replicas:
-        for k in computations:
-            low, high = (k // n * seconds * each for each in stretch(min(k, n), cores))
-            rows.append([n, k, seconds, k // n, unloaded + low, unloaded + high])
-    return pd.DataFrame(
-        rows, columns=["replicas", "computations", "seconds", "ahead", "low", "high"]
+    """Return `THEORY` as numbers: see `predict_delays`."""
+    return predict_delays(
+        computations, replicas=replicas, seconds=seconds, unloaded=unloaded, cores=cores
     )
 
 
@@ -70,34 +61,19 @@ def measure(
     seconds: float = 0.3,
     rounds: int = 2,
 ) -> pd.DataFrame:
-    """Send k computations of `seconds` CPU time together and GET /api/users behind them, for each
-    k on each number of replicas, `rounds` times. Leaves the last number of replicas.
-
-    One row per request. Columns: those of `Burst.samples`, `trial` (number), `replicas`,
-    `computations`, `received` (unix seconds, by nginx), `replica` (which it went to), `runtime`,
-    `attempt`.
-    """
-    parts = []
-    for n in replicas:
-        env.scale(GATEWAY, n)
-        warm_up(env)
-        sent = [
-            trial(env, k, seconds=seconds).assign(trial=number, computations=k)
-            for number, k in enumerate([k for _ in range(rounds) for k in computations])
-        ]
-        parts.append(with_replica(env, pd.concat(sent, ignore_index=True)).assign(replicas=n))
-    samples = pd.concat(parts, ignore_index=True)
-    return samples.assign(runtime=env.runtime, attempt=1)
+    """Send k computations of `seconds` CPU time and a bystander: see `measure_delays`."""
+    return measure_delays(env, computations, replicas, seconds=seconds, rounds=rounds)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """For each k on each number of replicas, the median delay is within the tolerated range."""
+    """Judge the median delay for each k on each number of replicas: see `judge_delays`."""
     return judge_delays(__name__, JUDGED, samples, prediction)
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Delay (s) behind so many computations, a colour per number of replicas."""
+    """Draw the delay (s) behind so many computations, a colour per number of replicas."""
+    trials = classify(samples, prediction)
     figure, (ax,) = canvas(
         "How long a bystander waits behind computations",
         runtime=samples["runtime"].iloc[0],
@@ -105,19 +81,16 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         height=4.4,
     )
     counts = sorted(set(prediction["computations"]))
-    trials = classify(samples, prediction)
     groups = list(trials.groupby("replicas"))
-    for index, (n, mine) in enumerate(groups):
-        place = {
-            k: number + 0.3 * (index - (len(groups) - 1) / 2) for number, k in enumerate(counts)
-        }
-        _draw_replicas(ax, mine, place, colour=PALETTE[index], name=f"{n} replica{'s' * (n != 1)}")
-    if (trials["worth"] != "counts").any():
-        ax.plot([], [], "o", ms=7, color=SOFT, mfc="none", label="set aside")
+    for index, (n, part) in enumerate(groups):
+        shift = 0.3 * (index - (len(groups) - 1) / 2)
+        place = {k: number + shift for number, k in enumerate(counts)}
+        _draw_replicas(ax, part, place, colour=PALETTE[index], name=plural(int(str(n)), "replica"))
     ax.plot([], [], label="predicted", **PREDICTION)
     ax.set_xticks(range(len(counts)), [str(k) for k in counts])
     ax.set_xlim(-0.5, len(counts) - 0.5)
     ax.grid(axis="x", visible=False)
+    figure.supxlabel(str(counted(trials)), size=9, color=SOFT)
     ax.set_xlabel("computations sent together, just before (count)")
     ax.set_ylabel(f"delay of GET {USERS} (s)")
     legend(figure, ax)
@@ -127,7 +100,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_replicas(
     ax: Axes, trials: pd.DataFrame, place: Mapping[Any, float], *, colour: str, name: str
 ) -> None:
-    """Each case's predicted range as a dashed box, and the trials on it, hollow where set aside."""
+    """Draw each case's predicted range as a dashed box, and the trials on it."""
     for k, case in trials.groupby("computations"):
         low, high = case["low"].iloc[0], case["high"].iloc[0]
         left, right = place[k] - 0.13, place[k] + 0.13
@@ -135,8 +108,7 @@ def _draw_replicas(
         for edge in {low, high}:
             ax.plot([left, right], [edge, edge], **PREDICTION)
     shift = trials.groupby("computations").cumcount() % 3 * 0.06 - 0.06
-    counts = trials["worth"] == "counts"
-    for mine, face in ((counts, colour), (~counts, "none")):
-        where = trials[mine]["computations"].map(place) + shift[mine]
-        style: dict[str, Any] = {"ms": 7, "color": colour, "mfc": face, "zorder": 3}
-        ax.plot(where, trials[mine]["delay"], "o", **style, label=name if face == colour else None)
+    at, counts = trials["computations"].map(place) + shift, trials["counts"]
+    ax.plot(at[counts], trials[counts]["delay"], "o", ms=7, color=colour, label=name, zorder=3)
+    mark_ends(ax, at[counts], trials[counts]["expected"])
+    mark_set_aside(ax, at[~counts], trials[~counts]["delay"])

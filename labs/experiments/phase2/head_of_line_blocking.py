@@ -1,23 +1,26 @@
-"""A share of head_of_line_blocking."""
+"""Head-of-line blocking: which share of a steady stream waits while one of n replicas computes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labs.experiments.bystanders import (
     GATEWAY,
+    NEAR_AN_END,
     RATE,
     USERS,
+    Watched,
     classify,
     draw_computation,
-    gather,
     stream,
+    watch,
 )
 from labs.experiments.phase2.computations import warm_up
-from labs.figures import canvas, legend, styled
+from labs.figures import SOFT, canvas, legend, styled
+from labs.judging import SETTLED, Case, Finding, doubt, failure, plural, pooled, verdict
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "Whom does one computation on n replicas keep waiting?"
+TITLE = "Which requests does one computation on n replicas keep waiting?"
 
 THEORY = (
     "While one of n replicas computes on its event loop, what nginx sends there in turn "
@@ -58,10 +61,13 @@ def measure(
     seconds: float = 0.8,
     rounds: int = 1,
 ) -> pd.DataFrame:
-    """A steady stream of GET /api/users, and meanwhile one computation of `seconds` CPU time at a
-    time, `rounds` times, on each number of replicas. Leaves the last number of replicas.
+    """Send a steady stream of GET /api/users to n replicas, and meanwhile computations, for each n.
 
-    One row per bystander. Columns: those of `stream`, `replicas`, `runtime`, `attempt`.
+    `rounds` computations of `seconds` CPU time, one at a time. Leaves the last number of replicas.
+
+    Returns:
+        One row per bystander. Columns: those of `bystanders.stream`, `replicas`, `runtime`,
+        `attempt`.
     """
     parts = []
     for n in replicas:
@@ -72,71 +78,57 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """For each n, the share of the counted head_of_line_blocking that waited is 1 / n, within `BOUND`.
+    """Compare the share of the counted bystanders that waited with 1 / n, for each n, within `BOUND`.
 
-    Measurements whose load generator lagged are set aside. A share that is too large on a machine
-    that others kept busy tells nothing; nothing on the machine makes it too small.
+    The attempts are pooled: a share is the sharper the more requests it counts. One that is too
+    large on a machine that other programs kept busy is in doubt; a busy machine makes no bystander
+    wait less for a computation.
     """
-    cases = [
-        _case(samples[samples["replicas"] == expected["replicas"]], expected)
-        for expected in prediction.to_dict("records")
-    ]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=[case["failure"] for case in cases if case["failure"]],
-        doubts=[case["doubt"] for case in cases if case["doubt"]],
-        details={"cases": cases},
-    )
+    cases = []
+    rows: list[dict[Any, Any]] = prediction.to_dict("records")
+    for expected in rows:
+        watched = watch(samples[samples["replicas"] == expected["replicas"]])
+        finding = watched.finding or _finding(watched, expected["share"])
+        name = plural(expected["replicas"], "replica")
+        cases.append(Case(name, [finding], {**expected, **watched.details}))
+    return verdict(__name__, JUDGED, cases, pooled)
 
 
-def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
-    """One number of replicas: its numbers, and a `failure` or a `doubt` in words (else empty)."""
-    name = f"{expected['replicas']} replica{'s' * (expected['replicas'] != 1)}"
-    found = gather(samples, name)
-    counted, failure, doubt = found["counted"], found["failure"], found["doubt"]
-    share = float(counted["waited"].mean()) if len(counted) else None
-    busy = bool((counted["others"] >= BUSY).any())
-    if share is not None and not failure and not doubt:
-        failure, doubt = _who_waited(name, share, expected["share"], busy=busy)
-    measured = {"counted": len(counted), "waited": int(counted["waited"].sum()), "measured": share}
-    return {**expected, **measured, "load": found["load"], "failure": failure, "doubt": doubt}
-
-
-def _who_waited(name: str, share: float, expected: float, *, busy: bool) -> tuple[str, str]:
-    """A failure and a doubt, in words; at most one of them is not empty."""
+def _finding(watched: Watched, expected: float) -> Finding:
+    """Return what the share of one number of replicas says."""
+    bystanders = watched.counted.samples
+    share = bystanders["waited"].mean()
     if share < expected - BOUND:
-        return f"{name}: fewer head_of_line_blocking waited than predicted", ""
+        return failure("fewer bystanders waited than predicted")
     if share <= expected + BOUND:
-        return "", ""
-    if busy:
-        return "", f"{name}: other programs kept the cores busy"
-    return f"{name}: more head_of_line_blocking waited than predicted", ""
+        return SETTLED
+    if (bystanders["others"] >= BUSY).any():
+        return doubt("other programs kept the cores busy")
+    return failure("more bystanders waited than predicted")
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Latency (s) against when a bystander was sent, around the last computation, per n."""
+    """Draw latency (s) against when a bystander was sent, around the last computation, per n."""
     figure, axes = canvas(
-        "Whom one computation keeps waiting",
+        "Which requests one computation keeps waiting",
         runtime=samples["runtime"].iloc[0],
         note=f"GET {USERS}, {RATE} per second",
         rows=len(prediction),
         height=1.2 + 1.5 * len(prediction),
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        mine = samples[samples["replicas"] == expected["replicas"]]
-        measured = _case(mine, expected)["measured"]
-        last = mine[mine["attempt"] == mine["attempt"].max()]
-        draw_computation(
-            ax, classify(last[last["round"] == last["round"].max()]), expected["share"]
-        )
-        found = "nothing counted" if measured is None else f"{measured:.0%} measured"
-        n = expected["replicas"]
+        n, share = expected["replicas"], expected["share"]
+        part = samples[samples["replicas"] == n]
+        watched = watch(part)
+        last = classify(part[part["attempt"] == part["attempt"].max()])
+        draw_computation(ax, last[last["round"] == last["round"].max()], share)
+        measured = "none counted" if watched.share is None else f"{watched.share:.0%} measured"
+        counted = f"{len(watched.counted.samples)} of {watched.counted.of} counted"
         ax.set_title(
-            f"{n} replica{'s' * (n != 1)}: {expected['share']:.0%} wait, predicted; {found}",
-            size=10,
+            f"{plural(n, 'replica')}: {share:.0%} wait, predicted; {measured} ({counted})", size=10
         )
+    figure.supxlabel(f"set aside: {NEAR_AN_END}", size=9, color=SOFT)
     axes[-1].set_xlabel("sent, since the computation was (s)")
     figure.supylabel(f"latency of GET {USERS} (s)", size=10)
     legend(figure, axes[0])

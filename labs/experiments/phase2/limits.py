@@ -1,16 +1,17 @@
-"""Limits that multiply."""
+"""Limits that multiply: bursts to n replicas that keep one limit apart, and then together."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from environment.waiting import wait_until
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, plural, verdict
 from labs.load.calls import ask
 from labs.verdicts import Verdict
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 TITLE = "How many requests does a limit of five admit when n replicas keep it?"
 
 THEORY = (
-    "Each of n memories knows only what it admitted itself, and together they admit n times"
-    " the limit. A window that all share admits the limit once, however many keep it."
+    "Each of n memories counts only what it admitted itself, and together they admit n times "
+    "the limit. A window that all share admits the limit once, however many keep it."
 )
 
 GATEWAY = "api-gateway"
@@ -59,11 +60,14 @@ def predict(*, limit: int = 5, replicas: Sequence[int]) -> pd.DataFrame:
 def measure(
     env: Environment, *, limit: int = 5, seconds: int = 10, replicas: Sequence[int] = (1, 2, 3)
 ) -> pd.DataFrame:
-    """Send 20 n requests at once to n replicas that keep a moving window of `seconds`, each in its
-    own memory, then all in Valkey. Leaves the window in Valkey, and the last number of replicas.
+    """Send 20 n requests at once to n replicas that keep a moving window, for each n.
 
-    One row per request. Columns: `store`, `replicas`, `window` (seconds), `sent` and `ended` (unix
-    seconds), `status`, `runtime`, `attempt`.
+    Of `seconds`, first each replica in its own memory, then all in Valkey. Leaves the window in
+    Valkey, and the last number of replicas.
+
+    Returns:
+        One row per request. Columns: `store`, `replicas`, `window` (seconds), `sent` and `ended`
+        (unix seconds), `status`, `runtime`, `attempt`.
     """
     settings = {"LIMIT_REQUESTS": limit, "LIMIT_SECONDS": seconds, "LIMIT_WINDOW": "moving"}
     parts: list[pd.DataFrame] = []
@@ -81,31 +85,41 @@ def measure(
 
 
 def _until(moment: float) -> None:
-    """The last burst's window has passed by then: who was admitted is forgotten."""
+    """Wait until the last burst's window has passed, and what it admitted no longer counts."""
     wait_until(lambda: time.time() > moment, timeout=moment - time.time() + 1)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Exact. Inconclusive where a burst took longer than the window, which then admits more, or a
-    request got neither of the two answers."""
-    failures, doubts, details = [], [], {}
-    counted = summarise(samples)
+    """Compare the number of admitted requests with the prediction, exactly.
+
+    A failure in any attempt stands, because no machine changes a count. A burst that took longer
+    than the window, which then admits more, or that got another answer than those two, is in doubt.
+    """
+    bursts = summarise(samples)
+    cases = []
     for expected in prediction.to_dict("records"):
         n, store = expected["replicas"], expected["store"]
-        name = f"{NAMES[store]}, {n} replica{'s' * (n != 1)}"
-        mine = counted[(counted["store"] == store) & (counted["replicas"] == n)]
-        sound = mine[mine["at_once"] & mine["answered"] & (mine["sent"] == expected["requests"])]
-        details[name] = {"admitted": list(mine["admitted"]), "predicted": expected["admitted"]}
-        if (sound["admitted"] != expected["admitted"]).any():
-            failures.append(f"{name}: admitted another number than predicted")
-        elif sound.empty:
-            doubts.append(f"{name}: the requests were not all answered within one window")
-    return Verdict.of(__name__, JUDGED, failures=failures, doubts=doubts, details=details)
+        part = bursts[(bursts["store"] == store) & (bursts["replicas"] == n)]
+        findings = [_finding(burst, expected) for burst in part.to_dict("records")]
+        admitted = {"admitted": list(part["admitted"]), "predicted": expected["admitted"]}
+        cases.append(Case(f"{NAMES[store]}, {plural(n, 'replica')}", findings, admitted))
+    return verdict(__name__, JUDGED, cases, every_attempt)
+
+
+def _finding(burst: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    if not (burst["at_once"] and burst["answered"] and burst["sent"] == expected["requests"]):
+        return doubt("the requests were not all answered within one window")
+    if burst["admitted"] != expected["admitted"]:
+        return failure("admitted another number than predicted")
+    return SETTLED
 
 
 def summarise(samples: pd.DataFrame) -> pd.DataFrame:
-    """Per burst: requests `sent` and `admitted`, whether all came `at_once` (within the window) and
-    were `answered` with 200 or 429."""
+    """Return one row per burst.
+
+    Columns: `attempt`, `store`, `replicas`, requests `sent` and `admitted`, whether all came
+    `at_once` (within the window) and were `answered` with 200 or 429.
+    """
     rows = []
     for key, part in samples.groupby(["attempt", "store", "replicas"]):
         span = part["ended"].max() - part["sent"].min()
@@ -123,18 +137,18 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Requests admitted against the number of replicas, a bar per store, the prediction dashed."""
+    """Draw requests admitted against the number of replicas, a bar per store, the prediction dashed."""
     counted = summarise(samples[samples["attempt"] == samples["attempt"].max()])
     figure, (ax,) = canvas(
         "One limit, kept by several replicas",
         runtime=samples["runtime"].iloc[0],
-        note=f"{EACH} requests per replica, at once",
+        note=f"{EACH} per replica, at once",
     )
     for store, side in ((MEMORY, -0.2), (SHARED, 0.2)):
-        mine = counted[counted["store"] == store]
+        part = counted[counted["store"] == store]
         ax.bar(
-            mine["replicas"] + side,
-            mine["admitted"],
+            part["replicas"] + side,
+            part["admitted"],
             0.34,
             color=COLOURS[store],
             label=NAMES[store],

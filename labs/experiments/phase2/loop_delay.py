@@ -1,4 +1,4 @@
-"""Event loop delay."""
+"""A computation seen from inside the replica: the delay of its event loop, sampled ten times per second."""
 
 from __future__ import annotations
 
@@ -10,8 +10,20 @@ import pandas as pd
 
 from environment.waiting import wait_until
 from labs.experiments.bystanders import COMPUTATION, CPU_BOUND, GATEWAY
-from labs.experiments.phase2.computations import EXPLAINED, stretch, warm_up
+from labs.experiments.phase2.computations import warm_up
+from labs.experiments.phase2.delays import EXPLAINED, stretch
 from labs.figures import INK, PALETTE, canvas, legend, predicted_band, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    plural,
+    verdict,
+)
 from labs.load.burst import Burst
 from labs.verdicts import Verdict
 
@@ -38,15 +50,16 @@ SPIKE = 0.5
 """Of a computation: a delay longer than this share of it is a spike. Nothing else takes so long."""
 
 TOLERANCE = 0.1
-"""Of the predicted range."""
+"""Of the computation's own time, and of the predicted range."""
 
 SERIES_SECONDS = 10.0
 """Longest wait for the samples after a computation."""
 
 JUDGED = (
-    "a computation shows as one spike in its own replica's event loop delay, as long as predicted "
-    "within 10 %, and in no other replica's"
+    "a computation shows as one spike in its own replica's event loop delay, as long as it takes "
+    "within 10 %, and in no other replica's; on free cores it takes the predicted time"
 )
+
 Cases = Sequence[tuple[int, int]]
 
 
@@ -54,7 +67,7 @@ def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
     `cases` are pairs of replicas n and computations k <= n, one for each of k replicas; `seconds`
-    is s, of CPU time; f is the stretch of k computations on C cores (see `computations.stretch`).
+    is s, of CPU time; f is the stretch of k computations on C cores (see `delays.stretch`).
     Columns: `replicas`, `computations`, `seconds`, `low` and `high` (the range of the spike, s).
     """
     rows = []
@@ -67,13 +80,15 @@ def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
 def measure(
     env: Environment, *, cases: Cases = ((1, 1), (3, 1), (3, 3)), seconds: float = 1
 ) -> pd.DataFrame:
-    """Send k computations of `seconds` CPU time to n replicas in turn, and read every replica's own
-    event loop delay. Leaves the last number of replicas.
+    """Send k computations of `seconds` CPU time to n replicas in turn, and read every replica's own delay.
 
-    One row per sample of a series. Columns: `replicas`, `computations`, `replica`, `time` (unix
-    seconds), `delay` (s), `computed` (computations that this replica did), `began` and `ended` (of
-    the burst, unix seconds), `others` (CPU seconds that everything else used during it), `answered`
-    (whether all were), `runtime`, `attempt`.
+    Leaves the last number of replicas.
+
+    Returns:
+        One row per sample of a series. Columns: `replicas`, `computations`, `replica`, `time` (unix
+        seconds), `delay` (s), `computed` (computations that this replica did), `took` (s, the
+        longest of those), `began` and `ended` (of the burst, unix seconds), `others` (CPU seconds
+        that everything else used during it), `answered` (whether all were), `runtime`, `attempt`.
     """
     parts = []
     for n, k in cases:
@@ -86,7 +101,7 @@ def measure(
 
 
 def _trial(env: Environment, computations: int, *, seconds: float) -> pd.DataFrame:
-    """Each replica's series around one burst of computations."""
+    """Return each replica's series around one burst of computations."""
     with Burst(env[GATEWAY].url) as burst:
         burst.send(COMPUTATION, f"{CPU_BOUND}?seconds={seconds}", times=computations)
     done = burst.samples
@@ -95,8 +110,9 @@ def _trial(env: Environment, computations: int, *, seconds: float) -> pd.DataFra
     for replica in env[GATEWAY].replicas:
         series = _series(replica.url, until=ended + AROUND)
         around = series["time"].between(began - AROUND, ended + AROUND)
-        computed = int((done["instance"] == replica.id).sum())
-        parts.append(series[around].assign(replica=replica.id, computed=computed))
+        own = done[done["instance"] == replica.id]["latency"]
+        took = float(own.max()) if len(own) else 0.0
+        parts.append(series[around].assign(replica=replica.id, computed=len(own), took=took))
     return pd.concat(parts).assign(
         began=began,
         ended=ended,
@@ -106,109 +122,109 @@ def _trial(env: Environment, computations: int, *, seconds: float) -> pd.DataFra
 
 
 def _series(url: str, *, until: float) -> pd.DataFrame:
-    """A replica's event loop delay, once it goes on to that time: `time` (unix s), `delay` (s)."""
+    """Return a replica's event loop delay, once it goes on to that time: `time` (unix s), `delay` (s)."""
 
     def series() -> list[dict[str, float]] | None:
-        found: list[dict[str, float]] = httpx.get(f"{url}/api/metrics").json()["eventLoopDelay"]
-        return found if found and found[-1]["time"] > until else None
+        rows: list[dict[str, float]] = httpx.get(f"{url}/api/metrics").json()["eventLoopDelay"]
+        return rows if rows and rows[-1]["time"] > until else None
 
-    found = wait_until(series, timeout=SERIES_SECONDS, every=PERIOD) or []
-    return pd.DataFrame(found, columns=["time", "seconds"]).rename(columns={"seconds": "delay"})
+    rows = wait_until(series, timeout=SERIES_SECONDS, every=PERIOD) or []
+    return pd.DataFrame(rows, columns=["time", "seconds"]).rename(columns={"seconds": "delay"})
 
 
 def summarise(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
-    """One row per replica and attempt of each predicted case: the number of its `spikes`, the
-    `highest` delay (s), whether it is as predicted (`right`) or may be the `others'` doing.
+    """Return one row per replica and attempt of each predicted case.
 
-    Added are `replicas`, `computations`, `computed` and the predicted `low` and `high`.
+    Columns: `attempt`, `replicas`, `computations`, `replica`, the number of its `spikes`, the
+    `highest` delay (s), `computed`, `took`, `others`, `answered` (see `measure`), and the predicted
+    `low` and `high`.
     """
     keys = ["attempt", "replicas", "computations", "replica"]
     part = samples.merge(prediction, on=["replicas", "computations"])
     part["spikes"] = part["delay"] > SPIKE * part["seconds"]
-    found = part.groupby(keys, as_index=False).agg(
-        {"spikes": "sum", "delay": "max"}
-        | dict.fromkeys(["computed", "others", "answered", "low", "high"], "first")
+    columns = ["computed", "took", "others", "answered", "low", "high"]
+    rows = part.groupby(keys, as_index=False).agg(
+        {"spikes": "sum", "delay": "max"} | dict.fromkeys(columns, "first")
     )
-    found = found.rename(columns={"delay": "highest"})
-    # A replica that did not compute has no spike to have a length.
-    most = found["high"].where(found["computed"] > 0, 0.0)
-    in_range = found["highest"].between(
-        (1 - TOLERANCE) * found["low"], (1 + TOLERANCE) * found["high"]
-    )
-    found["right"] = (found["spikes"] == found["computed"]) & (in_range | (found["computed"] == 0))
-    excess = found["highest"] - most
-    found["disturbed"] = ~found["right"] & (excess > 0) & (found["others"] >= EXPLAINED * excess)
-    return found
+    return rows.rename(columns={"delay": "highest"})
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Each replica that did one computation shows one spike of the predicted length, and each
-    other none, in every attempt that others on the machine left alone.
+    """Compare each replica's spikes with the computations that it did, and with how long they took.
+
+    A spike is as long as the computation by its own answer, less the time to the next timer: other
+    programs that stretch the one stretch the other. A failure in any attempt stands, since a delay
+    that the loop wrote down was there. Where other programs may have held up the loop of a replica
+    that does not compute, or the answer of one that does, the attempt is in doubt.
     """
-    found = summarise(samples, prediction)
-    cases = [
-        _case(
-            found[
-                (found["replicas"] == expected["replicas"])
-                & (found["computations"] == expected["computations"])
-            ],
-            expected,
+    spikes = summarise(samples, prediction)
+    cases = []
+    rows: list[dict[Any, Any]] = prediction.to_dict("records")
+    for expected in rows:
+        n, k = expected["replicas"], expected["computations"]
+        part = spikes[(spikes["replicas"] == n) & (spikes["computations"] == k)]
+        measured = {name: part[name].tolist() for name in ("highest", "spikes", "took")}
+        cases.append(
+            Case(
+                f"{plural(k, 'computation')}, {plural(n, 'replica')}",
+                [_finding(each, expected) for each in each_attempt(part)],
+                {**expected, **measured},
+            )
         )
-        for expected in prediction.to_dict("records")
-    ]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=[case["failure"] for case in cases if case["failure"]],
-        doubts=[case["doubt"] for case in cases if case["doubt"]],
-        details={"cases": cases},
-    )
+    return verdict(__name__, JUDGED, cases, every_attempt)
 
 
-def _case(found: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
-    """One predicted case: its numbers, and a `failure` or a `doubt` in words (else empty)."""
+def _finding(replicas: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
+    """Return what one attempt says of a case."""
     n, k = expected["replicas"], expected["computations"]
-    name = f"{k} computation{'s' * (k != 1)}, {n} replica{'s' * (n != 1)}"
-    complete = [part for _, part in found.groupby("attempt") if len(part) == n]
-    in_turn = [part for part in complete if sorted(part["computed"])[-k:] == [1] * k]
-    kept = [part for part in in_turn if not part["disturbed"].any()]
-    shown = pd.concat(kept) if kept else found.iloc[:0]
-    wrong = shown[~shown["right"]]
-    failure = doubt = ""
-    if not found["answered"].all():
-        failure = f"{name}: not every computation was answered"
-    elif (wrong["computed"] == 0).any():
-        failure = f"{name}: a replica that did not compute shows a spike"
-    elif (wrong["spikes"] != 1).any():
-        failure = f"{name}: a computation does not show as one spike"
-    elif len(wrong):
-        failure = f"{name}: a spike is not as long as predicted"
-    elif not in_turn:
-        doubt = f"{name}: not every replica told its delays, and had its turn"
-    elif not kept:
-        doubt = f"{name}: other programs kept the cores busy"
-    measured = {"highest": found["highest"].tolist(), "spikes": found["spikes"].tolist()}
-    return {**expected, **measured, "failure": failure, "doubt": doubt}
+    if not replicas["answered"].all():
+        return failure("not every computation was answered")
+    if sorted(replicas["computed"]) != [0] * (n - k) + [1] * k:
+        return doubt("not every replica reported its delays, and had its turn")
+    busy, idle = replicas[replicas["computed"] == 1], replicas[replicas["computed"] == 0]
+    shown = idle[idle["spikes"] > 0]
+    if (shown["others"] < EXPLAINED * shown["highest"]).any():
+        return failure("a replica that did not compute shows a spike")
+    if len(shown):
+        return doubt("other programs kept the cores busy")
+    if (busy["spikes"] != 1).any():
+        return failure("a computation does not show as one spike")
+    return _length(busy)
+
+
+def _length(busy: pd.DataFrame) -> Finding:
+    """Return what the spikes' lengths say, of replicas that each did one computation."""
+    spike, took, others = busy["highest"], busy["took"], busy["others"]
+    if (spike < (1 - TOLERANCE) * busy["low"]).any():
+        return failure("a spike is not as long as predicted")
+    stretched = others >= EXPLAINED * (spike - busy["high"])
+    if ((spike > (1 + TOLERANCE) * busy["high"]) & ~stretched).any():
+        return failure("a spike is not as long as predicted, on cores that were free")
+    wrong = (spike < (1 - TOLERANCE) * (took - PERIOD)) | (spike > (1 + TOLERANCE) * took)
+    excess = pd.concat([took - PERIOD - spike, spike - took], axis=1).max(axis=1)
+    if (wrong & (others < EXPLAINED * excess)).any():
+        return failure("a spike is not as long as the computation took")
+    return doubt("other programs kept the cores busy") if wrong.any() else SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Each replica's own delay (s) over time; a panel per case, the predicted spike as a band."""
+    """Draw each replica's own delay (s) over time; a panel per case, the predicted spike as a band."""
+    last = samples[samples["attempt"] == samples["attempt"].max()]
     figure, axes = canvas(
         "A computation, seen from inside the replica",
         runtime=samples["runtime"].iloc[0],
-        note=f"{prediction['seconds'].iloc[0]:g} s each",
+        note=f"{prediction['seconds'].iloc[0]:g} s each; x: its end",
         rows=len(prediction),
         height=1.2 + 1.6 * len(prediction),
     )
-    last = samples[samples["attempt"] == samples["attempt"].max()]
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
         n, k = expected["replicas"], expected["computations"]
-        mine = last[(last["replicas"] == n) & (last["computations"] == k)]
+        part = last[(last["replicas"] == n) & (last["computations"] == k)]
         predicted_band(ax, expected["low"], expected["high"], label="predicted spike")
-        _draw_series(ax, mine)
-        ax.set_title(f"{k} of {n} replica{'s' * (n != 1)} compute{'s' * (k == 1)}", size=10)
-        ax.set_ylim(0, 1.15 * max(expected["high"], mine["delay"].max()))
+        _draw_series(ax, part)
+        ax.set_title(f"{k} of {plural(n, 'replica')} compute{'s' * (k == 1)}", size=10)
+        ax.set_ylim(0, 1.15 * max(expected["high"], part[["delay", "took"]].max(axis=None)))
     axes[-1].set_xlabel("time since the computations were sent (s)")
     figure.supylabel("event loop delay (s)", size=10, color=INK)
     legend(figure, axes[-1])
@@ -216,8 +232,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _draw_series(ax: Axes, samples: pd.DataFrame) -> None:
-    """A stem per sample, a colour per replica."""
+    """Draw a stem per sample, a colour per replica, and a cross where its own computation ended."""
     for index, (name, series) in enumerate(samples.groupby("replica")):
         since, colour = series["time"] - series["began"], PALETTE[index]
         ax.vlines(since, 0, series["delay"], color=colour, linewidth=2)
         ax.plot(since, series["delay"], "o", ms=4, color=colour, label=str(name))
+        took = series["took"].iloc[0]
+        if took:
+            ax.plot(took, took, "x", ms=9, mew=1.5, color=colour)

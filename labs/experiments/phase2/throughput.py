@@ -1,16 +1,37 @@
-"""Throughput."""
+"""Throughput: computations offered to n replicas, less than they can carry and then more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from labs.experiments.idle import idle_during
-from labs.experiments.rates import TOLERANCE, best_rate, compare, rate, settle
-from labs.figures import FAULT_TEXT, INK, PALETTE, PREDICTION, SOFT, canvas, legend, styled
+from labs.experiments.rates import TOLERANCE, best_rate, compare, rate
+from labs.figures import (
+    FAULT_TEXT,
+    INK,
+    PALETTE,
+    PREDICTION,
+    SOFT,
+    canvas,
+    legend,
+    mark_set_aside,
+    styled,
+)
+from labs.judging import (
+    OFF_SCHEDULE,
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    every_attempt,
+    failure,
+    plural,
+    verdict,
+)
 from labs.load.open_loop import Load, Stream
 from labs.load.schedule import load_report
 from labs.verdicts import Verdict
@@ -21,7 +42,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How much computing do n replicas carry on C cores?"
+TITLE = "How many computations do n replicas carry on C cores?"
 
 THEORY = (
     "One core does mu = 1 / s requests of s seconds of CPU time in a second. n replicas on "
@@ -43,6 +64,11 @@ TIMEOUT = 60.0
 
 ORIGINAL = {1: 150, 3: 450}
 """Requests per second that the original course printed, by the number of instances."""
+
+RULE = (
+    "crosses are in doubt, or fail; set aside: windows without an idle core, of which the best part "
+    "counts, and those in which the generator was late"
+)
 
 JUDGED = "n replicas carry min(n, C) times what one core does: within 20 % of the predicted rate"
 
@@ -67,12 +93,14 @@ def measure(
     step_seconds: float = 1.2,
     replicas: Sequence[int] = (1, 2, 3, 4),
 ) -> pd.DataFrame:
-    """Offer n replicas computations of `seconds` CPU time: half of what n cores would carry, then
-    more, `step_seconds` each. Leaves the last number of replicas.
+    """Offer n replicas computations of `seconds` CPU time: half of what n cores would carry, then more.
 
-    One row per request. Columns: those of `Load.samples`, `replicas`, `step`, `began` and `ended`
-    (unix seconds: what is counted of the step), `idle` (cores that nobody used meanwhile),
-    `runtime`, `attempt`.
+    For `step_seconds` each. Leaves the last number of replicas.
+
+    Returns:
+        One row per request. Columns: those of `Load.samples`, `replicas`, `step`, `began` and
+        `ended` (unix seconds: what is counted of the step), `idle` (cores that no program used
+        meanwhile), `runtime`, `attempt`.
     """
     parts = []
     for n in replicas:
@@ -94,34 +122,40 @@ def measure(
         for (step, at), cores in zip(edges, idle, strict=True):
             began, ended = load.begun + at + SETTLE, load.begun + at + step_seconds
             window = {"step": step, "began": began, "ended": ended, "idle": cores}
-            mine = load.samples["stream"] == str(step)
-            parts.append(load.samples[mine].assign(replicas=n, **window))
+            sent = load.samples["stream"] == str(step)
+            parts.append(load.samples[sent].assign(replicas=n, **window))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Each rate within `TOLERANCE`. A lower one is in doubt where no core was idle meanwhile, since
-    other programs then had what is missing; with idle cores it is the system's own.
+    """Compare each rate with the predicted one, within `TOLERANCE`: see `compare`.
+
+    A failure in any attempt stands, because it was seen on idle cores or was too much. A low rate is
+    in doubt where no core was idle, since other programs then had what is missing; one attempt that
+    shows the rate settles it. So is an attempt whose load generator did not keep its schedule.
     """
     rates = summarise(samples)
-    found = []
+    lost = failure("requests were lost") if (~samples["ok"]).any() else SETTLED
+    cases = [Case("", [lost])]
     for expected in prediction.to_dict("records"):
-        n = expected["replicas"]
-        mine = rates[(rates["replicas"] == n) & (rates["step"] == expected["step"])]
-        name = (
-            f"{n} replica{'s' * (n != 1)}, {'more' if expected['step'] > 1 else 'less'} than full"
-        )
-        judged = [compare(row, expected) for row in mine[~mine["lagged"]].to_dict("records")]
-        found.append(
-            (name, judged or [("doubt", "the load generator could not keep its schedule")])
-        )
-    lost = ["requests were lost"] * bool((~samples["ok"]).any())
-    return settle(__name__, JUDGED, found, lost, details={"rates": rates.to_dict("records")})
+        n, step = expected["replicas"], expected["step"]
+        part = rates[(rates["replicas"] == n) & (rates["step"] == step)]
+        name = f"{plural(n, 'replica')}, {'more' if step > 1 else 'less'} than full"
+        cases.append(Case(name, [_finding(row, expected) for row in part.to_dict("records")]))
+    details = {"rates": rates.to_dict("records")}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
+
+
+def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    return doubt(OFF_SCHEDULE) if row["lagged"] else compare(row, expected)
 
 
 def summarise(samples: pd.DataFrame) -> pd.DataFrame:
-    """Per attempt, replicas and step: `offered`, `achieved` and `best` (requests per second),
-    `idle` (cores), and whether the generator `lagged`."""
+    """Return one row per attempt, number of replicas and step.
+
+    Columns: `attempt`, `replicas`, `step`, `offered`, `achieved` and `best` (requests per second),
+    `idle` (cores), and whether the generator `lagged`.
+    """
     rows = []
     for key, part in samples.groupby(["attempt", "replicas", "step"]):
         all_of_load = samples[(samples["attempt"] == key[0]) & (samples["replicas"] == key[1])]
@@ -142,29 +176,30 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Achieved against offered rate, both in what one core does; the core ceiling, and the original
-    course's two points."""
+    """Draw achieved against offered rate, both in what one core does.
+
+    Beside them the core ceiling, and the original course's two points.
+    """
     rates = summarise(samples)
     one, cores = 1 / prediction["seconds"].iloc[0], int(prediction["cores"].iloc[0])
     figure, (ax,) = canvas(
-        f"What replicas carry on {cores} core{'s' * (cores != 1)}",
+        f"What replicas carry on {plural(cores, 'core')}",
         runtime=samples["runtime"].iloc[0],
-        note=f"computations of {1000 / one:g} ms",
         height=4.8,
     )
     most = max(4.6, 1.05 * float(rates["offered"].max() / one))
     for index, n in enumerate(sorted(int(number) for number in set(rates["replicas"]))):
-        mine = rates[rates["replicas"] == n]
-        label = f"{n} replica{'s' * (n != 1)}"
-        _draw_rates(ax, mine, prediction, color=PALETTE[index], label=label)
+        part = rates[rates["replicas"] == n]
+        _draw_rates(ax, part, prediction, color=PALETTE[index], label=plural(n, "replica"))
         offered = np.array([0, min(n, cores), most])
         predicted = "predicted" if index == 0 else None
         ax.plot(offered, np.minimum(offered, min(n, cores)), label=predicted, **PREDICTION)
     ax.axhline(cores, color=FAULT_TEXT, linewidth=1.2, linestyle=":")
-    _say(ax, 0.02, cores, "the core ceiling", FAULT_TEXT)
+    _write(ax, 0.02, cores, "the core ceiling", FAULT_TEXT)
     _draw_original(ax, cores)
     ax.set_xlim(0, most)
     ax.set_ylim(0, 3.5)
+    figure.supxlabel(RULE, size=8.5, color=SOFT)
     ax.set_xlabel(f"offered (1 = what a core computes: {one:g} requests/s)")
     ax.set_ylabel("achieved (in the same unit)")
     legend(figure, ax)
@@ -174,26 +209,31 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def _draw_rates(
     ax: Axes, rates: pd.DataFrame, prediction: pd.DataFrame, *, color: str, label: str
 ) -> None:
-    """The measured points of one number of replicas; hollow where they are too low."""
+    """Draw one number of replicas' rates, and below each the whole window's where its best part decided."""
     expected = prediction.set_index(["replicas", "step"]).to_dict("index")
     for row in rates.to_dict("records"):
         case = expected[row["replicas"], row["step"]]
+        x, whole, best = (case["seconds"] * row[name] for name in ("offered", "achieved", "best"))
         low = row["achieved"] < (1 - TOLERANCE) * case["achieved"]
-        x, y = (case["seconds"] * row[name] for name in ("offered", "achieved"))
-        ax.plot(x, y, "o", ms=8, color=color, mfc="none" if low else color)
+        settled = _finding(row, case) == SETTLED
+        if (low and settled) or row["lagged"]:
+            mark_set_aside(ax, [x], [whole])
+        if not row["lagged"]:
+            y = best if low and settled else whole
+            ax.plot(x, y, "o" if settled else "X", ms=8, color=color)
     ax.plot([], [], "o", ms=8, color=color, label=label)
 
 
 def _draw_original(ax: Axes, cores: int) -> None:
-    """The original's points, in what its own single instance did; and what the model says of them."""
+    """Draw the original's points, in what its own single instance did, and name what they would take."""
     one = ORIGINAL[1]
     for n, printed in ORIGINAL.items():
         ax.plot(n, printed / one, "*", ms=15, color=INK, markerfacecolor="none", zorder=5)
-        words = f"the original: {printed} requests/s, {n} instance{'s' * (n != 1)}"
+        text = f"the original: {printed} requests/s, {plural(n, 'instance')}"
         if n > cores:
-            words += f"\nour model: that takes {n} cores"
+            text += f"\nour model: that takes {n} cores"
         ax.annotate(
-            words,
+            text,
             (n, printed / one),
             xytext=(10, 0 if n > cores else -16),
             textcoords="offset points",
@@ -202,6 +242,6 @@ def _draw_original(ax: Axes, cores: int) -> None:
         )
 
 
-def _say(ax: Axes, x: float, y: float, words: str, colour: str) -> None:
+def _write(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
     style: dict[str, Any] = {"size": 8.5, "color": colour}
-    ax.annotate(words, (x, y), xytext=(2, 4), textcoords="offset points", **style)
+    ax.annotate(text, (x, y), xytext=(2, 4), textcoords="offset points", **style)

@@ -1,17 +1,28 @@
-"""Vertical against horizontal."""
+"""Vertical against horizontal: the same workers in one replica, and in a replica each."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labs.experiments.idle import idle_cores
-from labs.experiments.rates import TOLERANCE, best_rate, compare, rate, settle
+from labs.experiments.rates import TOLERANCE, best_rate, compare, rate
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    Kind,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
 from labs.load.calls import ask
 from labs.machine import busy_seconds
 from labs.verdicts import Verdict
@@ -25,8 +36,8 @@ if TYPE_CHECKING:
 TITLE = "Three workers in one replica, or three replicas of one worker?"
 
 THEORY = (
-    "Where they live makes no difference to what w processes carry, min(w, C) / s requests "
-    "per second. But a kill takes a whole replica, and with it all the workers inside."
+    "w processes carry min(w, C) / s requests per second, in one replica or in several. But a "
+    "kill takes a whole replica, and with it all the workers inside."
 )
 
 GATEWAY = "api-gateway"
@@ -65,12 +76,14 @@ def predict(*, seconds: float, cores: int, workers: int = 3) -> pd.DataFrame:
 def measure(
     env: Environment, *, seconds: float = 0.05, requests: int = 80, workers: int = 3
 ) -> pd.DataFrame:
-    """Let each shape work off `requests` computations of `seconds` CPU time, then kill its first
-    replica and ask for a few more. Leaves `workers` replicas of one worker.
+    """Let each shape work off `requests` computations of `seconds` CPU time, then kill its first replica.
 
-    One row per request. Columns: `shape`, `when` (before or during the death), `sent` and `ended`
-    (unix seconds), `status`, `worker` (replica and process), `killed` (unix seconds), `idle`
-    (cores that nobody used before the kill), `runtime`, `attempt`.
+    A few more requests meet what is left. Leaves `workers` replicas of one worker.
+
+    Returns:
+        One row per request. Columns: `shape`, `when` (before or during the death), `sent` and
+        `ended` (unix seconds), `status`, `worker` (replica and process), `killed` (unix seconds),
+        `idle` (cores that no program used before the kill), `runtime`, `attempt`.
     """
     parts = []
     for shape, replicas in ((VERTICAL, 1), (HORIZONTAL, workers)):
@@ -86,49 +99,49 @@ def measure(
 
 
 def _tidy(answers: pd.DataFrame) -> pd.DataFrame:
-    who = answers["instance"] + ", process " + answers["processId"].map("{:.0f}".format)
-    answers["worker"] = who.where(answers["status"] == 200, "")
+    workers = answers["instance"] + ", process " + answers["processId"].map("{:.0f}".format)
+    answers["worker"] = workers.where(answers["status"] == 200, "")
     return answers[["shape", "when", "sent", "ended", "status", "worker", "killed", "idle"]]
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Survivors: exact. Rates: both within 20 % of the prediction, or of each other where other
-    programs left both too little; with idle cores too little is the system's own.
+    """Compare the survivors exactly, and the rates within `TOLERANCE`: see `compare`.
 
-    Inconclusive where not every worker was met before the kill: whether it survived says nothing.
+    Where other programs left both shapes too little, they have to carry the same. A failure in any
+    attempt stands: no machine revives a worker or makes a system faster, and too little counts as
+    one only on idle cores. An attempt is in doubt where not every worker was met before the kill,
+    since whether it survived is then unknown.
     """
-    found = {
-        str(shape): [summarise(part) for _, part in mine.groupby("attempt")]
-        for shape, mine in samples.groupby("shape")
-    }
+    attempts = [
+        {str(shape): summarise(part) for shape, part in rows.groupby("shape")}
+        for rows in each_attempt(samples)
+    ]
     cases = []
     for expected in prediction.to_dict("records"):
         shape = expected["shape"]
-        mine, pairs = found.get(shape, []), zip(*found.values(), strict=False)
-        cases.append((shape, [_survivors(each, expected) for each in mine]))
-        if len(found) == len(prediction):
-            cases.append(
-                (
-                    shape,
-                    [_rate(each, expected, pair) for each, pair in zip(mine, pairs, strict=False)],
-                )
-            )
-    return settle(__name__, JUDGED, cases, details=found)
+        own = [attempt[shape] for attempt in attempts if shape in attempt]
+        both = [attempt for attempt in attempts if len(attempt) == len(prediction)]
+        cases.append(Case(shape, [_survivors(row, expected) for row in own]))
+        cases.append(Case(shape, [_rate(attempt, shape, expected) for attempt in both]))
+    return verdict(__name__, JUDGED, cases, every_attempt, details={"attempts": attempts})
 
 
 def _rate(
-    mine: Mapping[str, float], expected: Mapping[Any, Any], pair: Sequence[Mapping[str, float]]
-) -> tuple[str, str]:
-    """What one shape's rate says, beside those of both shapes in the same attempt."""
-    said = compare(mine, expected)
-    least, most = sorted(each["achieved"] for each in pair)
+    attempt: Mapping[str, Mapping[str, float]], shape: str, expected: Mapping[Any, Any]
+) -> Finding:
+    """Return what one shape's rate says, beside those of all shapes in the same attempt."""
+    finding = compare(attempt[shape], expected)
+    least, *_, most = sorted(row["achieved"] for row in attempt.values())
     as_much = least >= (1 - TOLERANCE) * most > 0
-    return ("settled", "") if said[0] == "doubt" and as_much else said
+    return SETTLED if finding.kind is Kind.DOUBT and as_much else finding
 
 
 def summarise(part: pd.DataFrame) -> dict[str, float]:
-    """Of one shape in one attempt: `workers` met before the kill, `achieved` and `best` (requests
-    per second) while every caller had a request under way, `survivors`, and `idle` (cores)."""
+    """Return the numbers of one shape in one attempt.
+
+    `workers` met before the kill, `achieved` and `best` (requests per second) while every caller had
+    a request under way, `survivors`, and `idle` (cores).
+    """
     before, during = part[part["when"] == BEFORE], part[part["when"] == DURING]
     window = before["ended"].min(), before["sent"].max()
     return {
@@ -141,34 +154,36 @@ def summarise(part: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def _survivors(found: Mapping[Any, Any], expected: Mapping[Any, Any]) -> tuple[str, str]:
-    if found["unanswered"]:
-        return "failure", "requests were lost before the kill"
-    if found["survivors"] > expected["survivors"]:
-        return "failure", "more survived the kill than predicted"
-    if found["workers"] != expected["workers"]:
-        return "doubt", "not every worker was met before the kill"
-    if found["survivors"] < expected["survivors"]:
-        return "failure", "fewer survived the kill than predicted"
-    return "settled", ""
+def _survivors(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    if row["unanswered"]:
+        return failure("requests were lost before the kill")
+    if row["survivors"] > expected["survivors"]:
+        return failure("more survived the kill than predicted")
+    if row["workers"] != expected["workers"]:
+        return doubt("not every worker was met before the kill")
+    if row["survivors"] < expected["survivors"]:
+        return failure("fewer survived the kill than predicted")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Each worker's answers over time, one panel per shape, the death shaded; dashed are the time
-    that the work should take and the workers that should go on answering."""
+    """Draw each worker's answers over time, one panel per shape, the death shaded.
+
+    Dashed are the time that the work should take and the workers that should go on answering.
+    """
     last = samples[samples["attempt"] == samples["attempt"].max()]
     figure, axes = canvas(
-        "The same work, in one box and in several",
+        "The same work, in one replica and in several",
         runtime=last["runtime"].iloc[0],
-        note="each tick an answer; dashed: the first one, and who goes on",
+        note="a tick is an answer",
         rows=2,
         height=4.8,
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        mine = last[last["shape"] == expected["shape"]]
-        _draw_answers(ax, mine.assign(at=mine["ended"] - mine["killed"]))
-        _draw_prediction(ax, int((mine["when"] == BEFORE).sum()), expected)
+        part = last[last["shape"] == expected["shape"]]
+        _draw_answers(ax, part.assign(at=part["ended"] - part["killed"]))
+        _draw_prediction(ax, int((part["when"] == BEFORE).sum()), expected)
         ax.set_title(f"{expected['workers']} {expected['shape']}")
     name_fault(axes[0], 0, SHADED, "a replica dead")
     axes[-1].set_xlabel("time since the kill (s)")

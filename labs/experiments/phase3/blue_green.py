@@ -1,4 +1,4 @@
-"""Blue-green."""
+"""Blue-green: one reload of nginx switches all clients from one set of replicas to another, and back."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from labs.experiments.phase3.releases import (
     RATE,
     SERVICE,
     Posts,
-    draw_share,
-    draw_takers,
-    first_version,
     judge_release,
+    plot_release,
+    start_version_1,
 )
-from labs.figures import canvas, legend, styled
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -26,23 +24,24 @@ if TYPE_CHECKING:
 TITLE = "What does it cost to switch all clients to another version at once, and back?"
 
 THEORY = (
-    "Blue is version 1 and serves, green is version 2 and stands by; one reload of nginx "
-    "exchanges them. New requests go to one of them alone, and those under way end where "
-    "they began: no POST is lost, and the way back is as short."
+    "Blue is version 1 and serves, green is version 2 and stands by; one reload of nginx exchanges "
+    "them. New requests go to one of them alone, and those under way end where they began: no POST "
+    "is lost. To switch back takes the same reload, and the same time."
 )
 
 BLUE, SWITCH, GREEN, BACK, AGAIN = "blue", "switch", "green", "back", "blue again"
 
 JUDGED = (
-    "no POST is lost by the switch nor by the way back, each user is there once, and the colour "
-    "that stands by answers nobody"
+    "no POST is lost by the switch nor by the switch back, each user is created once, and the "
+    "colour that stands by serves no request"
 )
 
 
 def predict() -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    Columns: `step`, `share` (of version 2), `changing` (while nginx reloads), `failed` (POSTs).
+    Columns: `step`, `share` (of version 2, 0 to 1), `changing` (whether nginx reloads in this
+    step), `failed` (share of the POSTs).
     """
     rows = [(BLUE, 0), (SWITCH, 0), (SWITCH, 1), (GREEN, 1), (BACK, 1), (BACK, 0), (AGAIN, 0)]
     table = pd.DataFrame(rows, columns=["step", "share"]).astype({"share": float})
@@ -52,12 +51,15 @@ def predict() -> pd.DataFrame:
 def measure(
     env: Environment, *, replicas: int = 2, rate: float = RATE, seconds: float = 0.5
 ) -> pd.DataFrame:
-    """As many green replicas of version 2 beside `replicas` blue ones; `seconds` for each colour.
+    """Switch from `replicas` blue ones to as many green ones of version 2, and back, under load.
 
-    `user-service` must take its time over each user: configure USER_SECONDS. Leaves the blue ones.
-    Columns: those of `Posts.samples`, `runtime`, `attempt`.
+    `rate` users per second are created, for `seconds` with each colour. `user-service` must take
+    its time over each user: configure USER_SECONDS. Leaves the blue replicas.
+
+    Returns:
+        Columns: those of `Posts.samples`, `runtime`, `attempt`.
     """
-    first_version(env, 2 * replicas)
+    start_version_1(env, 2 * replicas)
     blue, green = (1,) * replicas + (0,) * replicas, (0,) * replicas + (1,) * replicas
     env.balance("round_robin", SERVICE, weights=blue)
     env.roll(SERVICE, 2, replicas=range(replicas + 1, 2 * replicas + 1))
@@ -75,24 +77,19 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Every POST is answered, its user is there once, and each colour answers in its time alone."""
+    """Require that every POST is answered and creates one user, and that colours keep to their steps.
+
+    Policy: every attempt, since a POST that was lost once was lost (see `judge_release`).
+    """
     return judge_release(__name__, JUDGED, samples, prediction)
 
 
-@styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Who took each request over time (s), and version 2's share (%) with the predicted one."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    figure, axes = canvas(
-        f"{SERVICE} is switched to version 2, and back",
-        runtime=last["runtime"].iloc[0],
-        note=f"{(~last['ok']).sum()} of {len(last)} POSTs failed; {prediction['failed'].sum()} predicted",
-        rows=2,
+    """Draw which replica served each request over time (s), and version 2's share (%)."""
+    return plot_release(
+        samples,
+        prediction,
+        deed="All clients were switched to version 2, and back",
+        time_label="time since the switch began (s)",
         height=4.6,
-        ratios=[1.5, 1],
     )
-    draw_takers(axes[0], last)
-    draw_share(axes[1], last, prediction)
-    axes[1].set_xlabel("time since the switch began (s)")
-    legend(figure, axes[0])
-    return figure

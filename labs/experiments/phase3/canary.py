@@ -1,27 +1,26 @@
-"""Canary."""
+"""Canary: a new version gets a small share of the requests first, and its errors decide what becomes of it."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.releases import (
     RATE,
     SERVICE,
     Posts,
-    doubtful,
+    count_steps,
+    draw_replicas,
     draw_share,
-    draw_takers,
-    first_version,
-    lost,
-    strayed,
-    tally,
-    undisturbed,
+    sort_attempts,
+    start_version_1,
 )
+from labs.experiments.phase3.sampling_plan import PROMOTED, WITHDRAWN, at_most, decide
 from labs.figures import canvas, legend, styled
+from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, verdict
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -29,17 +28,16 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "Can a lab decide on a new version while few clients meet it, and what do those pay?"
+TITLE = "Can a release be decided while few clients meet the new version, and what do those pay?"
 
 THEORY = (
-    "A version that fails a share p of its requests is promoted by the chance that at most "
-    "c of m answers are errors: the sum over k <= c of C(m, k) p^k (1 - p)^(m - k). Until "
-    "then its weight's share w / sum(w) of all requests meets it, and p of those fail."
+    "A version that fails a share p of its requests is promoted when at most c of its first m "
+    "answers are errors. The probability of that is the sum over k <= c of "
+    "C(m, k) p^k (1 - p)^(m - k). Until the decision the canary serves its weight's share "
+    "w / sum(w) of all requests, and p of those fail."
 )
 
 BEFORE, CANARY, DECIDED, AFTER = "version 1", "canary", "decided", "after"
-
-PROMOTED, WITHDRAWN = "promoted", "rolled back"
 
 WEIGHTS = (2, 2, 1)
 """The replicas' shares while the last of them is the canary."""
@@ -48,10 +46,10 @@ RATES = {"bad": 0.5, "good": 0.0}
 """Share of errors (status 500) among the answers of each version 2. The bad one leaves version 1."""
 
 ANSWERS, ALLOWED = 20, 1
-"""Of so many answers of the canary, so many may be errors."""
+"""Of that many answers of the canary, so many may be errors."""
 
 CHANCE = 1e-4
-"""What is as improbable does not happen by chance."""
+"""An event that is less probable does not happen by chance."""
 
 JUDGED = (
     "the good version is promoted and loses no POST; the bad one is rolled back, after no more "
@@ -68,11 +66,18 @@ def predict(
 ) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    The sum is a sampling plan's operating characteristic (Dodge and Romig, 1929). `rates` are the
-    p, `answers` m, `allowed` c, and the last of `weights` is the canary's. Columns: `case`, `step`,
-    `share` (of version 2), `changing` (what was decided is being done, in stages of a row each),
-    `failed` (share of the step's requests), `answers`, `chance` (of being promoted, 0 to 1),
-    `decision` (the likelier one).
+    The sum is a sampling plan's operating characteristic (Dodge and Romig, 1929).
+
+    Args:
+        rates: p of each version 2, by its name.
+        weights: The replicas' shares; the last one is the canary's.
+        answers: m.
+        allowed: c.
+
+    Returns:
+        Columns: `case`, `step`, `share` (of version 2, 0 to 1), `changing` (whether the decision is
+        being carried out, in stages of a row each), `failed` (share of the step's requests),
+        `answers`, `chance` (of being promoted, 0 to 1), `decision` (the likelier one).
     """
     met = weights[-1] / sum(weights)
     parts = []
@@ -83,19 +88,16 @@ def predict(
         rows = [(BEFORE, 0.0), (CANARY, met), *stages, (AFTER, float(decision == PROMOTED))]
         part = pd.DataFrame(rows, columns=["step", "share"])
         failed = (part["step"] == CANARY) * met * p
-        known: dict[str, Any] = {
-            "case": case,
-            "answers": answers,
-            "chance": chance,
-            "decision": decision,
-        }
-        parts.append(part.assign(changing=part["step"] == DECIDED, failed=failed, **known))
+        part = part.assign(changing=part["step"] == DECIDED, failed=failed)
+        parts.append(part.assign(case=case, answers=answers, chance=chance, decision=decision))
     return pd.concat(parts, ignore_index=True)
 
 
 def _stages(decision: str, weights: Sequence[int]) -> list[float]:
-    """Version 2's share while each of the others in turn is away to follow the canary; or while the
-    canary is out of the turn, and while it is replaced.
+    """Return version 2's share in each stage of carrying out a decision.
+
+    Promoted: while each of the others in turn is away to follow the canary. Rolled back: while the
+    canary gets nothing, and while it is replaced.
     """
     if decision == WITHDRAWN:
         return [0.0, 0.0]
@@ -115,12 +117,23 @@ def measure(
     rate: float = RATE,
     seconds: float = 0.5,
 ) -> pd.DataFrame:
-    """Per version 2 of `rates`: the last replica becomes the canary, and by its errors all others
-    follow it, or it goes back. `seconds` of version 1 before, and of the outcome afterwards.
+    """Make the last replica a canary of each version 2 of `rates`, and decide by its errors.
 
-    `user-service` must take its time over each user: configure USER_SECONDS. Columns: those of
-    `Posts.samples`; `case`, `decision`, `answers` and `errors` (that it was decided by), `runtime`,
-    `attempt`.
+    All others follow it, or it goes back. Version 1 serves for `seconds` before, and the outcome for
+    as long afterwards. `user-service` must take its time over each user: configure USER_SECONDS.
+
+    Args:
+        env: The system.
+        rates: Share of errors among the answers of each version 2.
+        weights: The replicas' shares; the last one is the canary's.
+        answers: How many answers of the canary the decision waits for.
+        allowed: How many of them may be errors.
+        rate: Users per second.
+        seconds: Of version 1, and of the outcome.
+
+    Returns:
+        Columns: those of `Posts.samples`; `case`, `decision`, `answers` and `errors` (by which it
+        was decided), `runtime`, `attempt`.
     """
     parts = []
     for case, errors in rates.items():
@@ -140,7 +153,7 @@ def _release(
     rate: float,
     seconds: float,
 ) -> pd.DataFrame:
-    first_version(env, len(weights))
+    start_version_1(env, len(weights))
     alone = (*weights[:-1], 0)
     env.balance("round_robin", SERVICE, weights=alone)
     env.roll(SERVICE, 2, replicas=[len(weights)])
@@ -149,8 +162,8 @@ def _release(
         posts.step(BEFORE, seconds=seconds)
         posts.step(CANARY)
         env.balance("round_robin", SERVICE, weights=weights)
-        seen = posts.watch(canary.id, answers=answers)
-        errors = int((seen >= 500).sum())
+        statuses = posts.watch(canary.id, answers=answers)
+        errors = int((statuses >= 500).sum())
         decision = decide(errors, allowed)
         posts.step(DECIDED)
         if decision == PROMOTED:
@@ -159,44 +172,57 @@ def _release(
             env.balance("round_robin", SERVICE, weights=alone)
             env.roll(SERVICE, 1, replicas=[len(weights)])
         posts.step(AFTER, seconds=seconds)
-    return posts.samples.assign(decision=decision, answers=len(seen), errors=errors)
-
-
-def decide(errors: int, allowed: int) -> str:
-    """Promote a canary with so few errors, and roll any other back."""
-    return PROMOTED if errors <= allowed else WITHDRAWN
-
-
-def at_most(errors: int, *, of: int, p: float) -> float:
-    """The chance that no more than `errors` of so many requests fail, each by the chance `p`."""
-    return sum(math.comb(of, k) * p**k * (1 - p) ** (of - k) for k in range(errors + 1))
+    return posts.samples.assign(decision=decision, answers=len(statuses), errors=errors)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Each decision is the predicted one; the good version loses no POST, and the bad one no more
-    than its share, and none elsewhere.
+    """Compare each decision with the predicted one, and what it cost with the canary's share.
+
+    The good version loses no POST; the bad one fails no more than its share, and none elsewhere.
+
+    Policy: every attempt. A POST that was lost once was lost, and the probabilities are such that
+    another decision than the predicted one is no chance.
     """
-    failures: list[str] = []
-    details: list[dict[str, Any]] = []
-    kept, doubts = undisturbed(samples)
-    disturbed = bool(doubts)
-    for (attempt, name), mine in kept.groupby(["attempt", "case"], sort=False):
-        expected = prediction[prediction["case"] == name]
-        row = _count(mine, expected)
-        details.append({"attempt": attempt, "case": name, **row})
-        failures += [f"{name}: {reason}" for reason in _failures(row)]
-        doubts += [f"{name}: {reason}" for reason in (*_doubts(row), *doubtful(mine, row["steps"]))]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=[] if disturbed else dict.fromkeys(failures),
-        doubts=dict.fromkeys(doubts),
-        details={"cases": details},
+    attempts = sort_attempts(samples, _loads)
+    cases = [
+        case
+        for name, expected in prediction.groupby("case", sort=False)
+        for case in _cases(str(name), attempts.clear, expected)
+    ]
+    return verdict(
+        __name__, JUDGED, [attempts.case, *cases], every_attempt, details=attempts.details
     )
 
 
-def _count(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
-    """One version's release. `exposed` are the requests between the canary's first and last."""
+def _loads(attempt: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for _, release in attempt.groupby("case", sort=False):
+        yield release
+
+
+def _cases(name: str, attempts: Sequence[pd.DataFrame], expected: pd.DataFrame) -> Iterator[Case]:
+    """Yield the case of one version's decision, then those of its steps."""
+    releases = [attempt[attempt["case"] == name] for attempt in attempts]
+    if not releases:
+        return
+    costs = [count_cost(release, expected) for release in releases]
+    yield Case(name, [_finding(cost) for cost in costs], {"attempts": costs})
+    if _vague(costs[0]):
+        return
+    counts = [count_steps(release, expected) for release in releases]
+    for steps in zip(*counts, strict=True):
+        findings = [
+            step.of_versions if costs[0]["failed_predicted"] else step.finding for step in steps
+        ]
+        details = {"attempts": [step.details for step in steps]}
+        yield Case(f"{name}: {steps[0].name}", findings, details)
+
+
+def count_cost(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
+    """Return what one version's release in one attempt cost, and what was predicted.
+
+    `exposed` are the requests between the canary's first and last, `met` the share of them that it
+    served while it was the canary.
+    """
     plan = expected[expected["step"] == CANARY].iloc[0]
     new, failed = samples["version"] == "2", ~samples["ok"]
     exposed = samples["sent"].between(*samples.loc[new, "sent"].agg(["min", "max"]))
@@ -213,65 +239,57 @@ def _count(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:
         "failed": int(failed.sum()),
         "failed_elsewhere": int((failed & ~new).sum()),
         "failed_predicted": float(plan["failed"]),
-        "steps": tally(samples, expected),
     }
 
 
-def _failures(row: Mapping[str, Any]) -> list[str]:
-    if _vague(row):
-        return []
-    steps = row["steps"]
-    found = strayed(steps)
-    if not row["failed_predicted"]:
-        found += lost(steps)
-    elif row["failed_elsewhere"]:
-        found.append("a POST failed that the canary had not taken")
-    elif row["failed"] and _improbable(row):
-        found.append("more POSTs failed than the canary's share brings")
-    if abs(row["met"] - row["met_predicted"]) > row["met_predicted"] / 2:
-        found.append("another share of the requests met the canary than its weight's")
-    if row["errors"] or not row["failed_predicted"]:
-        found += [f"{row['decision']}, against the plan"] * (row["decision"] != row["likely"])
-    return found
+def _finding(cost: Mapping[str, Any]) -> Finding:
+    if _vague(cost):
+        return doubt("the plan leaves the decision to chance")
+    decided = cost["errors"] or not cost["failed_predicted"]
+    if decided and cost["decision"] != cost["likely"]:
+        return failure(f"{cost['decision']}, against the plan")
+    if cost["failed_predicted"] and cost["failed_elsewhere"]:
+        return failure("a POST failed that the canary had not served")
+    if cost["failed_predicted"] and cost["failed"] and _improbable(cost):
+        return failure("more POSTs failed than the canary's share brings")
+    if abs(cost["met"] - cost["met_predicted"]) > cost["met_predicted"] / 2:
+        return failure("another share of the requests met the canary than its weight's")
+    if cost["answers"] < cost["answers_planned"]:
+        return doubt("the canary's answers did not come in time")
+    return SETTLED if decided else doubt("the fault never hit")
 
 
-def _vague(row: Mapping[str, Any]) -> bool:
-    return bool(CHANCE < row["chance"] < 1 - CHANCE)
+def _vague(cost: Mapping[str, Any]) -> bool:
+    return bool(CHANCE < cost["chance"] < 1 - CHANCE)
 
 
-def _improbable(row: Mapping[str, Any]) -> bool:
-    fewer = at_most(row["failed"] - 1, of=row["exposed"], p=row["failed_predicted"])
-    return bool(row["decision"] == WITHDRAWN and 1 - fewer < CHANCE)
-
-
-def _doubts(row: Mapping[str, Any]) -> list[str]:
-    late = row["answers"] < row["answers_planned"]
-    found = ["the canary's answers did not come in time"] * late
-    found += ["the fault never hit"] * bool(row["failed_predicted"] and not row["errors"])
-    return found + ["the plan leaves the decision to chance"] * _vague(row)
+def _improbable(cost: Mapping[str, Any]) -> bool:
+    fewer = at_most(cost["failed"] - 1, of=cost["exposed"], p=cost["failed_predicted"])
+    return bool(cost["decision"] == WITHDRAWN and 1 - fewer < CHANCE)
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Per version 2: who took each request over time (s), and its share and that of errors (%)."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
+    """Draw per version 2 which replica served each request over time (s), and its share (%)."""
+    drawn = drawn_attempt(samples, sort_attempts(samples, _loads).clear)
     cases = list(prediction["case"].unique())
+    decisions = drawn.groupby("case", sort=False)["decision"].first()
     figure, axes = canvas(
-        f"A canary of {SERVICE}, and what becomes of it",
-        runtime=last["runtime"].iloc[0],
-        note="the last replica is the canary",
+        "; ".join(f"the {case} version 2 was {decisions[case]}" for case in cases).capitalize(),
+        runtime=drawn["runtime"].iloc[0],
+        note=f"{len(drawn)} POSTs; the last replica is the canary{note_attempt(samples, drawn)}",
         rows=2 * len(cases),
         height=0.8 + 3.2 * len(cases),
         ratios=[1.4, 1] * len(cases),
     )
     for number, case in enumerate(cases):
-        takers, shares = axes[2 * number : 2 * number + 2]
-        mine, expected = (table[table["case"] == case] for table in (last, prediction))
-        draw_takers(takers, mine)
-        draw_share(shares, mine, expected)
-        seen = f"{mine['errors'].iloc[0]} errors in {mine['answers'].iloc[0]} answers"
-        title = f"a {case} version 2: {seen}, so it is {mine['decision'].iloc[0]}"
-        takers.set_title(title, size=10, pad=18)
+        replicas, shares = axes[2 * number : 2 * number + 2]
+        release, expected = (table[table["case"] == case] for table in (drawn, prediction))
+        draw_replicas(replicas, release)
+        draw_share(shares, release, expected)
+        errors = f"{release['errors'].iloc[0]} errors in {release['answers'].iloc[0]} answers"
+        title = f"a {case} version 2: {errors}, so it is {release['decision'].iloc[0]}"
+        replicas.set_title(title, size=10, pad=18)
     axes[-1].set_xlabel("time since the canary got its first requests (s)")
     legend(figure, axes[0])
     return figure

@@ -1,18 +1,33 @@
-"""Passive health check."""
+"""Passive health check: what a dead replica costs the clients, and what a hanging one costs them.
+
+nginx learns of a fault by a failed attempt only. A dead replica refuses connections, which fails; a hanging one
+accepts them and does not answer, which does not.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
+from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
 from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    every_attempt,
+    failure,
+    on_schedule,
+    verdict,
+)
 from labs.load.open_loop import Load, Stream
-from labs.load.schedule import load_report
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -25,16 +40,11 @@ if TYPE_CHECKING:
 TITLE = "How many requests does a dead replica cost, and how many a hanging one?"
 
 THEORY = (
-    "A dead replica costs at most max_fails failed attempts, those under way when nginx "
-    "learns of it, and one for each fail_timeout of its death; each is repeated elsewhere, "
-    "so that no client notices. By these further attempts nginx would find it again; when "
-    "our own healing ends a fault, nginx is told. A hanging one accepts its share 1 / n, "
-    "fails nothing, and is never passed over."
+    "A dead replica costs at most max_fails failed attempts, those under way when the first one "
+    "fails, and one more for each fail_timeout that it stays dead. nginx repeats each of them at "
+    "another replica, so that every client gets its answer. A hanging replica accepts its share "
+    "1 / n of the requests, fails none, and so is never passed over: 1 / n of the clients wait."
 )
-
-GATEWAY = "api-gateway"
-PATH = "/api/non-blocking"
-"""The gateway answers it alone, and at once."""
 
 DEAD, HANGING = "dead", "hanging"
 
@@ -46,7 +56,7 @@ QUIET = 0.5
 
 NOTICE = 0.3
 """Seconds that nginx waits for a connection to a host that is gone (proxy_connect_timeout): what it
-sends there meanwhile is under way when it learns of the first failure."""
+sends there meanwhile is under way when the first attempt fails."""
 
 TICK = 1.0
 """Seconds: nginx counts fail_timeout by a clock of whole ones."""
@@ -71,7 +81,7 @@ LONGEST = 60.0
 
 JUDGED = (
     "a dead replica costs no client its answer, and no more failed attempts than the health check "
-    "allows, and is asked again in time; a hanging one keeps its turn, and 1 / n of all waiting"
+    "allows, and is tried again in time; a hanging one keeps its turn, and 1 / n of all waiting"
 )
 
 
@@ -80,9 +90,17 @@ def predict(
 ) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    `rate` is in requests per second. Columns: `fault`, `failed` (attempts at once, at most), `every`
-    (seconds for each further one), `eject` (s until the first is known, at most), `again` (s from
-    one attempt to the next, at most), `waits` (share that waits for the fault's end).
+    Args:
+        replicas: n.
+        max_fails: Failed attempts after which nginx passes a replica over.
+        fail_timeout: Seconds (whole) for which nginx then does so.
+        rate: Requests per second, to all replicas together.
+
+    Returns:
+        A row per `fault`. Columns: `failed` (attempts at once, at most), `every` (seconds for each
+        further one), `eject` (seconds until the first has failed, at most), `waits` (share of the
+        requests that wait for the fault's end, 0 to 1), `again` (seconds from one attempt to the
+        next, at most).
     """
     turn = replicas / rate
     under_way = math.ceil(rate / replicas * NOTICE)
@@ -103,14 +121,17 @@ def measure(
     seconds: float = 3,
     algorithm: Algorithm = "round_robin",
 ) -> pd.DataFrame:
-    """A steady stream through nginx while its last replica is dead, and again while it hangs, each
-    for `seconds` and its healing. Leaves round robin, which alone is predicted, with the usual limits.
+    """Send a steady stream through nginx while its last replica is dead, and again while it hangs.
 
-    One row per request, by nginx's access log. Columns: `fault`, `sent` (unix seconds), `latency`
-    (s), `failed` (attempts at the faulty replica that were repeated elsewhere), `replica` (that
-    answered), `faulty`, `began` and `ended` (of the fault, unix seconds), `lag` and
-    `intended` (of the load's request of the same rank), `lost` (the load's requests without a
-    good answer), `runtime`, `attempt`.
+    Each fault lasts `seconds` and its healing. Leaves round robin with the usual limits. (Only
+    round robin is predicted.)
+
+    Returns:
+        One row per request, by nginx's access log. Columns: `fault`, `sent` (unix seconds),
+        `latency` (s), `failed` (attempts at the faulty replica that were repeated elsewhere),
+        `replica` (that answered), `faulty`, `began` and `ended` (of the fault, unix seconds),
+        `lag` and `intended` (of the load's request of the same rank), `lost` (the load's requests
+        without a good answer), `runtime`, `attempt`.
     """
     env.scale(GATEWAY, replicas)
     parts = []
@@ -124,20 +145,20 @@ def measure(
 def _stream(env: Environment, fault: str, *, seconds: float) -> pd.DataFrame:
     gateway = env[GATEWAY]
     target = gateway.replicas[-1]
-    known = len(env.access_log())
-    asks = Stream("asks", gateway.url + PATH, rate=RATE, timeout=LONGEST)
-    with Load(asks, seconds=LONGEST, seed=env.seed) as load:
+    lines = len(env.access_log())
+    requests = Stream("requests", gateway.url + PATH, rate=RATE, timeout=LONGEST)
+    with Load(requests, seconds=LONGEST, seed=env.seed) as load:
         load.until(QUIET)
         with target.killed() if fault == DEAD else target.paused() as hit:
             load.until(time.time() - load.begun + seconds)
         load.end_in(2 * ALLOWANCE)
-    log = logged(env, known)
+    log = logged_requests(env, after=lines)
     return pd.DataFrame(
         {
             "fault": fault,
             "sent": log["sent"],
             "latency": log["seconds"],
-            "failed": [asked[:-1].count(target.id) for asked in log["attempts"]],
+            "failed": [tried[:-1].count(target.id) for tried in log["attempts"]],
             "replica": log["replica"],
             "faulty": target.id,
             "began": hit.began,
@@ -149,56 +170,41 @@ def _stream(env: Environment, fault: str, *, seconds: float) -> pd.DataFrame:
     )
 
 
-def logged(env: Environment, known: int) -> pd.DataFrame:
-    """The access log's requests for `PATH` after its first `known` lines, by when they were `sent`."""
-    log = env.access_log().iloc[known:]
-    log = log[(log["service"] == GATEWAY) & (log["path"] == PATH)]
-    log = log.assign(sent=log["time"] - log["seconds"])
-    return log.sort_values("sent", kind="stable", ignore_index=True)
-
-
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Counts of attempts against their bound, the pauses between them against theirs, the return
-    after the healing, the hanging share.
+    """Compare the cost of each fault with its bound: attempts, pauses between them, return, waits.
 
-    Attempts (of the measurement) whose load lagged are set aside. The time to eject is shown, and
-    not judged: on a busy machine it is that of the machine.
+    The time to the first failed attempt is recorded, and not judged: on a busy machine it is the
+    machine's.
+
+    Policy: every attempt. Each one has both faults whole, and what is judged are counts and bounds
+    that a machine on schedule keeps, so that a failure seen once was there.
     """
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if not _lagged(part)]
-    found = [
-        _count(part[part["fault"] == expected["fault"]], expected)
-        for part in kept or attempts[-1:]
-        for expected in prediction.to_dict("records")
-    ]
-    doubts = [] if kept else ["the load generator could not keep its schedule"]
-    failures = [reason for row in found for reason in _failures(row) if kept]
-    if kept and not any(row["fault"] == DEAD and row["failed"] for row in found):
-        doubts.append("dead: no attempt failed, so the fault never hit")
-    if any(row["during"] < ENOUGH for row in found):
-        doubts.append("too few requests during a fault")
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=dict.fromkeys(failures),
-        doubts=doubts,
-        details={"faults": found},
-    )
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT, loads=_loads)
+    cases = []
+    for expected in prediction.to_dict("records"):
+        attempts = [count_cost(part, expected) for part in schedule.attempts]
+        findings = [_finding(count_cost(part, expected)) for part in schedule.kept]
+        doubts = [schedule.finding] if schedule.finding else findings
+        cases.append(Case(expected["fault"], doubts, {"attempts": attempts}))
+    return verdict(__name__, JUDGED, cases, every_attempt, details=schedule.details)
 
 
-def _lagged(part: pd.DataFrame) -> bool:
-    return any(
-        not load_report(mine, lag_limit=LAG_LIMIT).kept_schedule
-        for _, mine in part.groupby("fault")
-    )
+def _loads(attempt: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    for _, requests in attempt.groupby("fault"):
+        yield requests
 
 
-def _count(requests: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
-    """One fault: what it cost and what it may; times in seconds since it began, or ended."""
+def count_cost(attempt: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return what one fault cost, and what it may cost by one row of the prediction.
+
+    `during` are the requests whose waiting was counted, `back` the seconds from the healing to the
+    replica's next answer, `eject` those from the fault to the first failed attempt.
+    """
+    requests = attempt[attempt["fault"] == expected["fault"]]
     began, ended = requests["began"].iloc[0], requests["ended"].iloc[0]
     sent, end = requests["sent"], requests["sent"] + requests["latency"]
     hit = requests["failed"] > 0
-    asked = [*sent[hit & (sent < ended)], ended]
+    tried = [*sent[hit & (sent < ended)], ended]
     back = sent[(requests["replica"] == requests["faulty"]) & (sent > ended)]
     during = requests[sent.between(began + EDGE, ended - EDGE)]
     waited = during["latency"] > (ended - during["sent"]) / 2
@@ -209,7 +215,7 @@ def _count(requests: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any
         "failed": int(requests["failed"].sum()),
         "allowed": int(expected["failed"] + (ended - began) // expected["every"]),
         "eject": float(end[hit].min() - began) if hit.any() else None,
-        "again": max((b - a for a, b in pairwise(asked)), default=0.0),
+        "again": max((b - a for a, b in pairwise(tried)), default=0.0),
         "again_allowed": expected["again"] + ALLOWANCE,
         "back": float(back.min() - ended) if len(back) else math.inf,
         "waits": float(waited.mean()) if len(during) else 0.0,
@@ -217,61 +223,77 @@ def _count(requests: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any
     }
 
 
-def _failures(row: Mapping[str, Any]) -> list[str]:
-    fault = row["fault"]
-    found = [f"{fault}: a client got no answer"] * bool(row["lost"])
-    found += [f"{fault}: more attempts failed than allowed"] * (row["failed"] > row["allowed"])
-    if row["again"] > row["again_allowed"]:
-        found.append(f"{fault}: the replica was not asked again in time")
-    if row["back"] > ALLOWANCE:
-        found.append(f"{fault}: the replica got no requests after its healing")
-    if row["during"] >= ENOUGH and abs(row["waits"] - row["waits_expected"]) > BOUND:
-        found.append(f"{fault}: another share of the requests waited than predicted")
-    return found
+def _finding(cost: Mapping[str, Any]) -> Finding:
+    if cost["lost"]:
+        return failure("a client got no answer")
+    if cost["failed"] > cost["allowed"]:
+        return failure("more attempts failed than allowed")
+    if cost["again"] > cost["again_allowed"]:
+        return failure("the replica was not tried again in time")
+    if cost["back"] > ALLOWANCE:
+        return failure("the replica got no requests after its healing")
+    if cost["during"] < ENOUGH:
+        return doubt("too few requests during the fault")
+    if abs(cost["waits"] - cost["waits_expected"]) > BOUND:
+        return failure("another share of the requests waited than predicted")
+    if cost["fault"] == DEAD and not cost["failed"]:
+        return doubt("no attempt failed, so the fault never hit")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Failed attempts over time against their bound; latency (s) while the replica hangs."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    faulty = last["faulty"].iloc[0]
+    """Draw failed attempts over time against their bound, and latency (s) while the replica hangs."""
+    counted = on_schedule(samples, lag_limit=LAG_LIMIT, loads=_loads).kept
+    drawn = drawn_attempt(samples, counted)
+    dead, hanging = (count_cost(drawn, expected) for expected in prediction.to_dict("records"))
     figure, axes = canvas(
-        f"What {faulty} costs when it dies, and when it hangs",
-        runtime=last["runtime"].iloc[0],
-        note=f"{RATE} requests per second",
+        f"A dead replica cost {dead['failed']} attempts; a hanging one kept "
+        f"{hanging['waits']:.0%} waiting",
+        runtime=drawn["runtime"].iloc[0],
+        note=f"{len(drawn)} requests, {RATE} per second{note_attempt(samples, drawn)}",
         rows=len(prediction),
         height=5.0,
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        mine = last[last["fault"] == expected["fault"]]
-        ax.axvspan(0, mine["ended"].iloc[0] - mine["began"].iloc[0], **FAULT)
-        (_draw_dead if expected["fault"] == DEAD else _draw_hanging)(ax, mine, expected)
-        waits = f"{expected['waits']:.0%} of the requests wait for its end, predicted"
-        ax.set_title(f"{expected['fault']} while shaded: {waits}", size=10)
+        requests = drawn[drawn["fault"] == expected["fault"]]
+        ax.axvspan(0, requests["ended"].iloc[0] - requests["began"].iloc[0], **FAULT)
+        (_draw_dead if expected["fault"] == DEAD else _draw_hanging)(ax, requests, expected)
+        waits = f"predicted: {expected['waits']:.0%} of the requests wait for the fault's end"
+        ax.set_title(f"{expected['fault']} while shaded; {waits}", size=10)
     axes[-1].set_xlabel("time since the fault began (s)")
     legend(figure, axes[-1])
     return figure
 
 
 def _draw_dead(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) -> None:
-    """Failed attempts so far, and how many were allowed by then."""
+    """Draw the failed attempts so far, and how many were allowed by then (a bound)."""
     since = requests["sent"] - requests["began"]
     ax.step(since, requests["failed"].cumsum(), where="post", color=VERMILLION)
     length = requests["ended"].iloc[0] - requests["began"].iloc[0]
     moments = since[since >= 0].clip(upper=length)
     allowed = expected["failed"] + moments // expected["every"]
     ax.step(since[since >= 0], allowed, where="post", **PREDICTION)
-    ax.set_ylim(-0.5, None)
+    ax.annotate(
+        "bound",
+        (since.iloc[-1], allowed.iloc[-1]),
+        xytext=(0, 4),
+        textcoords="offset points",
+        ha="right",
+        size=9,
+    )
+    ax.set_ylim(-0.5, 1.15 * float(allowed.max()))
+    ax.locator_params(axis="y", integer=True)
     ax.set_ylabel("failed attempts (count)")
 
 
 def _draw_hanging(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) -> None:
-    """Each request's latency, by the replica that answered it; at its longest, the whole fault."""
+    """Draw each request's latency, by the replica that answered it; at its longest, the whole fault."""
     since = requests["sent"] - requests["began"]
     length = requests["ended"].iloc[0] - requests["began"].iloc[0]
     ax.plot([0, length], [length, 0], label="predicted", **PREDICTION)
     for at_fault, colour, name in ((True, ORANGE, "the faulty one"), (False, BLUE, "others")):
-        mine = (requests["replica"] == requests["faulty"]) == at_fault
+        answered = (requests["replica"] == requests["faulty"]) == at_fault
         style: dict[str, Any] = {"ms": 4, "color": colour, "label": f"by {name}"}
-        ax.plot(since[mine], requests["latency"][mine], "o", **style)
+        ax.plot(since[answered], requests["latency"][answered], "o", **style)
     ax.set_ylabel("latency (s)")

@@ -1,4 +1,4 @@
-"""The long request."""
+"""The long request: which requests wait while one of several replicas computes on its event loop."""
 
 from __future__ import annotations
 
@@ -8,14 +8,26 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.experiments.bystanders import (
-    GATEWAY,
+    ENOUGH,
+    LAG_LIMIT,
     RATE,
     classify,
     draw_computation,
-    gather,
     stream,
 )
+from labs.experiments.phase3.gateways import GATEWAY, PATH
 from labs.figures import canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    Schedule,
+    doubt,
+    failure,
+    on_schedule,
+    pooled,
+    verdict,
+)
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -24,26 +36,22 @@ if TYPE_CHECKING:
     from environment import Environment
     from environment.nginx import Algorithm
 
-TITLE = "Does nginx keep others away from the replica that computes?"
+TITLE = "Does nginx keep other requests away from a replica that computes?"
 
 THEORY = (
-    "While one of n replicas computes on its event loop, round robin sends a share 1 / n "
-    "there to wait. least_conn sends nobody: the computation is a connection, and the "
-    "others have fewer, as long as one of them is idle."
+    "While one of n replicas computes on its event loop, round robin sends a share 1 / n of the "
+    "requests there to wait. least_conn sends none: the computation is a request under way, and "
+    "the other replicas have fewer, as long as one of them is idle."
 )
 
-PATH = "/api/non-blocking"
-"""What head_of_line_blocking ask for; a gateway answers it alone. They are too few for two of them to keep two
-idle replicas busy at once."""
-
 JUDGED = (
-    "while one replica computes, least_conn keeps nobody waiting, and round robin keeps "
+    "while one replica computes, least_conn keeps no request waiting, and round robin keeps "
     "about every n-th request waiting"
 )
 
 
 def predict(algorithms: Sequence[Algorithm], *, replicas: int) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as numbers, for n `replicas`.
 
     Columns: `algorithm`, `share` (of the requests that wait, 0 to 1).
     """
@@ -59,10 +67,14 @@ def measure(
     seconds: float = 0.8,
     rounds: int = 1,
 ) -> pd.DataFrame:
-    """A steady stream of head_of_line_blocking, and meanwhile one computation of `seconds` CPU time at a time,
-    `rounds` times, by each algorithm. Leaves round robin.
+    """Send a steady stream of bystanders, and meanwhile one computation at a time, by each algorithm.
 
-    One row per bystander. Columns: those of `bystanders.stream`, `algorithm`, `runtime`, `attempt`.
+    A computation takes `seconds` of CPU time, and there are `rounds` of them. The bystanders are too
+    few for two of them to keep two idle replicas busy at once. Leaves round robin.
+
+    Returns:
+        One row per bystander. Columns: those of `bystanders.stream`, `algorithm`, `runtime`,
+        `attempt`.
     """
     env.scale(GATEWAY, replicas)
     parts = []
@@ -75,80 +87,93 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """By least_conn nobody waited; by round robin at least half of the predicted share did.
+    """Require that by least_conn no bystander waits, and by round robin half of the predicted share.
 
-    least_conn fails when half of round robin's share waited, all attempts together. Where fewer
-    did, this machine may have kept both idle replicas from answering for a moment, which made them
-    as busy as the other: that is in doubt until an attempt is free of it. Where round robin keeps
-    too few waiting, the computation was no hindrance, and nothing is proved.
+    least_conn fails when half of round robin's share waited. Where fewer did, this machine may have
+    kept both idle replicas from answering for a moment, which made them as busy as the other: that
+    is in doubt until an attempt is free of it. Where round robin keeps too few waiting, the
+    computation was no hindrance, and nothing is proved.
+
+    Policy: pooled. What is judged is a share of bystanders, and an attempt has only a dozen.
     """
     half = float(prediction["share"].max()) / 2
     cases = [
         _case(samples[samples["algorithm"] == expected["algorithm"]], expected, half=half)
         for expected in prediction.to_dict("records")
     ]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=[case["failure"] for case in cases if case["failure"]],
-        doubts=[case["doubt"] for case in cases if case["doubt"]],
-        details={"cases": cases},
-    )
+    return verdict(__name__, JUDGED, cases, pooled)
 
 
-def _case(samples: pd.DataFrame, expected: Mapping[Any, Any], *, half: float) -> dict[str, Any]:
-    """One algorithm: its numbers, and a `failure` or a `doubt` in words (else empty)."""
+def _case(samples: pd.DataFrame, expected: Mapping[Any, Any], *, half: float) -> Case:
     name = expected["algorithm"]
-    found = gather(samples, name)
-    counted, failure, doubt = found["counted"], found["failure"], found["doubt"]
-    waited = int(counted["waited"].sum())
-    share = waited / len(counted) if len(counted) else 0.0
-    if not failure and not doubt:
-        calm = _calm_attempts(found["kept"]) > 0
-        failure, doubt = _who_waited(name, share, expected["share"], half=half, calm=calm)
-    measured = {"counted": len(counted), "waited": waited, "measured": share}
-    return {**expected, **measured, "load": found["load"], "failure": failure, "doubt": doubt}
+    if samples.empty:
+        return Case(name, [doubt("not measured")])
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    waited = _waited(schedule.samples)
+    details = {
+        **expected,
+        "bystanders": len(waited),
+        "waited": int(waited.sum()),
+        "measured": float(waited.mean()) if len(waited) else 0.0,
+    }
+    if not (samples["ok"].all() and samples["computed"].dropna().eq(200).all()):
+        finding = failure("not every request was answered")
+    else:
+        finding = schedule.finding or _finding(schedule, expected["share"], half=half)
+    return Case(name, [finding], details | schedule.details)
 
 
-def _who_waited(
-    name: str, share: float, expected: float, *, half: float, calm: bool
-) -> tuple[str, str]:
-    """A failure and a doubt, in words; at most one of them is not empty."""
-    if expected == 0 and share >= half:
-        return f"{name}: head_of_line_blocking waited for the computation", ""
-    if expected == 0 and not calm:
-        return "", f"{name}: some head_of_line_blocking waited"
-    if expected > 0 and share < half:
-        return "", f"{name}: the computation kept too few waiting"
-    return "", ""
+def _waited(samples: pd.DataFrame) -> pd.Series[bool]:
+    """Return of each bystander that was sent during a computation whether it waited for its end."""
+    bystanders = classify(samples)
+    waited: pd.Series[bool] = bystanders.loc[bystanders["counts"], "waited"]
+    return waited
 
 
-def _calm_attempts(kept: Sequence[pd.DataFrame]) -> int:
-    """In how many of the attempts nobody waited."""
-    waited = [classify(part).query("counts")["waited"].sum() for part in kept]
-    return waited.count(0)
+def _finding(schedule: Schedule, expected: float, *, half: float) -> Finding:
+    waited = _waited(schedule.samples)
+    if len(waited) < len(schedule.kept) * ENOUGH:
+        return doubt("too few bystanders during a computation")
+    if expected == 0 and waited.mean() >= half:
+        return failure("bystanders waited for the computation")
+    if expected == 0 and all(_waited(part).any() for part in schedule.kept):
+        return doubt("some bystanders waited")
+    if expected > 0 and waited.mean() < half:
+        return doubt("the computation kept too few waiting")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Latency (s) against when a bystander was sent, around the last computation, per algorithm."""
+    """Draw the latency (s) of each bystander around the last computation, per algorithm."""
+    rows = prediction.to_dict("records")
+    counted = {row["algorithm"]: _counted(samples, row["algorithm"]) for row in rows}
+    waited = {name: _waited(part) for name, part in counted.items()}
+    shares = [f"{part.mean():.0%} by {name}" for name, part in waited.items() if len(part)]
     figure, axes = canvas(
-        "Who waits for a long request?",
+        f"A long request kept waiting: {', '.join(shares) or 'no bystander that counts'}",
         runtime=samples["runtime"].iloc[0],
-        note=f"GET {PATH}, {RATE} per second",
+        note=f"{RATE} requests per second; {sum(map(len, waited.values()))} counted",
         rows=len(prediction),
         height=1.4 + 1.7 * len(prediction),
     )
-    for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        mine = samples[samples["algorithm"] == expected["algorithm"]]
-        last = classify(mine[mine["attempt"] == mine["attempt"].max()])
-        counted = last[last["counts"]]["waited"]
-        found = f"{counted.mean():.0%} measured" if len(counted) else "nothing counted"
+    for ax, expected in zip(axes, rows, strict=True):
+        part = counted[expected["algorithm"]]
+        last = classify(part[part["attempt"] == part["attempt"].max()])
+        measured = waited[expected["algorithm"]]
+        share = f"{measured.mean():.0%} of {len(measured)} waited" if len(measured) else "too few"
         ax.set_title(
-            f"{expected['algorithm']}: {expected['share']:.0%} wait, predicted; {found}", size=10
+            f"{expected['algorithm']}: {share}, {expected['share']:.0%} predicted", size=10
         )
         draw_computation(ax, last[last["round"] == last["round"].max()], expected["share"])
-    axes[-1].set_xlabel("sent, since the long request was (s)")
+    axes[-1].set_xlabel("time since the long request was sent (s)")
     figure.supylabel(f"latency of GET {PATH} (s)", size=10)
     legend(figure, axes[0])
     return figure
+
+
+def _counted(samples: pd.DataFrame, algorithm: str) -> pd.DataFrame:
+    """Return the bystanders that the verdict counts; all of them when it counts none."""
+    bystanders = samples[samples["algorithm"] == algorithm]
+    counted = on_schedule(bystanders, lag_limit=LAG_LIMIT).samples
+    return counted if len(counted) else bystanders

@@ -1,4 +1,4 @@
-"""Rolling replacement."""
+"""Rolling replacement: every replica is replaced by one of the next version, one by one, under load."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from labs.experiments.phase3.releases import (
     RATE,
     SERVICE,
     Posts,
-    draw_share,
-    draw_takers,
-    first_version,
     judge_release,
+    plot_release,
+    start_version_1,
 )
-from labs.figures import canvas, legend, styled
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -26,24 +24,24 @@ if TYPE_CHECKING:
 TITLE = "What does it cost the clients to replace every replica, one by one?"
 
 THEORY = (
-    "Each replica in turn gets no more requests, finishes those it has, and is replaced: no"
-    " POST is lost. While the k-th is away, k - 1 of the n - 1 others are new and take that"
-    " share."
+    "Each replica in turn gets no more requests, finishes those it has, and is replaced: no POST "
+    "is lost. While the k-th of n replicas is away, k - 1 of the n - 1 others are new and serve "
+    "the share (k - 1) / (n - 1)."
 )
 
 BEFORE, DURING, AFTER = "version 1", "rolling", "version 2"
 
 JUDGED = (
-    "no POST is lost while every replica is replaced, each user is there once, and only the time "
-    "in between knows both versions"
+    "no POST is lost while every replica is replaced, each user is created once, and both versions "
+    "serve only in between"
 )
 
 
 def predict(*, replicas: int) -> pd.DataFrame:
-    """Return `THEORY` as numbers.
+    """Return `THEORY` as numbers, for n `replicas`.
 
-    Columns: `step`, `share` (of version 2; one row per replaced replica while rolling), `changing`
-    (rolling or not), `failed` (POSTs).
+    Columns: `step`, `share` (of version 2, 0 to 1; one row per replaced replica while rolling),
+    `changing` (whether the step is the rolling one), `failed` (share of the POSTs).
     """
     rolling = [(DURING, done / (replicas - 1)) for done in range(replicas)]
     rows = [(BEFORE, 0.0), *rolling, (AFTER, 1.0)]
@@ -54,12 +52,15 @@ def predict(*, replicas: int) -> pd.DataFrame:
 def measure(
     env: Environment, *, replicas: int = 3, rate: float = RATE, seconds: float = 0.5
 ) -> pd.DataFrame:
-    """`env.roll` from version 1 to 2 while users are created, for `seconds` before and after it.
+    """Roll from version 1 to 2 while `rate` users per second are created.
 
-    `user-service` must take its time over each: configure USER_SECONDS. Leaves version 2. Columns:
-    those of `Posts.samples`, `runtime`, `attempt`.
+    Also for `seconds` before and after it. `user-service` must take its time over each user:
+    configure USER_SECONDS. Leaves version 2.
+
+    Returns:
+        Columns: those of `Posts.samples`, `runtime`, `attempt`.
     """
-    first_version(env, replicas)
+    start_version_1(env, replicas)
     with Posts(env, rate=rate) as posts:
         posts.step(BEFORE, seconds=seconds)
         posts.step(DURING)
@@ -69,24 +70,19 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Every POST is answered, and its user is there once; no version answers out of its time."""
+    """Require that every POST is answered and creates one user, and that versions keep to their steps.
+
+    Policy: every attempt, since a POST that was lost once was lost (see `judge_release`).
+    """
     return judge_release(__name__, JUDGED, samples, prediction)
 
 
-@styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Who took each request over time (s), and version 2's share (%) with the predicted one."""
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    figure, axes = canvas(
-        f"{SERVICE} is replaced, replica by replica",
-        runtime=last["runtime"].iloc[0],
-        note=f"{(~last['ok']).sum()} of {len(last)} POSTs failed; {prediction['failed'].sum()} predicted",
-        rows=2,
+    """Draw which replica served each request over time (s), and version 2's share (%)."""
+    return plot_release(
+        samples,
+        prediction,
+        deed="Every replica was replaced",
+        time_label="time since the roll began (s)",
         height=4.4,
-        ratios=[1.5, 1],
     )
-    draw_takers(axes[0], last)
-    draw_share(axes[1], last, prediction)
-    axes[1].set_xlabel("time since the roll began (s)")
-    legend(figure, axes[0])
-    return figure

@@ -1,4 +1,4 @@
-"""One slow replica."""
+"""One slow replica: which share of the requests it gets by two algorithms, and which quantiles show it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase3.health_check import GATEWAY, PATH, logged
+from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
 from labs.figures import BLUE, PREDICTION, canvas, legend, styled
+from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Load, Stream
-from labs.load.schedule import load_report
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
     from environment.nginx import Algorithm
 
-TITLE = "How many requests does it get, and who notices?"
+TITLE = "How many requests does a slow replica get, and which quantiles of the latency show it?"
 
 THEORY = (
-    "Round robin gives the slow replica 1 / n. least_conn gives it one request, and no "
-    "other until it is answered D seconds later and its turn among the idle comes: 1 / "
-    "(lambda D + (n + 1) / 2), and never more than 1 / n. A quantile is slow when the share"
-    " is larger than what lies above it."
+    "Round robin gives the slow replica 1 / n. least_conn gives it one request, and the next one "
+    "only after that is answered D seconds later and its turn among the idle replicas comes: "
+    "1 / (lambda D + (n + 1) / 2), and never more than 1 / n. A quantile is slow when the slow "
+    "replica's share is larger than what lies above the quantile."
 )
 
 ALGORITHMS: tuple[Algorithm, ...] = ("round_robin", "least_conn")
@@ -39,11 +40,13 @@ BOUND = 0.08
 """By which the slow replica's share may differ from the predicted one."""
 
 LAG_LIMIT = 0.05
-"""Seconds of the load's lag p99: a quarter of the time by which fast and slow are told apart where
-anything is predicted to be fast."""
+"""Seconds of the load's lag p99: a quarter of the time that separates slow requests from fast ones
+where anything is predicted to be fast."""
 
 ENOUGH = 40
 """Requests for each case and algorithm."""
+
+LAGGED = "{} of {} requests counted (set aside: attempts whose load lagged)"
 
 JUDGED = (
     "where many requests arrive while the slow replica works on one, least_conn gives it few and "
@@ -54,8 +57,13 @@ JUDGED = (
 def predict(cases: Sequence[tuple[float, float]] = CASES, *, replicas: int = 3) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    Each case is lambda (requests per second) and D (seconds). Columns: `algorithm`, `rate`,
-    `delay`, `share` (0 to 1), `p50`, `p95`, `p99` (seconds: D, or 0 for the others' few ms).
+    Args:
+        cases: Each is lambda (requests per second) and D (seconds).
+        replicas: n, the slow one included.
+
+    Returns:
+        Columns: `algorithm`, `rate` (per second), `delay` (s), `share` (of the slow replica, 0 to
+        1), `p50`, `p95`, `p99` (seconds: D, or 0 for the others' few milliseconds).
     """
     rows = []
     for rate, delay in cases:
@@ -74,11 +82,14 @@ def measure(
     replicas: int = 3,
     seconds: float = 3,
 ) -> pd.DataFrame:
-    """An even stream for `seconds`, per case and algorithm, while the last replica is slowed.
+    """Send an even stream for `seconds`, per case and algorithm, while the last replica is slowed.
 
-    One row per request. Columns: those of `Load.samples`; `slow` (whether the slow replica answered
-    the request of this rank in nginx's access log); `rate`, `delay`, `algorithm`, `runtime`,
-    `attempt`. Leaves round robin.
+    Leaves round robin.
+
+    Returns:
+        One row per request. Columns: those of `Load.samples`; `slow` (whether the slow replica
+        answered the request of this rank in nginx's access log); `rate`, `delay`, `algorithm`,
+        `runtime`, `attempt`.
     """
     env.scale(GATEWAY, replicas)
     target = env[GATEWAY].replicas[-1]
@@ -86,11 +97,11 @@ def measure(
     for algorithm in ALGORITHMS:
         env.balance(algorithm, GATEWAY)
         for rate, delay in cases:
-            known = len(env.access_log())
-            asks = Stream("asks", env[GATEWAY].url + PATH, rate=rate)
-            with target.slowed(delay), Load(asks, seconds=seconds, seed=env.seed) as load:
+            lines = len(env.access_log())
+            requests = Stream("requests", env[GATEWAY].url + PATH, rate=rate)
+            with target.slowed(delay), Load(requests, seconds=seconds, seed=env.seed) as load:
                 pass
-            slow = logged(env, known)["replica"] == target.id
+            slow = logged_requests(env, after=lines)["replica"] == target.id
             case = {"rate": rate, "delay": delay, "algorithm": algorithm}
             parts.append(load.samples.assign(slow=slow, **case))
     env.balance("round_robin", GATEWAY)
@@ -98,94 +109,108 @@ def measure(
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Each share is the predicted one within `BOUND`, and each p95 on its side of D / 2.
+    """Compare each share with the predicted one within `BOUND`, and each p95 with D / 2.
 
-    A p95 that is slow although the share is right may be this machine's, and is in doubt.
+    A p95 that is slower than predicted although the share is right may be this machine's, and is
+    in doubt. The other side is a failure: no machine makes a request faster than its replica.
+
+    Policy: pooled. A share and a quantile become sharper with the requests of further attempts.
     """
-    cases = [
-        _case(samples.loc[_of(samples, expected)], expected)
-        for expected in prediction.to_dict("records")
-    ]
-    return Verdict.of(
-        __name__,
-        JUDGED,
-        failures=[case["failure"] for case in cases if case["failure"]],
-        doubts=[case["doubt"] for case in cases if case["doubt"]],
-        details={"cases": cases},
-    )
+    cases = [_case(_of(samples, row), row) for row in prediction.to_dict("records")]
+    return verdict(__name__, JUDGED, cases, pooled)
 
 
-def _of(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> pd.Series[bool]:
+def _of(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return the samples of one predicted row."""
     keys = ["algorithm", "rate", "delay"]
-    return samples[keys].eq([expected[key] for key in keys]).all(axis=1)
+    return samples[samples[keys].eq([expected[key] for key in keys]).all(axis=1)]
 
 
-def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, Any]:
-    """One algorithm under one load: its numbers, and a `failure` or a `doubt` in words."""
+def _case(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> Case:
     arrivals = expected["rate"] * expected["delay"]
     name = f"{expected['algorithm']} at lambda D = {arrivals:g}"
-    attempts = [part for _, part in samples.groupby("attempt")]
-    kept = [part for part in attempts if load_report(part, lag_limit=LAG_LIMIT).kept_schedule]
-    counted = pd.concat(kept) if kept else samples.iloc[:0]
-    share = float(counted["slow"].mean()) if len(counted) else 0.0
-    p95 = float(counted["latency"].quantile(0.95)) if len(counted) else 0.0
-    failure = doubt = ""
+    if samples.empty:
+        return Case(name, [doubt("not measured")])
+    schedule = on_schedule(samples, lag_limit=LAG_LIMIT)
+    counted = schedule.samples
+    finding = schedule.finding or _finding(counted, expected)
     if not samples["ok"].all():
-        failure = f"{name}: not every request was answered"
-    elif attempts and not kept:
-        doubt = f"{name}: the load generator could not keep its schedule"
-    elif len(counted) < ENOUGH:
-        doubt = f"{name}: too few requests"
-    elif counted["latency"].max() < expected["delay"]:
-        doubt = f"{name}: nothing was slow, so the fault never hit"
-    elif abs(share - expected["share"]) > BOUND:
-        failure = f"{name}: another share went to the slow replica than predicted"
-    elif expected["p95"] and p95 < expected["p95"] / 2:
-        failure = f"{name}: the p95 is faster than predicted"
-    elif not expected["p95"] and p95 > expected["delay"] / 2:
-        doubt = f"{name}: the p95 is slower than predicted"
-    return {
+        finding = failure("not every request was answered")
+    details = {
         "algorithm": expected["algorithm"],
         "arrivals": arrivals,
         "predicted": dict(expected),
-        "share": share,
+        "share": float(counted["slow"].mean()) if len(counted) else 0.0,
         "quantiles": counted["latency"].quantile(list(QUANTILES.values())).tolist(),
-        "load": [str(load_report(part, lag_limit=LAG_LIMIT)) for part in attempts],
-        "failure": failure,
-        "doubt": doubt,
     }
+    return Case(name, [finding], details | schedule.details)
+
+
+def _finding(counted: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
+    if len(counted) < ENOUGH:
+        return doubt("too few requests")
+    if counted["latency"].max() < expected["delay"]:
+        return doubt("no request was slow, so the fault never hit")
+    if abs(counted["slow"].mean() - expected["share"]) > BOUND:
+        return failure("another share went to the slow replica than predicted")
+    p95 = counted["latency"].quantile(0.95)
+    if expected["p95"] and p95 < expected["p95"] / 2:
+        return failure("the p95 is faster than predicted")
+    if not expected["p95"] and p95 > expected["delay"] / 2:
+        return doubt("the p95 is slower than predicted")
+    return SETTLED
 
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Latency (ms) at p50, p95 and p99 by algorithm, one axes per load; predictions dashed."""
+    """Draw the latency (ms) at p50, p95 and p99 by algorithm, one axes per load; predictions dashed."""
     loads = [load for _, load in prediction.groupby(["rate", "delay"], sort=False)]
+    shares = [_share(samples, row) for row in loads[0].to_dict("records")]
+    counted = sum(len(_counted(samples, row)) for row in prediction.to_dict("records"))
+    note = (
+        f"{counted} requests" if counted == len(samples) else LAGGED.format(counted, len(samples))
+    )
     figure, axes = canvas(
-        "What one slow replica of several does to the latency",
+        f"The slow replica got {shares[0]:.0%} by {ALGORITHMS[0]} and {shares[1]:.0%} by "
+        f"{ALGORITHMS[1]} under load",
         runtime=samples["runtime"].iloc[0],
+        note=note,
         rows=len(loads),
         height=1.0 + 2.2 * len(loads),
     )
     for ax, expected in zip(axes, loads, strict=True):
-        ticks: list[str] = []
-        shares: list[str] = []
-        for row in expected.to_dict("records"):
-            mine = samples.loc[_of(samples, row)]
-            shares.append(
-                f"{mine['slow'].mean():.0%} by {row['algorithm']} ({row['share']:.0%} predicted)"
-            )
-            for name, level in QUANTILES.items():
-                at, first = len(ticks), not ticks
-                ticks.append(f"{row['algorithm']}\n{name}")
-                measured = 1000 * float(mine["latency"].quantile(level))
-                ax.bar(at, measured, color=BLUE, width=0.6, label="measured" if first else None)
-                line = [1000 * row[name]] * 2
-                label = "predicted" if first else None
-                ax.plot([at - 0.42, at + 0.42], line, label=label, **PREDICTION)
-        arrivals = float(expected["rate"].iloc[0] * expected["delay"].iloc[0])
-        ax.set_xticks(range(len(ticks)), ticks)
-        ax.grid(axis="x", visible=False)
-        ax.set_ylabel("latency (ms)")
-        ax.set_title(f"λD = {arrivals:g}; the slow one gets {', '.join(shares)}", size=9.5)
+        _draw_quantiles(ax, samples, expected)
     legend(figure, axes[0])
     return figure
+
+
+def _share(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> float:
+    return float(_counted(samples, expected)["slow"].mean())
+
+
+def _counted(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> pd.DataFrame:
+    """Return the requests that the verdict counts; all of them when it counts none."""
+    requests = _of(samples, expected)
+    counted = on_schedule(requests, lag_limit=LAG_LIMIT).samples
+    return counted if len(counted) else requests
+
+
+def _draw_quantiles(ax: Axes, samples: pd.DataFrame, expected: pd.DataFrame) -> None:
+    ticks: list[str] = []
+    shares: list[str] = []
+    for row in expected.to_dict("records"):
+        counted = _counted(samples, row)
+        predicted = f"{row['share']:.0%} predicted"
+        shares.append(f"{counted['slow'].mean():.0%} by {row['algorithm']} ({predicted})")
+        for name, level in QUANTILES.items():
+            at, first = len(ticks), not ticks
+            ticks.append(f"{row['algorithm']}\n{name}")
+            measured = 1000 * float(counted["latency"].quantile(level))
+            ax.bar(at, measured, color=BLUE, width=0.6, label="measured" if first else None)
+            line, label = [1000 * row[name]] * 2, "predicted" if first else None
+            ax.plot([at - 0.42, at + 0.42], line, label=label, **PREDICTION)
+    arrivals = float(expected["rate"].iloc[0] * expected["delay"].iloc[0])
+    ax.set_xticks(range(len(ticks)), ticks)
+    ax.grid(axis="x", visible=False)
+    ax.set_ylabel("latency (ms)")
+    ax.set_title(f"λD = {arrivals:g}; the slow one gets {', '.join(shares)}", size=9.5)

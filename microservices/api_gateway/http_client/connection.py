@@ -1,9 +1,9 @@
 """One keep-alive connection to an upstream: HTTP/1.1 in bytes, one exchange at a time.
 
 Written on asyncio's transports and httptools' parser, because the client is most of what a proxied
-request costs (``scripts/bench_gateway.py`` measures it). It does what a gateway needs and no more:
-whole answers, in memory, up to a limit. Anything that is not a whole, well-formed answer is an
-:class:`UpstreamError`, and its connection is never used again.
+request costs (`scripts/bench_gateway.py` measures it). It does what a gateway needs and no more:
+whole responses, in memory, up to a limit. Anything that is not a whole, well-formed response is an
+`UpstreamError`, and its connection is never used again.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import httptools
 MAX_HEAD_BYTES = 65_536
 HEAD_TOO_LARGE = f"the head of its answer is over {MAX_HEAD_BYTES} bytes"
 MAX_ANSWER_BYTES = 16_000_000
-"""Largest answer we hold in memory for a client."""
+"""Largest body of a response that is held in memory for a client."""
 
 
-class Answer(NamedTuple):
-    """What an upstream answered. Header names are in lower case."""
+class UpstreamResponse(NamedTuple):
+    """A response of an upstream. Header names are in lower case."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -27,57 +27,57 @@ class Answer(NamedTuple):
 
 
 class UpstreamError(Exception):
-    """No whole answer. The message says what happened, for a person."""
+    """There is no whole response. The text describes what happened, for a person."""
 
 
 class Unreachable(UpstreamError):
-    """No connection: the upstream never saw the request."""
+    """There is no connection: the upstream never received the request."""
 
 
 class Unanswered(UpstreamError):
-    """The connection ended before the first byte of an answer: the request was seen, or was not."""
+    """The connection ended before the first byte of a response: the request may have been received."""
 
 
 class BadAnswer(UpstreamError):
-    """The answer broke off, was not HTTP, or was too large."""
+    """The response broke off, was not HTTP, or was too large."""
 
 
 class Connection(asyncio.Protocol):
-    """A connection; ``ended`` is called once, when it can carry nothing more."""
+    """A connection; `ended` is called once, when it can carry nothing more."""
 
     def __init__(self, ended: Callable[["Connection"], None]) -> None:
         self._ended = ended
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
-        self._answer: asyncio.Future[Answer] | None = None
+        self._response: asyncio.Future[UpstreamResponse] | None = None
         self.idle_since = 0.0
 
     @property
     def open(self) -> bool:
-        """True while another exchange may be begun."""
+        """True while another exchange may begin."""
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, request: bytes) -> Answer:
-        """Send one request, return its answer.
+    async def exchange(self, request: bytes) -> UpstreamResponse:
+        """Send one request; return its response.
 
         Raises:
-            UpstreamError: when the connection ends before the answer does.
+            UpstreamError: The connection ended before the response did.
         """
         if self._transport is None:
             raise Unanswered("it closed the connection at once")
         self._begin()
         self._seen = 0
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         try:
-            return await self._answer
+            return await self._response
         finally:
-            self._answer = None
-            if not self._complete:  # it failed, or nobody waits any longer: the rest is noise
+            self._response = None
+            if not self._complete:  # it failed, or its caller has left: the rest is of no use
                 self.close()
 
     def close(self) -> None:
-        """Close at once, whatever was under way."""
+        """Close at once, also during an exchange."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -87,16 +87,16 @@ class Connection(asyncio.Protocol):
         self._size = self._head_size = 0
         self._in_body = self._complete = self._framed = False
 
-    # -- what the transport says --
+    # -- called by the transport --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember the way out."""
+        """Keep the transport."""
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Hand bytes to the parser, which calls the methods below."""
-        if self._answer is None:
-            return self.close()  # bytes nobody asked for: the next answer could not be told apart
+        """Pass bytes to the parser, which calls the methods below."""
+        if self._response is None:
+            return self.close()  # bytes without a request: they would pass for the next response
         self._seen += len(data)
         try:
             self._parser.feed_data(data)
@@ -106,19 +106,19 @@ class Connection(asyncio.Protocol):
             self._fail(BadAnswer(HEAD_TOO_LARGE))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End the exchange under way, if there is one."""
+        """End the exchange, if there is one."""
         self._transport = None
         self._ended(self)
-        if self._answer is None or self._answer.done():
+        if self._response is None or self._response.done():
             return
         if self._in_body and not self._framed and exc is None:
-            self._finish()  # an answer without a length ends with its connection
+            self._finish()  # a response without a length ends with its connection
         elif not self._seen:
             self._fail(Unanswered("it closed the connection without an answer"))
         else:
             self._fail(BadAnswer("its answer broke off"))
 
-    # -- what the parser says --
+    # -- called by the parser --
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header."""
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
             self._fail(BadAnswer(HEAD_TOO_LARGE))
 
     def on_headers_complete(self) -> None:
-        """Know that from here on bytes are the body."""
+        """Count the bytes that follow as the body."""
         self._in_body = True
 
     def on_body(self, body: bytes) -> None:
@@ -143,24 +143,24 @@ class Connection(asyncio.Protocol):
             self._body.append(body)
 
     def on_message_complete(self) -> None:
-        """Hand the answer over; an interim one (1xx) only comes before it."""
+        """Return the response to the caller; an interim one (1xx) only precedes it."""
         if self._parser.get_status_code() < 200:
             self._begin()
         elif self._complete:
-            self.close()  # a second answer to one request
+            self.close()  # a second response to one request
         else:
             self._finish()
 
     def _finish(self) -> None:
-        if self._answer is None or self._answer.done():
+        if self._response is None or self._response.done():
             return
         self._complete = True
         if not self._parser.should_keep_alive():
             self.close()
         status = self._parser.get_status_code()
-        self._answer.set_result(Answer(status, self._headers, b"".join(self._body)))
+        self._response.set_result(UpstreamResponse(status, self._headers, b"".join(self._body)))
 
     def _fail(self, error: UpstreamError) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(error)
         self.close()

@@ -1,13 +1,13 @@
-"""The connections to one upstream: kept open between requests, and given up in time."""
+"""The connections to one upstream: kept open between requests, and closed in time."""
 
 import asyncio
 from typing import Self
 
 from microservices.api_gateway.http_client.connection import (
-    Answer,
     Connection,
     Unanswered,
     Unreachable,
+    UpstreamResponse,
 )
 from microservices.kit.http.timeouts import CONNECT_SECONDS, KEEPALIVE_SECONDS
 
@@ -15,22 +15,22 @@ MAX_IDLE = 100
 
 
 class Pool:
-    """Carries requests to ``host:port``, each on a connection of its own while it lasts."""
+    """Sends requests to `host:port`, each on a connection of its own while it lasts."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
 
-    async def exchange(self, request: bytes, *, repeatable: bool) -> Answer:
-        """Send a request, return the answer.
+    async def exchange(self, request: bytes, *, repeatable: bool) -> UpstreamResponse:
+        """Send a request; return the response.
 
         An idle connection may have been closed by the other side a moment ago. When it ends before
-        the first byte of an answer, the request is sent once more, on a new connection; but only
-        when it is ``repeatable``, because the upstream may have seen the first one.
+        the first byte of a response, the request is sent once more, on a new connection; but only
+        when it is `repeatable`, because the upstream may have received the first one.
 
         Raises:
-            UpstreamError: when there is no whole answer.
+            UpstreamError: There is no whole response.
         """
         connection = self._take()
         if connection is not None:
@@ -41,14 +41,14 @@ class Pool:
                     raise
         return await self._exchange(await self._connect(), request)
 
-    async def _exchange(self, connection: Connection, request: bytes) -> Answer:
-        answer = await connection.exchange(request)
+    async def _exchange(self, connection: Connection, request: bytes) -> UpstreamResponse:
+        response = await connection.exchange(request)
         if connection.open and len(self._idle) < MAX_IDLE:
             connection.idle_since = asyncio.get_running_loop().time()
             self._idle.append(connection)
         else:
             connection.close()
-        return answer
+        return response
 
     def _take(self) -> Connection | None:
         """Return the connection that was idle for the shortest time."""

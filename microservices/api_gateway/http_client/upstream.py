@@ -1,4 +1,4 @@
-"""An upstream as the routes see it: asked within a time, again when that does no harm, or a problem."""
+"""An upstream as the routes see it: a response within a time, retries where they do no harm, or a problem."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,7 +6,11 @@ from urllib.parse import urlsplit
 
 from microservices.api_gateway.breaker import Breaker, CircuitOpen
 from microservices.api_gateway.budget import RetryBudget
-from microservices.api_gateway.http_client.connection import Answer, Unreachable, UpstreamError
+from microservices.api_gateway.http_client.connection import (
+    Unreachable,
+    UpstreamError,
+    UpstreamResponse,
+)
 from microservices.api_gateway.http_client.pool import Pool
 from microservices.kit import correlation
 from microservices.kit.backoff import backoff
@@ -16,8 +20,8 @@ TRANSIENT = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A request to an upstream. ``target`` is path and query, encoded."""
+class UpstreamRequest:
+    """A request to an upstream. `target` is path and query, encoded."""
 
     method: bytes
     target: bytes
@@ -26,15 +30,15 @@ class Question:
 
     @property
     def repeatable(self) -> bool:
-        """True when asking twice has the effect of asking once."""
+        """True when sending it twice has the effect of sending it once."""
         return self.method == b"GET" or any(name == b"idempotency-key" for name, _ in self.headers)
 
 
 class Upstream:
-    """One service behind the gateway. ``tries`` counts the first one too.
+    """One service behind the gateway.
 
-    ``seconds`` bounds all tries together, so that retries never make a client wait longer; a budget
-    bounds the retries of all requests together.
+    `tries` counts the first one too. `seconds` bounds all tries together, so that retries never make a
+    client wait longer; a budget bounds the retries of all requests together.
     """
 
     def __init__(
@@ -46,15 +50,15 @@ class Upstream:
         self.pool = Pool(parts.hostname or "", parts.port or 80)
         self._host = parts.netloc.encode("ascii")
 
-    async def ask(self, question: Question) -> Answer:
-        """Return the answer, whatever its status.
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a request; return the response, whatever its status.
 
         Raises:
-            Problem: 502, 503 or 504, when there is none.
+            Problem: 502, 503 or 504, when there is no response.
         """
         deadline = asyncio.get_running_loop().time() + self.seconds
         try:
-            return await self._tries(question, deadline)
+            return await self._tries(request, deadline)
         except TimeoutError:
             detail = f"{self.name} did not answer within {self.seconds:g} s"
             raise Problem(504, detail) from None
@@ -68,16 +72,16 @@ class Upstream:
             detail = f"{self.name} failed too often; nothing is sent to it for {seconds} s or less"
             raise Problem(503, detail, headers={"Retry-After": seconds}) from None
 
-    async def _tries(self, question: Question, deadline: float) -> Answer:
-        message = self._encode(question)
+    async def _tries(self, request: UpstreamRequest, deadline: float) -> UpstreamResponse:
+        message = self._encode(request)
         self.budget.pay_in()
         for number in range(1, self.tries + 1):
             try:
-                answer = await self._try(message, question.repeatable, deadline)
-                if not (worth_retrying(answer.status, question) and self._may_retry(number)):
-                    return answer
+                response = await self._try(message, request.repeatable, deadline)
+                if not (worth_retrying(response.status, request) and self._may_retry(number)):
+                    return response
             except UpstreamError as error:
-                harmless = question.repeatable or isinstance(error, Unreachable)
+                harmless = request.repeatable or isinstance(error, Unreachable)
                 if not (harmless and self._may_retry(number)):
                     raise
             async with asyncio.timeout_at(deadline):
@@ -87,26 +91,26 @@ class Upstream:
     def _may_retry(self, number: int) -> bool:
         return number < self.tries and self.budget.spend()
 
-    async def _try(self, message: bytes, repeatable: bool, deadline: float) -> Answer:
-        async def once() -> Answer:
+    async def _try(self, message: bytes, repeatable: bool, deadline: float) -> UpstreamResponse:
+        async def once() -> UpstreamResponse:
             async with asyncio.timeout_at(deadline):
                 return await self.pool.exchange(message, repeatable=repeatable)
 
         return await (self.breaker.call(once) if self.breaker else once())
 
-    def _encode(self, question: Question) -> bytes:
-        lines = [question.method + b" " + question.target + b" HTTP/1.1\r\nhost: " + self._host]
-        lines += [name + b": " + value for name, value in question.headers]
-        if found := correlation.current.get():
-            lines.append(b"x-correlation-id: " + found.encode("ascii"))
-        if question.method != b"GET":
-            lines.append(b"content-length: %d" % len(question.body))
-        return b"\r\n".join([*lines, b"", question.body])
+    def _encode(self, request: UpstreamRequest) -> bytes:
+        lines = [request.method + b" " + request.target + b" HTTP/1.1\r\nhost: " + self._host]
+        lines += [name + b": " + value for name, value in request.headers]
+        if correlation_id := correlation.current.get():
+            lines.append(b"x-correlation-id: " + correlation_id.encode("ascii"))
+        if request.method != b"GET":
+            lines.append(b"content-length: %d" % len(request.body))
+        return b"\r\n".join([*lines, b"", request.body])
 
 
-def worth_retrying(status: int, question: Question) -> bool:
-    """Tell whether another try may end better and cannot do harm.
+def worth_retrying(status: int, request: UpstreamRequest) -> bool:
+    """Return whether another try may end better and cannot do harm.
 
-    503 is the upstream's word that it did nothing; after a 502 or 504 it may have done it all.
+    503 means that the upstream did nothing; after a 502 or 504 it may have done everything.
     """
-    return status == 503 or (status in TRANSIENT and question.repeatable)
+    return status == 503 or (status in TRANSIENT and request.repeatable)

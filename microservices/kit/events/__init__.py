@@ -1,1 +1,1 @@
-"""Events, as every service exchanges them: their types, outbox and relay, consumer, delivery and inbox."""
+"""Events between services: their types and envelope, outbox and relay, consumer, delivery and inbox."""

@@ -1,11 +1,11 @@
-"""The consumer: one member of a group, which shares the partitions of its topics out among its members.
+"""The consumer: one member of a group, which divides the partitions of its topics among its members.
 
-Where a group goes on reading is its offset in each partition. It moves here only after the effect
-of a message is durable (``delivery.py``): a replica killed at any moment leaves a message that is
-delivered again, never one that is lost.
+A group's offset in each partition is where it goes on reading. It is stored here only after the
+effect of a message is durable (`delivery.py`): a replica that is killed at any moment leaves a
+message that is delivered again, never one that is lost.
 
-A thread asks Kafka for messages all the time, also while all of them are being worked on, so that
-the group never takes a busy replica for a dead one.
+A thread polls Kafka all the time, also while all messages are being worked on, so that the group
+never takes a busy replica for a dead one.
 """
 
 import asyncio
@@ -20,52 +20,51 @@ from typing import Any, Self
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from microservices.kit.drain import Drain
-from microservices.kit.events.delivery import Abandoned, Delivery, Handling
-from microservices.kit.events.kafka import RETRY_SECONDS, Topics
+from microservices.kit.events.consumer_config import ConsumerConfig
+from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies
+from microservices.kit.events.kafka import GROUP_SETTINGS, RETRY_SECONDS
+from microservices.kit.events.received import Received, receive
+from microservices.kit.events.topics import Topics
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 MOST = 500
-"""Messages of one partition that we hold at once; then Kafka keeps the others for a while."""
+"""Messages of one partition that we hold at once; then the partition is paused."""
 
 FEW = 100
+"""Messages of a paused partition that are left when it is resumed."""
+
 FINISH_SECONDS = 3.0
 """Longest wait, when we give a partition back, for work that has begun."""
 
 LEAVE_SECONDS = 1.0
-"""Longest wait for Kafka to take note that we leave; it may be away."""
+"""Longest wait for Kafka to confirm that we leave; it may be away."""
 
 Place = tuple[str, int]
 """Topic and partition."""
 
-GROUP_SETTINGS: dict[str, Any] = {
-    "auto.offset.reset": "earliest",  # who comes late misses nothing
-    "enable.auto.commit": True,  # several times per second, and when we leave; but only ...
-    "enable.auto.offset.store": False,  # ... what we have stored: by default, all that was polled
-    "auto.commit.interval.ms": 250,
-    "partition.assignment.strategy": "cooperative-sticky",  # who stays keeps its partitions
-    "session.timeout.ms": 6000,
-    "heartbeat.interval.ms": 500,
-    "topic.metadata.refresh.interval.ms": 5000,  # or a topic made a moment ago is missed for 5 min
-    "fetch.wait.max.ms": 100,
-    "fetch.queue.backoff.ms": 50,
-}
-
 
 class EventConsumer:
-    """Reads the topics of ``handling`` as a member of its group."""
+    """Consumes the topics of `config` as a member of its group."""
 
     def __init__(
-        self, client: dict[str, Any], handling: Handling, *, topics: Topics, drain: Drain
+        self,
+        client: dict[str, Any],
+        config: ConsumerConfig,
+        dependencies: Dependencies,
+        *,
+        topics: Topics,
+        drain: Drain,
     ) -> None:
-        self._handling, self._topics, self._drain = handling, topics, drain
-        self._settings = {**client, **GROUP_SETTINGS, "group.id": handling.group}
+        self._config, self._dependencies = config, dependencies
+        self._topics, self._drain = topics, drain
+        self._settings = {**client, **GROUP_SETTINGS, "group.id": config.group}
         self._partitions: dict[Place, Partition] = {}
         self._calls: deque[Callable[[Consumer], None]] = deque()
         self._joined = False
         self._stopping, self._finished = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._poll, name="consumer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="consumer", daemon=True)
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -81,19 +80,31 @@ class EventConsumer:
             await asyncio.to_thread(self._thread.join, LEAVE_SECONDS)
 
     async def unavailable(self) -> str | None:
-        """Return why no events come; ``None`` when we are in the group, if only as a spare."""
-        return None if self._joined else f"not yet a member of {self._handling.group}"
+        """Return why no events come, `None` when this replica is in the group, if only as a spare."""
+        return None if self._joined else f"not yet a member of {self._config.group}"
 
     async def _start(self) -> None:
-        await self._topics.create()
-        self._consumer = Consumer(self._settings)
-        self._thread.start()
+        try:
+            await self._topics.create()
+            self._consumer = Consumer(self._settings)
+            self._thread.start()
+        except Exception:
+            log.exception("the consumer cannot start")
 
     # -- in the thread --
 
+    def _run(self) -> None:
+        try:
+            self._poll()
+        except BaseException:  # else the thread would end without a line in the log
+            log.exception("the consumer has ended")
+        finally:
+            self._joined = False  # and /ready says so
+            self._finished.set()
+
     def _poll(self) -> None:
         self._consumer.subscribe(
-            self._handling.topics,
+            [kind.topic for kind in self._config.kinds],
             on_assign=self._on_assign,
             on_revoke=self._on_revoke,
             on_lost=self._on_lost,
@@ -115,15 +126,20 @@ class EventConsumer:
                 self._loop.call_soon_threadsafe(self._receive, [message, *more])
         except KafkaException as error:
             log.warning("nothing fetched, trying again: %s", error)
+        except Exception:
+            log.exception("nothing fetched, trying again")
+            self._stopping.wait(RETRY_SECONDS)
 
     def _do_calls(self) -> None:
-        """Do what the loop asks of the client, which works only for the thread that polls."""
+        """Make the calls that the event loop asks for: a client works only for the thread that polls."""
         while self._calls:
             call = self._calls.popleft()
             try:
                 call(self._consumer)
             except KafkaException as error:  # the partition has another owner meanwhile
                 log.warning("not done: %s", error.args[0].str())
+            except Exception:
+                log.exception("not done")
 
     def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = True
@@ -135,6 +151,7 @@ class EventConsumer:
         self._release(places, FINISH_SECONDS)
 
     def _on_lost(self, _: Consumer, places: list[TopicPartition]) -> None:
+        self._joined = False  # until the next assignment
         log.warning("lost %s: the group took this replica for dead", named(places))
         self._release(places, 0)
 
@@ -148,7 +165,9 @@ class EventConsumer:
 
     def _take(self, places: list[Place]) -> None:
         for place in places:
-            self._partitions[place] = Partition(place, self._handling, self._calls.append)
+            self._partitions[place] = Partition(
+                place, self._config, self._dependencies, self._calls.append
+            )
 
     async def _leave(self, places: list[Place], seconds: float) -> None:
         leaving = [self._partitions.pop(place) for place in places if place in self._partitions]
@@ -163,28 +182,42 @@ class EventConsumer:
 
 
 class Partition:
-    """The messages of one partition that we have: worked on side by side, settled one after the other."""
+    """The messages of one partition that we hold: worked on side by side, settled one after the other."""
 
     def __init__(
-        self, place: Place, handling: Handling, call: Callable[[Callable[[Consumer], None]], None]
+        self,
+        place: Place,
+        config: ConsumerConfig,
+        dependencies: Dependencies,
+        call: Callable[[Callable[[Consumer], None]], None],
     ) -> None:
-        self._place, self._handling, self._call = place, handling, call
+        self._place, self._call = place, call
+        self._config, self._dependencies = config, dependencies
         self._deliveries: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
-        self._leaving = self._paused = False
+        self._leaving = self._paused = self._rewinding = False
         self._task = asyncio.create_task(self._run())
 
     def receive(self, message: Message) -> None:
-        """Take a message."""
-        self._deliveries.append(Delivery(message, self._handling))
+        """Take a message; when that fails, take none until Kafka delivers this one again."""
+        if self._rewinding:
+            return
+        try:
+            delivery = Delivery(receive(message), self._config, self._dependencies)
+        except Exception:
+            log.exception("a message cannot be taken in, reading it again")
+            return self._rewind(message)
+        self._deliveries.append(delivery)
         self._arrived.set()
         if len(self._deliveries) >= MOST and not self._paused:
             self._paused = True
             self._call(lambda consumer: consumer.pause([TopicPartition(*self._place)]))
 
     async def leave(self, seconds: float) -> None:
-        """Settle what has begun, for at most so long; leave the rest to the partition's next owner."""
+        """Settle what has begun, for at most `seconds`; leave the rest to the partition's next owner."""
         self._leaving = True
+        if self._paused:  # a pause would outlast the assignment: this replica may get it again
+            self._call(lambda consumer: consumer.resume([TopicPartition(*self._place)]))
         for delivery in self._deliveries:
             delivery.abandon()
         self._arrived.set()
@@ -208,19 +241,37 @@ class Partition:
                 return await delivery.settle()
             except Abandoned:
                 raise
-            except Exception:  # a defect of ours; to move on would lose the message
+            except Exception:  # a defect of ours; moving on would lose the message
                 log.exception("a message cannot be settled, trying again")
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _next(self) -> bool:
-        """Wait for a message; false when the next one is not ours any more."""
+        """Wait for a message; false when the next one belongs to the partition's next owner."""
         while not self._deliveries and not self._leaving:
             self._arrived.clear()
             await self._arrived.wait()
         return bool(self._deliveries) and (not self._leaving or self._deliveries[0].begun)
 
-    def _move_past(self, message: Message) -> None:
-        self._call(lambda consumer: consumer.store_offsets(message))
+    def _move_past(self, message: Received) -> None:
+        topic, partition, epoch = message.topic, message.partition, message.leader_epoch
+        after = TopicPartition(topic, partition, message.offset + 1, leader_epoch=epoch)
+        self._call(lambda consumer: consumer.store_offsets(offsets=[after]))
+
+    def _rewind(self, message: Message) -> None:
+        """Have Kafka deliver a message again; those fetched behind it are dropped until then."""
+        self._rewinding, loop, offset = True, asyncio.get_running_loop(), message.offset()
+        assert offset is not None
+        place = TopicPartition(*self._place, offset)
+
+        def seek(consumer: Consumer) -> None:
+            consumer.seek(place)
+            # Later than all that was fetched before, and earlier than what comes now.
+            loop.call_soon_threadsafe(self._rewound)
+
+        loop.call_later(RETRY_SECONDS, self._call, seek)
+
+    def _rewound(self) -> None:
+        self._rewinding = False
 
     def _resume(self) -> None:
         if self._paused and len(self._deliveries) <= FEW:
@@ -229,7 +280,7 @@ class Partition:
 
 
 def place_of(message: Message) -> Place:
-    """Return where a message lies."""
+    """Return the topic and partition of a message."""
     topic, partition = message.topic(), message.partition()
     assert topic is not None
     assert partition is not None
@@ -237,5 +288,5 @@ def place_of(message: Message) -> Place:
 
 
 def named(places: list[TopicPartition]) -> str:
-    """Return partitions as a log line names them."""
+    """Return the names of partitions for a log line."""
     return ", ".join(f"{place.topic}/{place.partition}" for place in places) or "no partition"

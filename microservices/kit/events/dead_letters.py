@@ -1,40 +1,46 @@
-"""Dead letters: messages that nobody can use are set aside, as they came, with where they came from.
+"""Dead letters: messages that cannot be used are set aside, as they came, with where they came from.
 
-The partition moves on behind them. Whoever has mended the reason sends them again, from ``<topic>-dlq``.
+The partition moves on behind them. They are kept in `<topic>-dlq`, and can be sent again from there
+once the reason is repaired.
 """
 
 import asyncio
 import logging
 
-from confluent_kafka import KafkaException, Message
+from confluent_kafka import KafkaException
 
-from microservices.kit.events.event_types import Record, dead_letter_topic
+from microservices.kit.events.event_types import dead_letter_topic
 from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.received import Received
+from microservices.kit.events.record import Record
 
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
 
 
-def dead_letter(message: Message, *, group: str, attempts: int, error: str) -> Record:
+def dead_letter(message: Received, *, group: str, attempts: int, error: str) -> Record:
     """Return a message as a dead letter: its bytes, and in headers its origin and what went wrong."""
-    about = {
-        "dlq.topic": message.topic(),
-        "dlq.partition": message.partition(),
-        "dlq.offset": message.offset(),
-        "dlq.timestamp": message.timestamp()[1],  # milliseconds since the epoch
+    origin = {
+        "dlq.topic": message.topic,
+        "dlq.partition": message.partition,
+        "dlq.offset": message.offset,
+        "dlq.timestamp": message.timestamp,
         "dlq.group": group,
         "dlq.attempts": attempts,
         "dlq.error": error,
     }
-    headers = [*(message.headers() or [])]
-    headers += [(name, str(value).encode("utf-8", "replace")) for name, value in about.items()]
-    topic = dead_letter_topic(str(message.topic()))
-    return Record(topic, message.key(), message.value(), headers)
+    headers = [*message.headers]
+    headers += [(name, str(value).encode("utf-8", "replace")) for name, value in origin.items()]
+    topic = dead_letter_topic(message.topic)
+    return Record(topic, message.key, message.value, headers)
 
 
-async def bury(producer: EventProducer, letter: Record) -> None:
-    """Write a dead letter; on return it is durable. Tries until it is: else it would be lost."""
+async def publish_dead_letter(producer: EventProducer, letter: Record) -> None:
+    """Publish a dead letter; it is durable on return.
+
+    Tries until it is: the message would be lost otherwise.
+    """
     while True:
         try:
             return await producer.send([letter])

@@ -1,4 +1,4 @@
-"""A lease: of all replicas of a service one has it, for a while, and renews it while it lives."""
+"""A lease: one replica of a service holds it for a while, and renews it as long as it lives."""
 
 import time
 
@@ -6,34 +6,32 @@ from sqlalchemy import Column, Connection, Float, MetaData, String, Table, selec
 
 LEASE_SECONDS = 2.0
 
-
-def leases_table(metadata: MetaData) -> Table:
-    """Declare the table of leases: one row per thing that only one shall do."""
-    return Table(
-        "leases",
-        metadata,
-        Column("name", String(64), primary_key=True),
-        Column("holder", String(200), nullable=False),
-        Column("until", Float, nullable=False),
-    )
+table = Table(
+    "leases",
+    MetaData(),
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(200), nullable=False),
+    Column("until", Float, nullable=False),
+)
+"""The leases of a service: one row for each task that only one replica may do."""
 
 
-def take(connection: Connection, leases: Table, *, name: str, holder: str) -> bool:
-    """Take a lease, or renew one's own; false while another one holds it."""
+def take(connection: Connection, *, name: str, holder: str) -> bool:
+    """Take a lease, or renew it; false while another replica holds it."""
     now = time.time()
-    row = connection.execute(select(leases).where(leases.c.name == name)).first()
+    row = connection.execute(select(table).where(table.c.name == name)).first()
     if row is None:
         values = {"name": name, "holder": holder, "until": now + LEASE_SECONDS}
-        connection.execute(leases.insert().values(values))
+        connection.execute(table.insert().values(values))
         return True
     if row.holder != holder and row.until > now:
         return False
-    mine = {"holder": holder, "until": now + LEASE_SECONDS}
-    connection.execute(leases.update().where(leases.c.name == name).values(mine))
+    renewed = {"holder": holder, "until": now + LEASE_SECONDS}
+    connection.execute(table.update().where(table.c.name == name).values(renewed))
     return True
 
 
-def give_up(connection: Connection, leases: Table, *, name: str, holder: str) -> None:
-    """End one's own lease, so that the next one need not wait for its end."""
-    held = (leases.c.name == name) & (leases.c.holder == holder)
-    connection.execute(leases.update().where(held).values(until=0))
+def release(connection: Connection, *, name: str, holder: str) -> None:
+    """End a lease that `holder` has, so that the next replica need not wait for its end."""
+    held = (table.c.name == name) & (table.c.holder == holder)
+    connection.execute(table.update().where(held).values(until=0))

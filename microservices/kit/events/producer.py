@@ -1,7 +1,7 @@
-"""The producer: hands records to Kafka, and knows when they are safe there.
+"""The producer: sends records to Kafka, and returns when Kafka has acknowledged them.
 
-``acks=all`` and idempotent: a record is acknowledged when Kafka has it for good, and a retry inside
-the client neither doubles nor reorders anything. While Kafka is away it goes on trying, for ever.
+`acks=all` and idempotent: a record is acknowledged when it is durable, and a retry inside the client
+neither doubles nor reorders anything. While Kafka is away the client goes on trying, for ever.
 """
 
 import asyncio
@@ -12,21 +12,20 @@ from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from microservices.kit.events.event_types import Record
 from microservices.kit.events.kafka import MAX_BYTES
+from microservices.kit.events.record import Record
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 FLUSH_SECONDS = 1.5
-"""Longest wait, when we stop, for what nobody awaits."""
-
+"""Longest wait, when we stop, for the records of `send_and_forget`."""
 
 Delivered = Callable[[KafkaError | None, Message], None]
 
 
 class EventProducer:
-    """One connection to Kafka for all that a process sends."""
+    """One Kafka client for all that a process sends."""
 
     def __init__(self, client: dict[str, Any]) -> None:
         self._settings = {
@@ -55,7 +54,7 @@ class EventProducer:
         """Send records in their order; on return Kafka has them all.
 
         Raises:
-            KafkaException: when Kafka refuses one, and will always.
+            KafkaException: Kafka refuses one of them for good.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -75,7 +74,7 @@ class EventProducer:
             await done
 
     def send_and_forget(self, record: Record) -> None:
-        """Leave a record in this process's memory, from where it goes to Kafka in a moment."""
+        """Put a record into this process's memory, from where the client sends it in a moment."""
         self._hand_over(record, None)
 
     def _hand_over(self, record: Record, delivered: Delivered | None) -> None:
@@ -94,11 +93,14 @@ class EventProducer:
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            self._producer.poll(POLL_SECONDS)
+            try:
+                self._producer.poll(POLL_SECONDS)
+            except Exception:  # else the thread would end, and no record be acknowledged
+                log.exception("the producer goes on")
 
 
 def settle(done: asyncio.Future[None], refused: KafkaError | None) -> None:
-    """Tell who waits for a delivery how it ended."""
+    """End the wait for a delivery, with its error if it has one."""
     if done.cancelled():
         return
     if refused is None:

@@ -1,9 +1,9 @@
-"""The relay: sends the outbox's events to Kafka, in their order.
+"""The relay: publishes the events of the outbox, in their order.
 
 One replica at a time does it, the one with the lease. It is woken by a commit of its own process,
-and looks for those of other replicas many times per second. When it is killed after Kafka had an
-event and before the row was removed, the next one sends that event again: at least once. Whoever
-reads it has an inbox.
+and looks for commits of other replicas many times per second. When it is killed after Kafka has an
+event and before the row is deleted, the next one publishes that event again: at least once. That is
+why consumers have an inbox.
 """
 
 import asyncio
@@ -13,8 +13,6 @@ from contextlib import suppress
 from typing import Self
 from uuid import uuid4
 
-from confluent_kafka import KafkaException
-from sqlalchemy import Table
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database import Database
@@ -26,33 +24,34 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 LOOK_SECONDS = 0.025
-"""How soon the relay sees what another replica of its service has committed."""
+"""Time until the relay sees what another replica of its service has committed."""
 
 PACE_SECONDS = 0.01
-"""The rest after each batch: under load it makes few large batches of many small ones."""
+"""The pause after each batch: under load it makes few large batches of many small ones."""
 
 RENEW_SECONDS = LEASE_SECONDS / 4
 LAST_SECONDS = 1.0
-"""How long we still send when we stop."""
+"""How long the relay still publishes when it stops."""
 
 NAME = "relay"
 
 
 class Relay:
-    """Moves events from the tables ``outbox`` to Kafka, while it holds the lease."""
+    """Moves events from the outbox to Kafka, while it holds the lease."""
 
-    def __init__(
-        self, database: Database, producer: EventProducer, *, outbox: Table, leases: Table
-    ) -> None:
+    def __init__(self, database: Database, producer: EventProducer) -> None:
         self._database, self._producer = database, producer
-        self._outbox, self._leases = outbox, leases
         self._holder = str(uuid4())
         self._renewed = -LEASE_SECONDS
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Tell that events were committed."""
+        """Look for events now: some were committed."""
         self._woken.set()
+
+    async def unavailable(self) -> str | None:
+        """Return why no events are published, `None` while the relay runs."""
+        return "the relay has ended" if self._task.done() else None
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run())
@@ -63,10 +62,10 @@ class Relay:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        with suppress(SQLAlchemyError, KafkaException, TimeoutError):
+        with suppress(Exception):
             await asyncio.wait_for(self._send_the_rest(), LAST_SECONDS)
         with suppress(SQLAlchemyError):
-            await self._database.write(lease.give_up, self._leases, name=NAME, holder=self._holder)
+            await self._database.write(lease.release, name=NAME, holder=self._holder)
 
     async def _run(self) -> None:
         while True:
@@ -75,7 +74,7 @@ class Relay:
                     await asyncio.sleep(RENEW_SECONDS)
                 elif not await self._send_some():
                     await self._woken_or_later()
-            except (SQLAlchemyError, KafkaException) as error:
+            except Exception as error:  # whatever it is, the next attempt may succeed
                 log.error("events cannot be sent, trying again", exc_info=error)
                 await asyncio.sleep(RENEW_SECONDS)
 
@@ -87,27 +86,27 @@ class Relay:
         if time.monotonic() - self._renewed < RENEW_SECONDS:
             return True
         began = time.monotonic()
-        mine = await self._database.write(lease.take, self._leases, name=NAME, holder=self._holder)
-        self._renewed = began if mine else -LEASE_SECONDS
-        return mine
+        held = await self._database.write(lease.take, name=NAME, holder=self._holder)
+        self._renewed = began if held else -LEASE_SECONDS
+        return held
 
     async def _send_some(self) -> bool:
-        """Send the oldest events; false when there are none."""
+        """Publish the oldest events; false when there are none."""
         self._woken.clear()
-        rows = await self._database.read(outbox.first, self._outbox, BATCH)
+        rows = await self._database.read(outbox.first, BATCH)
         if not rows:
             return False
         records = [record for _, record in rows]
         sending = asyncio.ensure_future(self._producer.send(records))
         try:
-            # While Kafka is away this lasts. We keep the lease: another one would be no better off.
+            # While Kafka is away this lasts. We keep the lease: another replica could not publish either.
             while not (await asyncio.wait([sending], timeout=RENEW_SECONDS))[0]:
                 await self._holds_lease()
             sending.result()
         finally:
             sending.cancel()
         positions = [position for position, _ in rows]
-        await self._database.write(outbox.remove, self._outbox, positions)
+        await self._database.write(outbox.remove, positions)
         await asyncio.sleep(PACE_SECONDS)
         return True
 

@@ -1,7 +1,7 @@
 """The application: a service's own routes, and around them everything services share.
 
-What only some services need (a database, a client of others) is imported by those that have it: each
-costs a start the better part of a tenth of a second, and memory.
+What only some services need (a database, a client of others) is imported by those that use it: each
+import costs almost a tenth of a second at the start, and memory.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
-"""FastAPI's own would look for three providers at every request; we have kit/http/metrics.py."""
+"""FastAPI's own would look for three providers at every request; ours is kit/http/metrics.py."""
 
 
 def create_app(
@@ -55,10 +55,10 @@ def create_app(
 ) -> FastAPI:
     """Compose one version of a service.
 
-    Its routes find ``settings``, ``database`` and ``client`` on ``request.app.state``. ``routes`` are
-    tried before those of ``routers``. ``parts`` are entered when the service starts and left, in
-    reverse, when it stops. ``/ready`` asks ``needs``, and the database. Give ``drain`` when a part
-    wants to know that the service is about to stop.
+    Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
+    tried before those of `routers`. `parts` are entered when the service starts and left, in
+    reverse, when it stops. `/ready` asks `needs`, and the database. Give `drain` when a part has to
+    see that the service shuts down.
     """
 
     @asynccontextmanager
@@ -97,7 +97,7 @@ def create_app(
 
 
 def _surround(app: FastAPI, settings: Settings) -> None:
-    # The last one added sees a request first.
+    # The one that is added last handles a request first.
     app.add_middleware(BodyLimit)
     if settings.faults == "on":
         app.router.routes.extend(faults.router.routes)

@@ -15,35 +15,36 @@ class BodyLimit:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http" or (scope["method"] in ("GET", "HEAD") and not has_body(scope)):
             return await self.app(scope, receive, send)
         try:
             body = None if announced(scope) > MAX_BYTES else await read(receive)
         except ClientDisconnect:
-            return None  # half a request must not pass for a whole one; nobody awaits an answer
+            return None  # half a request must not pass for a whole one; its client has left
         if body is None:
             detail = f"the body is over {MAX_BYTES} bytes"
-            # The rest of the body is still on its way: this connection is of no more use.
+            # The rest of the body is still being sent: this connection cannot be used again.
             response = problem_response(413, detail, headers={"Connection": "close"})
             return await response(scope, receive, send)
         await self.app(scope, replay(body, receive), send)
 
 
 def has_body(scope: Scope) -> bool:
-    """Tell whether the request announces a body."""
+    """Return whether the request announces a body."""
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def announced(scope: Scope) -> int:
-    """Return the Content-Length, 0 without one. (The server has checked that it is a number.)"""
+    """Return the Content-Length, 0 without one; the server has checked that it is a number."""
     return next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
 
 
 async def read(receive: Receive) -> bytes | None:
-    """Read the body; ``None`` when it is over the limit.
+    """Read the body; return `None` when it is over the limit.
 
     Raises:
-        ClientDisconnect: when the client leaves half way.
+        ClientDisconnect: The client closed the connection before the end.
     """
     body = bytearray()
     more = True
@@ -59,7 +60,7 @@ async def read(receive: Receive) -> bytes | None:
 
 
 def replay(body: bytes, receive: Receive) -> Receive:
-    """Return a ``receive`` that hands over ``body``, and then what the connection says."""
+    """Return a `receive` that returns `body` first, and then the messages of the connection."""
     pending: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def again() -> Message:

@@ -1,7 +1,7 @@
-"""Faults on demand: ``PUT /faults`` makes a replica slow, or makes it fail.
+"""Faults on demand: `PUT /faults` makes a replica slow, or makes it fail.
 
-Present only with ``FAULTS=on``, and only for who holds ``CONTROL_TOKEN``. State is in memory: a
-restarted replica is healthy. Probes, metrics and documentation are never touched.
+Present only with `FAULTS=on`, and only for requests with `CONTROL_TOKEN`. The state is in memory: a
+restarted replica is healthy. Probes, metrics and documentation are never affected.
 """
 
 import asyncio
@@ -14,16 +14,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from microservices.kit.http.bearer import check_bearer
 from microservices.kit.http.problem import documented, problem_response
-from microservices.kit.wire import StrictRoute, WireModel, encode, json_response
+from microservices.kit.http.strict_json import StrictRoute, json_response
+from microservices.kit.wire import WireModel, encode
 
 UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json", "/static-")
 
 
 class Faults(WireModel):
-    """What is wrong with this replica; by default nothing.
+    """The faults of this replica; by default none.
 
-    ``seconds`` delays every business request. ``status`` answers a share ``rate`` of them (all,
-    when not given) instead of the service.
+    `seconds` delays every business request. `status` is the answer to a share `rate` of them (all,
+    when not given) instead of the service's own.
     """
 
     seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
@@ -49,7 +50,7 @@ router = APIRouter(prefix="/faults", tags=["faults"], route_class=StrictRoute)
 
 @router.put("", response_model=Faults, responses=documented(400, 401, 413, 415, 422))
 async def put_faults(request: Request, faults: Faults) -> Response:
-    """Replace the present faults. ``{}`` heals."""
+    """Replace the present faults. `{}` heals."""
     check_token(request)
     request.app.state.faults.faults = faults
     return _answer(faults)
@@ -67,16 +68,16 @@ def _answer(faults: Faults) -> Response:
 
 
 def check_token(request: Request) -> None:
-    """Let only the holder of CONTROL_TOKEN pass.
+    """Admit only requests with CONTROL_TOKEN.
 
     Raises:
-        Problem: 401, when the bearer token is missing or another one.
+        Problem: 401, the bearer token is missing or another one.
     """
     check_bearer(request, request.app.state.settings.control_token, "CONTROL_TOKEN of this session")
 
 
 def strikes(rate: float) -> bool:
-    """Toss the coin of one request."""
+    """Return at random whether a request gets the fault."""
     return random.random() < rate
 
 
@@ -88,12 +89,13 @@ class InjectFaults:
         self.switch = switch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http" or scope["path"].startswith(UNTOUCHED):
             return await self.app(scope, receive, send)
         faults = self.switch.faults
         if faults.seconds:
             await asyncio.sleep(faults.seconds)
         if faults.status is not None and strikes(faults.rate):
-            response = problem_response(faults.status, "a fault somebody injected through /faults")
+            response = problem_response(faults.status, "a fault that was injected through /faults")
             return await response(scope, receive, send)
         await self.app(scope, receive, send)

@@ -1,9 +1,9 @@
-"""Idempotency: a request that is sent twice with one ``Idempotency-Key`` has one effect.
+"""Idempotency: a request that is sent twice with one `Idempotency-Key` has one effect.
 
-A table remembers, per user and key, what was asked (a fingerprint) and what was answered. A
-request first *claims* its key, then works, then stores its answer together with its effect. While
-one request works, another one with the same key, in whatever replica, waits for the answer. A
-claim has a deadline: when its holder was killed, the next request takes over.
+A table holds, per user and key, the fingerprint of the request and the answer. A request first
+*claims* its key, then works, then stores its answer together with its effect. While one request
+works, another one with the same key, in any replica, waits for the answer. A claim has a deadline:
+when its holder was killed, the next request takes over.
 """
 
 import asyncio
@@ -31,28 +31,28 @@ from microservices.kit.database import Database
 from microservices.kit.http.problem import Problem
 
 CLAIM_SECONDS = 10.0
-"""How long a claim holds. Longer than any work done under one, else two would work at once."""
+"""How long a claim lasts: longer than any work that is done under one, else two would work at once."""
 
 POLL_SECONDS = 0.05
 ACCEPTED = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def idempotency_key(request: Request) -> str | None:
-    """Return the request's key, ``None`` without one.
+    """Return the request's key, `None` without one.
 
     Raises:
-        Problem: 400, when the key is repeated, empty, too long, or not visible ASCII.
+        Problem: 400, the key is repeated, empty, too long, or not visible ASCII.
     """
-    found = request.headers.getlist("idempotency-key")
-    if not found:
+    keys = request.headers.getlist("idempotency-key")
+    if not keys:
         return None
-    if len(found) > 1 or not ACCEPTED.fullmatch(found[0]):
+    if len(keys) > 1 or not ACCEPTED.fullmatch(keys[0]):
         raise Problem(400, "Idempotency-Key: send one, of 1 to 255 visible ASCII characters")
-    return found[0]
+    return keys[0]
 
 
 def fingerprint(body: BaseModel) -> str:
-    """Return what makes two bodies the same request: their meaning, not their white space."""
+    """Return a hash of the meaning of a body: white space makes no difference."""
     return hashlib.sha256(body.model_dump_json().encode()).hexdigest()
 
 
@@ -71,7 +71,7 @@ def answers_table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one key until ``until`` (seconds since the epoch)."""
+    """The right to work on one key until `until` (seconds since the epoch)."""
 
     user_id: str
     key: str
@@ -81,50 +81,50 @@ class Claim:
 async def claim_or_answer(
     database: Database, answers: Table, *, user_id: str, key: str, asked: str
 ) -> Claim | str:
-    """Claim a key, or return the answer it was given before, after waiting for one in the making.
+    """Claim a key, or return its answer, after a wait when another request works on it.
 
     Raises:
-        Problem: 422, when the key belongs to a request with another body.
+        Problem: 422, the key belongs to a request with another body.
     """
     while True:
-        found = await database.write(claim, answers, user_id=user_id, key=key, asked=asked)
-        if found is not None:
-            return found
+        outcome = await database.write(claim, answers, user_id=user_id, key=key, asked=asked)
+        if outcome is not None:
+            return outcome
         await asyncio.sleep(POLL_SECONDS)
 
 
 def claim(
     connection: Connection, answers: Table, *, user_id: str, key: str, asked: str
 ) -> Claim | str | None:
-    """Claim a key, or return the answer it was given before; ``None`` while another one works on it.
+    """Claim a key, or return its answer; `None` while another request works on it.
 
     Raises:
-        Problem: 422, when the key belongs to a request with another body.
+        Problem: 422, the key belongs to a request with another body.
     """
-    mine = (answers.c.user_id == user_id) & (answers.c.key == key)
-    row = connection.execute(select(answers).where(mine)).one_or_none()
+    same_key = (answers.c.user_id == user_id) & (answers.c.key == key)
+    row = connection.execute(select(answers).where(same_key)).one_or_none()
     now = time.time()
-    mine_now = Claim(user_id, key, now + CLAIM_SECONDS)
+    new_claim = Claim(user_id, key, now + CLAIM_SECONDS)
     if row is None:
         values = {
             "user_id": user_id,
             "key": key,
             "fingerprint": asked,
-            "claimed_until": mine_now.until,
+            "claimed_until": new_claim.until,
         }
         connection.execute(answers.insert().values(values))
-        return mine_now
+        return new_claim
     check_same(row.fingerprint, asked)
     if row.answer is not None:
         return str(row.answer)
     if row.claimed_until > now:
         return None
-    connection.execute(answers.update().where(mine).values(claimed_until=mine_now.until))
-    return mine_now
+    connection.execute(answers.update().where(same_key).values(claimed_until=new_claim.until))
+    return new_claim
 
 
 def check_same(first: str, asked: str) -> None:
-    """Refuse a key that was used for something else.
+    """Refuse a key that was used with another body.
 
     Raises:
         Problem: 422.
@@ -134,10 +134,10 @@ def check_same(first: str, asked: str) -> None:
 
 
 def answer(connection: Connection, answers: Table, claim: Claim, body: str) -> None:
-    """Store the answer, in the transaction of the effect it reports.
+    """Store the answer, in the transaction of the effect that it reports.
 
     Raises:
-        Problem: 503, when the claim ran out and another request holds the key; nothing is stored.
+        Problem: 503, the claim ran out and another request holds the key; nothing is stored.
     """
     statement = answers.update().where(_held(answers, claim)).values(answer=body)
     if connection.execute(statement).rowcount != 1:
@@ -145,6 +145,12 @@ def answer(connection: Connection, answers: Table, claim: Claim, body: str) -> N
             "this request took too long and another one holds its Idempotency-Key; send it again"
         )
         raise Problem(503, detail, headers={"Retry-After": "1"})
+
+
+def stored_answer(connection: Connection, answers: Table, claim: Claim) -> str | None:
+    """Return the answer under the key of a claim, `None` while there is none."""
+    same_key = (answers.c.user_id == claim.user_id) & (answers.c.key == claim.key)
+    return connection.execute(select(answers.c.answer).where(same_key)).scalar_one_or_none()
 
 
 def release(connection: Connection, answers: Table, claim: Claim) -> None:

@@ -1,4 +1,4 @@
-"""Metrics: how many requests, how they ended, how long they took. ``GET /metrics`` tells."""
+"""Metrics of requests: their number, status and duration. `GET /metrics` shows them."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ log = logging.getLogger("microservices.requests")
 
 
 class Metrics:
-    """The numbers of one service. A registry of its own, so that two apps never mix."""
+    """The metrics of one service, in a registry of its own, so that two apps never mix."""
 
     def __init__(self, drain: Drain) -> None:
         self.registry = CollectorRegistry()
@@ -48,13 +48,14 @@ async def get_metrics(request: Request) -> Response:
 
 
 class MeasureRequests:
-    """Counts and times every request, and logs those that change or fail something."""
+    """Counts and times every request, and logs those that change something or fail."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
         self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         status = 500
@@ -72,7 +73,7 @@ class MeasureRequests:
             self.record(scope, status, time.perf_counter() - began)
 
     def record(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count one request. Routes are templates: a metric per order id would never end."""
+        """Count one request. The label is the route's template: one metric per order id would be too many."""
         self.metrics.answered += 1
         method, route = method_label(scope), route_label(scope)
         self.metrics.requests.labels(method, route, status).inc()
@@ -86,10 +87,10 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 def method_label(scope: Scope) -> str:
-    """Return the method, or ``other`` for one a client made up."""
+    """Return the method, or `other` for one that no standard names."""
     return scope["method"] if scope["method"] in METHODS else "other"
 
 
 def route_label(scope: Scope) -> str:
-    """Return the matched route's template, ``none`` when no route matched."""
+    """Return the template of the route that matched, `none` when no route matched."""
     return getattr(scope.get("route"), "path", None) or "none"

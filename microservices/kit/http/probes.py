@@ -1,4 +1,4 @@
-"""Probes: is the process alive (``/health``), and does it want requests (``/ready``)?"""
+"""Probes: whether the process is alive (`/health`), and whether it takes requests (`/ready`)."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
@@ -8,17 +8,18 @@ from fastapi import APIRouter, Request, Response
 from microservices.kit.drain import Drain
 from microservices.kit.http.metrics import get_metrics
 from microservices.kit.http.problem import Problem, documented
-from microservices.kit.wire import WireModel, encode, json_response
+from microservices.kit.http.strict_json import json_response
+from microservices.kit.wire import WireModel, encode
 
 Need = Callable[[], Awaitable[str | None]]
-"""Asks something of the service's own; returns why it does not answer, ``None`` when it does."""
+"""Checks something that belongs to the service; returns why it does not answer, `None` when it does."""
 
 router = APIRouter(tags=["probes"])
 router.add_route("/metrics", get_metrics, methods=["GET"], include_in_schema=False)
 
 
 class Health(WireModel):
-    """Who answers."""
+    """The identity of the process that answers."""
 
     status: Literal["ok"]
     service: str
@@ -27,20 +28,20 @@ class Health(WireModel):
 
 
 class Ready(WireModel):
-    """This replica wants requests."""
+    """This replica takes requests."""
 
     status: Literal["ready"]
 
 
 @router.get("/health", response_model=Health)
 async def get_health(request: Request) -> Response:
-    """Tell that the process is alive, and who it is. Asks nobody."""
+    """Answer that the process is alive, with its identity. No other part is asked."""
     return json_response(request.app.state.health)
 
 
 @router.get("/ready", response_model=Ready, responses=documented(503))
 async def get_ready(request: Request) -> Response:
-    """Tell whether this replica wants requests: it is not draining, and all of its own answers.
+    """Answer whether this replica takes requests: it is not draining, and all of its own parts answer.
 
     Never asks another service: one that is down would take all its callers out of rotation.
     """
@@ -50,7 +51,7 @@ async def get_ready(request: Request) -> Response:
 
 
 async def unready(drain: Drain, needs: Sequence[Need]) -> str | None:
-    """Return why this replica wants no requests, ``None`` when it does."""
+    """Return why this replica takes no requests, `None` when it does."""
     if drain.draining:
         return "draining: this replica is about to stop"
     for need in needs:

@@ -1,4 +1,4 @@
-"""Problems: how every error looks on the wire (RFC 9457, ``application/problem+json``)."""
+"""Problems: the form of every error on the wire (RFC 9457, `application/problem+json`)."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ MEDIA_TYPE = "application/problem+json"
 class Problem(HTTPException):
     """An answer that is an error: raise it anywhere below a route.
 
-    ``detail`` says what was expected, what was found, and what to do next.
+    `detail` describes what was expected, what was received, and what to do next.
     """
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
@@ -45,7 +45,7 @@ class ProblemDocument(BaseModel):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems a route can answer with, for its ``responses=``."""
+    """Describe the problems a route can answer with, for its `responses=`."""
     schema = {"$ref": "#/components/schemas/ProblemDocument"}
     return {
         status: {
@@ -63,7 +63,7 @@ def problem_response(
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """Encode a problem. Never fails, whatever text a client sent us to quote."""
+    """Encode a problem. Never fails, whatever text of a client it quotes."""
     document: dict[str, Any] = {"type": "about:blank", "title": title(status)}
     document |= {"status": status, "detail": detail}
     if errors:
@@ -74,7 +74,7 @@ def problem_response(
 
 
 def title(status: int) -> str:
-    """Name a status; an injected fault may use one that no standard names."""
+    """Return the name of a status; an injected fault may use one that no standard names."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
@@ -82,7 +82,7 @@ def title(status: int) -> str:
 
 
 def install(app: FastAPI, *, away: Sequence[type[Exception]] = ()) -> None:
-    """Make ``app`` answer every error as a problem; those of ``away`` say that its database is."""
+    """Make `app` answer every error as a problem; the errors in `away` mean that its database is away."""
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     for error in away:
@@ -108,7 +108,7 @@ def _explain(request: Request, error: HTTPException) -> str:
 
 
 def allowed_methods(request: Request) -> str:
-    """Return every method of the path; the router knows only the first route that matched."""
+    """Return every method of the path; the router gives only the first route that matched."""
     path = getattr(request.scope.get("route"), "path", "")
     documented_methods = request.app.openapi()["paths"].get(path, {"get": None})
     return ", ".join(sorted(method.upper() for method in documented_methods))
@@ -135,12 +135,13 @@ async def _database_problem(_: Request, error: Exception) -> Response:
 
 
 class CatchAll:
-    """Turns an exception nobody expected into a logged 500 problem."""
+    """Turns an unexpected exception into a logged 500 problem."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         started = False
 
         async def watch(message: Message) -> None:
@@ -154,5 +155,5 @@ class CatchAll:
             if scope["type"] != "http" or started:
                 raise
             log.exception("unexpected error", extra={"path": scope["path"]})
-            response = problem_response(500, "a defect of this service; its log says more")
+            response = problem_response(500, "a defect of this service; see its log")
             await response(scope, receive, send)

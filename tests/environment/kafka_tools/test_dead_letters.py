@@ -80,7 +80,7 @@ def test_a_limit_is_kept_and_the_rest_comes_next(kafka: Kafka, topic: str, dlq: 
         kafka.redrive(topic, limit=0)
 
 
-def test_a_letter_without_origin_is_passed_over_and_stays_to_be_seen(
+def test_a_letter_without_origin_is_passed_over_and_stays(
     kafka: Kafka, topic: str, dlq: str
 ) -> None:
     letter(kafka, topic, b"from nowhere", topic=None)
@@ -94,9 +94,7 @@ def test_a_letter_without_origin_is_passed_over_and_stays_to_be_seen(
     assert kafka.redrive(topic).empty
 
 
-def test_a_letter_whose_topic_is_gone_is_kept_until_there_is_one(
-    kafka: Kafka, topic: str, dlq: str
-) -> None:
+def test_a_letter_of_a_missing_topic_is_kept(kafka: Kafka, topic: str, dlq: str) -> None:
     letter(kafka, topic, b"first", topic=f"{topic}-later")
     letter(kafka, topic, b"second", topic=f"{topic}-later")
     assert kafka.redrive(topic).outcome.tolist() == [f"kept: there is no topic {topic}-later"] * 2

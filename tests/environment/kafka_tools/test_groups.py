@@ -46,7 +46,7 @@ def test_lag_is_what_was_not_committed_and_names_the_member(
     assert (left.lag.sum(), left.member.isna().all()) == (3, True)
 
 
-def test_who_has_committed_nothing_has_everything_before_it(
+def test_a_group_without_commits_lags_by_everything(
     kafka: Kafka, topic: str, group: str, joined: Joined
 ) -> None:
     sent(kafka, topic, 4)
@@ -55,7 +55,7 @@ def test_who_has_committed_nothing_has_everything_before_it(
         assert (found.lag.sum(), found.committed.isna().all()) == (4, True)
 
 
-def test_a_group_that_does_not_exist_is_said_with_those_that_do(
+def test_an_unknown_group_lists_the_known_ones(
     kafka: Kafka, topic: str, group: str, joined: Joined
 ) -> None:
     with joined(topic), pytest.raises(UnknownName, match=f"no consumer group 'paymnt'.*{group}"):
@@ -76,7 +76,7 @@ def test_a_group_with_members_is_not_reset(
         assert kafka.lag(group).lag.sum() == 3
 
 
-def test_a_group_is_reset_to_either_end_an_offset_or_a_time(
+def test_a_group_is_reset_to_an_end_offset_or_time(
     kafka: Kafka, topic: str, group: str, joined: Joined
 ) -> None:
     sent(kafka, topic, 3)

@@ -57,9 +57,7 @@ def numbered(kafka: Kafka, topic: str, many: int) -> None:
     assert producer.flush(20) == 0
 
 
-def test_the_earliest_the_latest_and_those_from_an_offset_are_read(
-    kafka: Kafka, topic: str
-) -> None:
+def test_messages_are_read_from_either_end_or_an_offset(kafka: Kafka, topic: str) -> None:
     numbered(kafka, topic, 60)
     assert kafka.read(topic, limit=7).value.tolist() == [str(n) for n in range(7)]
     latest = kafka.read(topic, offset="latest", limit=7).value
@@ -69,7 +67,7 @@ def test_the_earliest_the_latest_and_those_from_an_offset_are_read(
     assert kafka.read(topic, offset=1000).empty
 
 
-def test_reading_moves_nobody(kafka: Kafka, topic: str) -> None:
+def test_reading_moves_no_group(kafka: Kafka, topic: str) -> None:
     numbered(kafka, topic, 6)
     before = kafka.groups().group.tolist()
     kafka.read(topic)
@@ -98,7 +96,7 @@ def test_an_empty_topic_is_an_empty_table_with_its_columns(kafka: Kafka, topic: 
     assert len(empty) == 1
 
 
-def test_what_does_not_exist_is_said_with_what_does(kafka: Kafka, topic: str) -> None:
+def test_an_unknown_name_lists_the_known_ones(kafka: Kafka, topic: str) -> None:
     for ask in (
         lambda: kafka.read("order-craeted"),
         lambda: kafka.produce("order-craeted", "x"),
@@ -140,7 +138,7 @@ def test_a_new_topic_can_be_used_at_once(kafka: Kafka) -> None:
         assert len(kafka.read(name)) == 1
 
 
-def test_a_broker_that_does_not_answer_is_told_within_the_limit() -> None:
+def test_a_silent_broker_is_reported_within_the_limit() -> None:
     with pytest.raises(NotReady, match=r"127\.0\.0\.1:9.*within 1 s.*lab restart kafka"):
         list_topics(Broker("127.0.0.1:9", seconds=1))
 
@@ -159,7 +157,7 @@ def test_who_does_not_ask_the_broker_imports_nothing_for_it() -> None:
     assert said.stdout.strip() == "set()", said.stderr
 
 
-def test_a_phase_without_kafka_says_so() -> None:
+def test_a_phase_without_kafka_is_explained() -> None:
     expected = r"no Kafka in this session of phase0.*Phase 4 has one"
     env = Environment("phase0", runtime="process", only=["user-service"])
     with env, pytest.raises(LabError, match=expected):

@@ -77,7 +77,7 @@ def test_groups_are_shown_with_lag_and_members(
 
 
 @needs_browser
-def test_a_dead_letter_is_shown_and_then_that_it_was_sent_back(
+def test_a_dead_letter_is_shown_before_and_after_its_redrive(
     kafka: Kafka, topic: str, tab: Tab
 ) -> None:
     kafka.create(f"{topic}-dlq")
@@ -91,7 +91,7 @@ def test_a_dead_letter_is_shown_and_then_that_it_was_sent_back(
 
 
 @needs_browser
-def test_a_broker_that_dies_is_said_and_so_is_its_return(
+def test_the_page_shows_the_death_and_return_of_a_broker(
     env: Environment, kafka: Kafka, topic: str, tab: Tab
 ) -> None:
     tab.go(f"{kafka.ui().url}#topics/{topic}")
@@ -128,7 +128,7 @@ def test_it_asks_no_other_host_and_runs_nothing_inline(kafka: Kafka) -> None:
     assert "innerHTML" not in page
 
 
-def test_it_listens_on_loopback_only_and_answers_to_no_other_name(kafka: Kafka) -> None:
+def test_the_page_listens_on_loopback_and_answers_no_other_name(kafka: Kafka) -> None:
     url = kafka.ui().url
     port = urlsplit(url).port
     listening = [
@@ -148,9 +148,7 @@ def test_what_is_asked_wrongly_gets_a_4xx(kafka: Kafka, topic: str) -> None:
         assert CLIENT.get(f"{url}api/topics/{topic}/messages?{wrong}").status_code == 422
 
 
-def test_there_is_one_page_and_one_that_died_is_started_again(
-    env: Environment, kafka: Kafka
-) -> None:
+def test_one_page_serves_and_a_dead_one_starts_again(env: Environment, kafka: Kafka) -> None:
     first = kafka.ui().url
     assert kafka.ui().url == first
     page = next(

@@ -40,7 +40,7 @@ def test_lag_is_sampled_as_it_grows_and_falls(
     assert topic in watch._repr_html_()
 
 
-def test_the_end_of_the_block_is_sampled_and_nothing_goes_on_after_it(
+def test_the_end_of_the_block_is_the_last_sample(
     kafka: Kafka, topic: str, group: str, joined: Joined
 ) -> None:
     with joined(topic), kafka.watch_lag(group, every=30) as watch:
@@ -51,7 +51,7 @@ def test_the_end_of_the_block_is_sampled_and_nothing_goes_on_after_it(
     assert not watch._thread.is_alive()
 
 
-def test_a_broker_that_dies_leaves_a_gap_and_an_error_in_the_block_comes_out(
+def test_a_dead_broker_leaves_a_gap_and_errors_propagate(
     env: Environment, kafka: Kafka, topic: str, group: str, joined: Joined
 ) -> None:
     with joined(topic) as consumer:

@@ -1,12 +1,11 @@
-"""`lab kafka`, as somebody types it, and as the handbook says it is typed."""
+"""`lab kafka`, as a user types it, and as the handbook shows it."""
 
 import json
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
@@ -14,8 +13,8 @@ from confluent_kafka import Consumer, TopicPartition
 
 from environment import Environment
 from environment.compose import ROOT
-from labs.cli.kafka import kafka_app
-from labs.cli.main import main
+from labs.cli.kafka import app
+from tests.labs.cli.command import Lab, run_lab
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -32,38 +31,16 @@ def env() -> Iterator[Environment]:
     assert nothing_left(session, seconds=0) == []
 
 
-class Said(NamedTuple):
-    """What a command printed, and how it ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Lab = Callable[..., Said]
-
-
 @pytest.fixture
-def lab(
-    env: Environment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Lab:
-    """Runs `lab` in this process, which has imported already what a new one would take a second for."""
-
-    def run(*words: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["lab", *words, "--session", str(env.session)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        code = ended.value.code
-        return Said(code if isinstance(code, int) else 1, *capsys.readouterr())
-
-    return run
+def lab(env: Environment, capsys: pytest.CaptureFixture[str]) -> Lab:
+    return lambda *words: run_lab(capsys, *words, "--session", str(env.session))
 
 
 def rows(lab: Lab, *words: str) -> list[dict[str, Any]]:
-    said = lab("kafka", *words, "--json")
-    assert said.code == 0, said.err
-    found: list[dict[str, Any]] = json.loads(said.out)
-    return found
+    printed = lab("kafka", *words, "--json")
+    assert printed.code == 0, printed.err
+    records: list[dict[str, Any]] = json.loads(printed.out)
+    return records
 
 
 def chapters_commands() -> list[str]:
@@ -73,22 +50,22 @@ def chapters_commands() -> list[str]:
 
 def test_every_command_of_the_chapter_works_in_its_order(env: Environment, lab: Lab) -> None:
     group = Consumer({"bootstrap.servers": env.kafka.bootstrap, "group.id": "parcel-service-group"})
-    said: dict[str, str] = {}
+    printed: dict[str, str] = {}
     for line in chapters_commands():
         program, *words = shlex.split(line)
         assert program == "lab"
-        if words[1] == "groups":  # by then somebody has read something
+        if words[1] == "groups":  # by then the group has consumed something
             group.commit(offsets=[TopicPartition("parcels", 0, 0)], asynchronous=False)
             group.close()
         done = lab(*words)
         assert done.code == 0, f"{line}\n{done.err}"
         assert done.out.strip(), line
-        said.setdefault(line, done.out)
+        printed.setdefault(line, done.out)
         if words[1] == "redrive":
-            said["redrive again"] = done.out
+            printed["redrive again"] = done.out
 
     def one(start: str) -> str:
-        return next(text for line, text in said.items() if line.startswith(start))
+        return next(text for line, text in printed.items() if line.startswith(start))
 
     assert "parcels" in one("lab kafka topics")
     packed, sent = (
@@ -101,19 +78,19 @@ def test_every_command_of_the_chapter_works_in_its_order(env: Environment, lab: 
     assert "parcel-service-group" in one("lab kafka groups")
     assert "no JSON" in one("lab kafka dlq")
     assert one("lab kafka redrive").rstrip().endswith("sent")
-    assert len(said["redrive again"].splitlines()) == 1, "nothing but the headings"
+    assert len(printed["redrive again"].splitlines()) == 1, "nothing but the headings"
     assert httpx.get(one("lab kafka ui").strip()).status_code == 200
 
 
 def test_the_chapter_names_every_command() -> None:
     names = {
         command.name or command.callback.__name__  # type: ignore[union-attr]
-        for command in kafka_app.registered_commands
+        for command in app.registered_commands
     }
     assert names == {line.split()[2] for line in chapters_commands()}
 
 
-def test_what_is_printed_can_be_read_by_a_program(lab: Lab) -> None:
+def test_json_output_can_be_read_by_a_program(lab: Lab) -> None:
     rows(lab, "create", "orders-json", "--partitions", "2")
     (sent,) = rows(lab, "produce", "orders-json", "hello", "--key", "k", "--header", "a=b=c")
     (read,) = rows(lab, "read", "orders-json")
@@ -126,13 +103,13 @@ def test_what_is_printed_can_be_read_by_a_program(lab: Lab) -> None:
     assert rows(lab, "dlq", "orders-json") == rows(lab, "redrive", "orders-json") == []
 
 
-def test_what_a_terminal_would_obey_is_shown_and_not_sent_to_it(env: Environment, lab: Lab) -> None:
+def test_control_characters_are_shown_and_not_sent(env: Environment, lab: Lab) -> None:
     env.kafka.create("escapes", partitions=1)
     env.kafka.produce("escapes", "\x1b[31mred\x07\nnext line")
-    said = lab("kafka", "read", "escapes").out
-    assert "\\x1b[31mred\\x07\\nnext line" in said
-    assert "\x1b" not in said
-    assert len(said.splitlines()) == 2
+    text = lab("kafka", "read", "escapes").out
+    assert "\\x1b[31mred\\x07\\nnext line" in text
+    assert "\x1b" not in text
+    assert len(text.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -145,9 +122,9 @@ def test_what_a_terminal_would_obey_is_shown_and_not_sent_to_it(env: Environment
     ],
 )
 def test_a_mistake_is_explained_without_a_traceback(lab: Lab, words: list[str], why: str) -> None:
-    said = lab("kafka", *words)
-    assert said.code == 2
-    assert said.err.startswith(f"error: {why}")
+    printed = lab("kafka", *words)
+    assert printed.code == 2
+    assert printed.err.startswith(f"error: {why}")
 
 
 def test_the_chapter_is_in_the_index() -> None:

@@ -1,19 +1,21 @@
-"""Exact answers: beside the prediction, several to one question, none to another."""
+"""Exact answers: one to a question, several, or none."""
 
 import pandas as pd
 import pytest
 
 from labs.experiments.answers import compare, judge_exact
-from labs.verdicts import Outcome
+from labs.verdicts import Outcome, Verdict
 
-KEYS = ("who", "check")
+KEYS = ("service", "check")
 PREDICTION = pd.DataFrame(
-    {"who": ["users", "orders"], "check": ["status", "status"], "expected": ["200", "503"]}
+    {"service": ["users", "orders"], "check": ["status", "status"], "expected": ["200", "503"]}
 )
 
 
 def samples(*answers: tuple[str, str]) -> pd.DataFrame:
-    rows = [{"who": who, "check": "status", "observed": observed} for who, observed in answers]
+    rows = [
+        {"service": name, "check": "status", "observed": observed} for name, observed in answers
+    ]
     return pd.DataFrame(rows).assign(attempt=1)
 
 
@@ -25,13 +27,13 @@ def test_every_answer_as_predicted_passes() -> None:
     assert judge(("users", "200"), ("orders", "503"), ("users", "200")) is Outcome.PASS
 
 
-def test_one_wrong_answer_among_right_ones_fails_and_is_shown_with_them() -> None:
+def test_one_wrong_answer_among_right_ones_fails_and_is_shown() -> None:
     answers = [("users", "200"), ("users", "500"), ("orders", "503")]
     assert compare(samples(*answers), PREDICTION, KEYS)["observed"][0] == "200 / 500"
     assert judge(*answers) is Outcome.FAIL
 
 
-def test_a_question_nobody_asked_is_inconclusive() -> None:
+def test_a_question_that_was_not_asked_is_inconclusive() -> None:
     assert judge(("users", "200")) is Outcome.INCONCLUSIVE
 
 
@@ -41,6 +43,16 @@ def test_with_a_doubt_neither_right_nor_wrong_answers_count(status: str) -> None
     verdict = judge_exact("a", "b", answered, PREDICTION, KEYS, doubts=["it never stopped"])
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reasons == ("it never stopped",)
+
+
+def test_an_excuse_puts_wrong_answers_in_doubt_and_no_right_ones() -> None:
+    def excused(*answers: tuple[str, str]) -> Verdict:
+        return judge_exact("a", "b", samples(*answers), PREDICTION, KEYS, excuse="it was busy")
+
+    assert excused(("users", "200"), ("orders", "503")).outcome is Outcome.PASS
+    verdict = excused(("users", "200"), ("orders", "200"))
+    assert verdict.outcome is Outcome.INCONCLUSIVE
+    assert verdict.reasons == ("orders: status: not as predicted, but it was busy",)
 
 
 def test_only_the_last_attempt_counts() -> None:

@@ -1,4 +1,4 @@
-"""A burst: sent in order, stamped as answered, and honest about what was not."""
+"""A burst: sent in order, with the time of each response, and status 0 without one."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ COMPUTED = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(ANSWER), AN
 LIST = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n[]"
 
 
-def test_all_are_sent_in_order_before_the_first_is_answered() -> None:
+def test_all_are_sent_in_order_before_the_first_response() -> None:
     with serving(Server(COMPUTED)) as server:
         server.stall(0.3)
         with Burst(server.url) as burst:
@@ -27,7 +27,7 @@ def test_all_are_sent_in_order_before_the_first_is_answered() -> None:
     assert (rows["latency"] > 0.2).all()
 
 
-def test_the_answer_says_who_computed_and_how_much() -> None:
+def test_instance_and_cpu_seconds_come_from_the_response() -> None:
     with serving(Server(COMPUTED)) as server, Burst(server.url) as burst:
         burst.send("computation", "/a")
     assert burst.samples["instance"].tolist() == ["api-gateway-2"]
@@ -35,7 +35,7 @@ def test_the_answer_says_who_computed_and_how_much() -> None:
     assert burst.samples["status"].tolist() == [200]
 
 
-def test_an_answer_that_is_no_object_is_an_answer() -> None:
+def test_a_response_that_is_no_object_is_kept() -> None:
     with serving(Server(LIST)) as server, Burst(server.url) as burst:
         burst.send("bystander", "/b")
     assert burst.samples["status"].tolist() == [200]
@@ -48,20 +48,20 @@ def test_a_refusal_keeps_its_status() -> None:
     assert burst.samples["status"].tolist() == [503]
 
 
-def test_nobody_listening_and_no_answer_in_time_are_status_0() -> None:
-    with socket.socket() as mute:
-        mute.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+def test_a_refused_connection_and_a_timeout_are_status_0() -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
         with Burst(url) as refused:
             refused.send("bystander", "/")
-        mute.listen()
+        server.listen()
         with Burst(url, timeout=0.1) as waited:
             waited.send("bystander", "/")
     assert refused.samples["status"].tolist() == [0]
     assert waited.samples["status"].tolist() == [0]
 
 
-def test_listening_stamps_answers_on_time_though_more_is_sent_later() -> None:
+def test_responses_have_their_own_time_when_more_is_sent_later() -> None:
     with serving(Server(LIST)) as server, Burst(server.url) as burst:
         burst.send("bystander", "/b")
         burst.listen(1)
@@ -71,7 +71,7 @@ def test_listening_stamps_answers_on_time_though_more_is_sent_later() -> None:
     assert rows["ended"][0] < rows["sent"][1] - 0.15
 
 
-def test_what_others_computed_meanwhile_is_told_apart() -> None:
+def test_what_other_programs_computed_is_counted_apart() -> None:
     with serving(Server(COMPUTED)) as server, Burst(server.url) as burst:
         burst.send("computation", "/a")
         began = time.process_time()
@@ -80,6 +80,6 @@ def test_what_others_computed_meanwhile_is_told_apart() -> None:
     assert burst.samples["others"][0] > 0.2
 
 
-def test_samples_are_there_after_the_block() -> None:
+def test_samples_exist_only_after_the_block() -> None:
     with pytest.raises(LabError, match="after its block"):
         _ = Burst("http://127.0.0.1:1/").samples

@@ -1,4 +1,4 @@
-"""Calls: as often as told, as many at a time, and what was answered is kept."""
+"""Calls: the number that was asked for, as many at a time, with the fields of the responses."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ def most_at_once(rows: pd.DataFrame) -> int:
     return max(int(((rows["sent"] <= at) & (rows["ended"] > at)).sum()) for at in rows["sent"])
 
 
-def test_it_asks_as_often_as_it_was_told_and_keeps_the_answers() -> None:
+def test_every_request_has_a_row_with_the_responses_fields() -> None:
     with serving(Server(COUNT)) as server:
         rows = ask(server.url, requests=30, together=4)
     assert len(server.requests) == 30
@@ -24,14 +24,14 @@ def test_it_asks_as_often_as_it_was_told_and_keeps_the_answers() -> None:
     assert (rows["ended"] >= rows["sent"]).all()
 
 
-def test_as_many_at_a_time_as_it_was_told() -> None:
+def test_no_more_requests_at_a_time_than_asked_for() -> None:
     with serving(Server()) as server:
         assert most_at_once(ask(server.url, requests=10)) == 1
         server.stall(0.3)
         assert most_at_once(ask(server.url, requests=12, together=12)) == 12
 
 
-def test_errors_and_silence_are_answers_of_their_own() -> None:
+def test_errors_and_missing_responses_have_rows_too() -> None:
     with serving(Server(UNAVAILABLE)) as server:
         assert list(ask(server.url, requests=2)["status"]) == [503, 503]
         server.stall(0.5)

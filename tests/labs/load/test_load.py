@@ -1,4 +1,4 @@
-"""The load generator keeps its schedule, tells the truth about it, and never outlives its caller."""
+"""The load generator keeps its schedule, reports whether it did, and never outlives its caller."""
 
 import os
 import signal
@@ -11,11 +11,10 @@ import pytest
 
 from environment.waiting import wait_until
 from labs.load.open_loop import Load, LoadError, Stream, run_load
-from labs.load.schedule import load_report
 from labs.load.worker import arrivals, fill, schedule
 from tests.labs.servers import UNAVAILABLE, Server, serving
 
-NOBODY = "http://127.0.0.1:1/"
+NO_SERVER = "http://127.0.0.1:1/"
 
 
 def plan(arrival: str, rate: float = 100.0) -> dict[str, object]:
@@ -70,10 +69,10 @@ def test_one_row_per_request_and_a_unique_key_in_each() -> None:
     assert len(bodies) == 10
 
 
-def test_a_refused_connection_and_an_error_status_are_told_apart() -> None:
+def test_a_refused_connection_and_an_error_status_differ() -> None:
     with serving(Server(UNAVAILABLE)) as server:
         busy = run_load(Stream("busy", server.url, rate=5), seconds=1)
-    gone = run_load(Stream("gone", NOBODY, rate=5), seconds=1)
+    gone = run_load(Stream("gone", NO_SERVER, rate=5), seconds=1)
     assert not busy["ok"].any()
     assert not gone["ok"].any()
     assert set(busy["status"]) == {503}
@@ -93,7 +92,7 @@ def test_a_stalling_server_shows_its_true_p99() -> None:
     assert load.samples["lag"].quantile(0.99) < 0.1
 
 
-def test_a_request_that_takes_too_long_is_ended_and_says_so() -> None:
+def test_a_request_over_its_timeout_ends_with_an_error() -> None:
     server = Server()
     server.stall(1.0)
     with serving(server):
@@ -102,7 +101,7 @@ def test_a_request_that_takes_too_long_is_ended_and_says_so() -> None:
     assert set(samples["error"]) == {"timed out after 0.3 s"}
 
 
-def test_a_starved_generator_says_that_it_lagged() -> None:
+def test_a_starved_generator_reports_that_it_lagged() -> None:
     with serving(Server()) as server, Load(Stream("a", server.url, rate=200), seconds=2) as load:
         load.until(0.5)
         assert load.pid
@@ -114,26 +113,8 @@ def test_a_starved_generator_says_that_it_lagged() -> None:
     assert len(load.samples) == 400
 
 
-def test_a_generator_that_falls_behind_did_not_achieve_its_rate() -> None:
-    with serving(Server()) as server:
-        samples = run_load(Stream("a", server.url, rate=100), seconds=1)
-    samples["lag"] = 0.1 * (samples["intended"] - samples["intended"].min())
-    slow = load_report(samples, lag_limit=10)
-    assert slow.achieved < 0.95 * slow.offered
-    assert not slow.kept_schedule
-    assert "lagged" in str(slow)
-
-
-def test_a_generator_that_kept_up_says_so() -> None:
-    with serving(Server()) as server:
-        samples = run_load(Stream("a", server.url, rate=100), seconds=1)
-    samples["lag"] = 0.0001
-    assert load_report(samples).kept_schedule
-    assert load_report(samples).offered == pytest.approx(100, rel=0.001)
-
-
 def send_for_a_minute(meanwhile: Callable[[Load, int], None]) -> Load:
-    load = Load(Stream("a", NOBODY, rate=5), seconds=60)
+    load = Load(Stream("a", NO_SERVER, rate=5), seconds=60)
     with load:
         assert load.pid
         meanwhile(load, load.pid)
@@ -162,7 +143,7 @@ def test_a_load_can_end_earlier_than_planned() -> None:
 
 def test_a_load_that_still_runs_has_no_samples() -> None:
     with (
-        Load(Stream("a", NOBODY, rate=5), seconds=0.2) as load,
+        Load(Stream("a", NO_SERVER, rate=5), seconds=0.2) as load,
         pytest.raises(LoadError, match="has not ended"),
     ):
         _ = load.samples
@@ -183,9 +164,9 @@ def test_a_crash_while_the_caller_waits_is_an_error_at_once() -> None:
         send_for_a_minute(crash_and_wait)
 
 
-def test_the_crashed_generators_own_words_are_in_the_error() -> None:
-    """A rate that is no number gets past nobody but the worker."""
-    stream = Stream("a", NOBODY, rate=5)
+def test_the_output_of_a_crashed_generator_is_in_the_error() -> None:
+    """The worker is the first to use the rate as a number."""
+    stream = Stream("a", NO_SERVER, rate=5)
     object.__setattr__(stream, "rate", "many")
     with pytest.raises(LoadError, match="could not convert string to float"):
         run_load(stream, seconds=1)
@@ -208,6 +189,6 @@ def test_the_generator_dies_with_a_killed_parent() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"rate": 0}, {"rate": 1, "arrivals": "bursts"}])
-def test_a_stream_nobody_can_send_is_refused(wrong: dict[str, object]) -> None:
+def test_a_stream_that_cannot_be_sent_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="stream 'a'"):
-        Stream("a", NOBODY, **wrong)  # type: ignore[arg-type]
+        Stream("a", NO_SERVER, **wrong)  # type: ignore[arg-type]

@@ -1,12 +1,13 @@
-"""The handbook as pages: every chapter, every figure of this machine's runs, and links that lead somewhere."""
+"""The handbook as pages: every chapter, every figure of this machine's runs, and links that work."""
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
 from labs.records import Run
-from labs.running.book import SOURCE, newest_records, write_book
+from labs.running.book import SOURCE, chapters, linked, newest_records, write_book
 from labs.running.notebooks import all_labs
 from tests.labs.test_records import environment, keep
 
@@ -18,42 +19,84 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def pages(first: Path) -> dict[str, str]:
-    return {path.stem: path.read_text() for path in first.parent.glob("*.html")}
+    """Return the text of each page by its name, such as `decisions/README`."""
+    paths = first.parent.rglob("*.html")
+    return {
+        path.relative_to(first.parent).with_suffix("").as_posix(): path.read_text()
+        for path in paths
+    }
 
 
-def test_every_chapter_becomes_a_page_and_every_link_leads_somewhere(runs: Path) -> None:
+def links(page: str) -> list[str]:
+    return [link for link in re.findall(r'href="([^"#]+)', page) if not link.startswith("http")]
+
+
+def test_every_chapter_and_every_decision_becomes_a_page(runs: Path) -> None:
+    names = set(pages(write_book()))
+    assert names == set(chapters())
+    assert names > {path.stem for path in SOURCE.glob("*.md")}
+    assert len([name for name in names if name.startswith("decisions/")]) > 10
+
+
+def test_every_link_of_every_page_leads_to_a_file(runs: Path) -> None:
     first = write_book()
-    found = pages(first)
-    assert set(found) == {path.stem for path in SOURCE.glob("*.md")}
-    for page in found.values():
-        for link in re.findall(r'href="([^"#]+)', page):
-            assert link.startswith("http") or (first.parent / link).exists(), link
+    for name, page in pages(first).items():
+        for link in links(page):
+            assert (first.parent / Path(name).parent / link).exists(), f"{name}: {link}"
+
+
+def test_every_page_can_be_reached_from_the_index(runs: Path) -> None:
+    first = write_book()
+    texts, reached, waiting = pages(first), set(), ["index"]
+    while waiting:
+        name = waiting.pop()
+        if name in texts and name not in reached:
+            reached.add(name)
+            waiting += [
+                os.path.normpath(Path(name).parent / link).removesuffix(".html")
+                for link in links(texts[name])
+            ]
+    assert reached == set(texts)
 
 
 def test_without_a_run_every_experiment_says_how_to_get_its_figure(runs: Path) -> None:
     text = "".join(pages(write_book()).values())
     for lab in all_labs().values():
         for name in lab.experiments:
-            wanted = f"figure of <em>{name}</em>, once it was drawn on this machine: <code>lab run {lab.phase}<"
-            assert wanted in text
+            assert (
+                f"<em>{name}</em> appears here after a run on this machine: "
+                f"<code>lab run {lab.phase}<" in text
+            )
 
 
-def test_a_figure_stands_behind_the_paragraph_that_names_its_experiment(runs: Path) -> None:
+def test_every_phase_has_a_chapter_that_links_to_experiments() -> None:
+    texts = {path.stem: path.read_text() for path in SOURCE.glob("phase*.md")}
+    linking = {name.partition("_")[0] for name, text in texts.items() if linked(text)}
+    assert linking == set(all_labs())
+
+
+def test_a_link_to_a_helper_of_a_phase_shows_no_figure() -> None:
+    assert linked("[it](../labs/experiments/phase3/releases.py)") == []
+    assert linked("[it](../labs/experiments/phase3/canary.py)") == ["canary"]
+
+
+def test_a_figure_stands_after_the_paragraph_that_links_its_experiment(runs: Path) -> None:
     keep(Run(environment(), profile="quick"), "distribution")
     page = pages(write_book())["phase3_load_balancing"]
-    named, figure, after = (
-        page.index(w) for w in ("distribution.py", '<figure id="distribution">', "slow_replica.py")
+    paragraph, figure, after = (
+        page.index(text)
+        for text in ("distribution.py", '<figure id="distribution">', "slow_replica.py")
     )
-    assert named < figure < after
+    assert paragraph < figure < after
     assert page.count("data:image/png;base64,") == 1
     assert '<span class="badge pass">pass</span>' in page
     assert "Runtime process, profile quick" in page
 
 
-def test_what_no_chapter_names_stands_at_the_end_of_the_phases_first_chapter(runs: Path) -> None:
+def test_a_figure_without_a_link_ends_the_phases_first_chapter(runs: Path) -> None:
     keep(Run(environment(), profile="quick"), "startup")
-    found = pages(write_book())
-    assert [name for name, page in found.items() if '<figure id="startup">' in page] == [
+    texts = pages(write_book())
+    assert [name for name, page in texts.items() if '<figure id="startup">' in page] == [
         "phase0_independence"
     ]
 

@@ -5,20 +5,34 @@ from pathlib import Path
 
 import pytest
 
+from labs.experiment import find
 from labs.records import Run, load_record
 from labs.running.report import write_report
 from tests.labs.test_records import environment, keep
 
 
-@pytest.fixture
-def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
-    run = Run(environment(), profile="quick", seconds=9)
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_RUNS", str(root))
+        run = Run(environment(), profile="quick", seconds=9)
+    run._seconds["startup"] = 12.34
     for name in ("independence", "startup", "versions"):
         keep(run, name)
-    run.note(expected=["independence", "sagas"], notebook="phase0_services.ipynb", title="Kill one")
+    run.note(
+        expected=["independence", "sagas"],
+        notebook="phase0_services.ipynb",
+        title="Kill one",
+    )
     (run.path / "phase0_services.ipynb").write_text("{}")
-    return write_report([load_record(run.path)], tmp_path).read_text()
+    record = load_record(run.path)
+    record.facts["seconds"] = 75
+    return write_report([record], root).read_text()
 
 
 def test_it_needs_no_network(page: str) -> None:
@@ -44,9 +58,19 @@ def test_it_says_how_and_where(page: str) -> None:
     assert "phase0-process/phase0_services.ipynb" in page
 
 
-def test_its_links_lead_somewhere(page: str, tmp_path: Path) -> None:
+def test_it_shows_the_time_of_the_lab_and_of_each_experiment(page: str) -> None:
+    assert "1 lab in 1 min 15 s" in page
+    assert '<td class="n">12.3</td>' in page
+    assert "Measured in 12 s." in page
+
+
+def test_it_asks_the_question_of_each_experiment(page: str) -> None:
+    assert all(find(name).TITLE in page for name in ("independence", "startup", "versions"))
+
+
+def test_its_links_lead_to_files(page: str, root: Path) -> None:
     for link in re.findall(r'href="([^"]+)"', page):
         if link.startswith("#"):
             assert f'id="{link[1:]}"' in page
         else:
-            assert (tmp_path / link).exists()
+            assert (root / "reports" / link).exists()

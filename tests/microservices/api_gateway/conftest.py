@@ -54,7 +54,7 @@ NOBODY = "http://127.0.0.1:9"
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    """Hand out a gateway whose upstreams are all the one at ``url``, unless told otherwise.
+    """Hand out a gateway whose upstreams are all the one at `url`, by default.
 
     Other tests of the module have it too: breaker, limits and counts are as they left them.
     """
@@ -76,7 +76,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
 
 @pytest.fixture
 def own_front(start: Start) -> Front:
-    """Start a gateway as ``front`` does, for one test: where its state or its end is the point."""
+    """Start a gateway as `front` does, for one test: where its state or its end is the point."""
 
     def own_front(url: str = NOBODY, **given: object) -> Running:
         return start("api-gateway", **(dict.fromkeys(NAMES, url) | given))
@@ -108,7 +108,7 @@ class Valkey:
         raise AssertionError("Valkey does not answer")
 
     def kill(self) -> None:
-        """Kill it, and what it knows with it."""
+        """Kill it, and its data with it."""
         self.process.kill()
         self.process.wait()
 

@@ -19,9 +19,9 @@ def answering(body: bytes = b"[]", status: int = 200, *headers: bytes) -> bytes:
 
 
 class Scripted:
-    """Listens on a loopback port; keeps every request it read, whole, in ``requests``.
+    """Listens on a loopback port; keeps every request it read, whole, in `requests`.
 
-    ``connections`` counts those it has had, ``open`` holds those it has.
+    `connections` counts those it has had, `open` holds those it has.
     """
 
     def __init__(self, behave: Behaviour | bytes = b"") -> None:

@@ -27,7 +27,7 @@ from tests.microservices.running import Running, clean_environment
         "Bearer \xff",
     ],
 )
-def test_secure_refuses_whoever_has_no_token(gateway: Running, given: str) -> None:
+def test_secure_refuses_requests_without_the_token(gateway: Running, given: str) -> None:
     refused = gateway.http.get("/api/secure", headers={"Authorization": given.encode("latin-1")})
     assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
     assert gateway.http.get("/api/secure").status_code == 401
@@ -55,10 +55,10 @@ def test_faults_hit_routed_paths_and_spare_probes(gateway: Running) -> None:
 
 
 def test_sigterm_finishes_what_was_begun(own_front: Front, script: Script) -> None:
-    told = threading.Event()
+    signalled = threading.Event()
 
     def after_the_signal(_: bytes, connection: object) -> None:
-        told.wait(10)
+        signalled.wait(10)
         connection.sendall(answering(b"{}"))  # type: ignore[attr-defined]
 
     gateway = own_front(script(after_the_signal).url)
@@ -67,7 +67,7 @@ def test_sigterm_finishes_what_was_begun(own_front: Front, script: Script) -> No
         wait_for_in_flight(gateway)
         gateway.terminate()
         assert status_of_ready(gateway, unlike=200) == 503
-        told.set()
+        signalled.set()
         answer = paying.result()
     assert (answer.status_code, answer.headers["connection"]) == (200, "close")
     assert gateway.process.wait(10) == 0
@@ -87,7 +87,7 @@ def test_sigterm_finishes_what_was_begun(own_front: Front, script: Script) -> No
         ("TRUSTED_PROXY", "10.0.0.0/8"),
     ],
 )
-def test_a_setting_nobody_can_work_with_is_told_in_a_line(
+def test_an_unusable_setting_ends_the_service_with_one_line(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setattr("os.environ", {name: value})

@@ -28,7 +28,7 @@ def state(gateway: Running) -> str:
     return next(line.split('"')[1] for line in found if line.endswith(" 1.0"))
 
 
-def test_a_real_payment_service_that_fails_is_left_alone_and_asked_again(
+def test_a_failing_payment_service_is_spared_and_then_probed(
     payment: Running, own_front: Front
 ) -> None:
     gateway = own_front(PAYMENT_SERVICE_URL=payment.url, BREAKER_OPEN_SECONDS=OPEN_SECONDS)
@@ -79,7 +79,7 @@ def test_exactly_three_failures_open_it_and_then_nothing_is_sent(
     assert len(payment.requests) == 3
 
 
-def test_failures_that_are_not_in_a_row_do_not_open_it(front: Front, script: Script) -> None:
+def test_failures_not_in_a_row_do_not_open_it(front: Front, script: Script) -> None:
     payment = script(b"")
     gateway = front(payment.url)
     for status in (200, 500, 500, 404, 500, 500, 200, 500, 500):

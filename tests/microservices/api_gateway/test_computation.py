@@ -65,7 +65,7 @@ def cpu_seconds(gateway: Running) -> float:
     return sum(sum(member.cpu_times()[:2]) for member in family)
 
 
-def test_on_the_loop_everybody_waits(gateway: Running) -> None:
+def test_on_the_loop_every_request_waits(gateway: Running) -> None:
     waits = []
     with ThreadPoolExecutor(1) as pool:
         computing = pool.submit(get, gateway, "/api/cpu-bound?seconds=1.2")
@@ -78,7 +78,7 @@ def test_on_the_loop_everybody_waits(gateway: Running) -> None:
 
 
 @pytest.mark.parametrize("where", ["thread", "process"])
-def test_elsewhere_nobody_waits(gateway: Running, where: str) -> None:
+def test_elsewhere_no_request_waits(gateway: Running, where: str) -> None:
     get(gateway, f"/api/cpu-bound?where={where}")  # the pool starts at its first use
     answered = 0
     with ThreadPoolExecutor(1) as pool:
@@ -98,7 +98,7 @@ def late(metrics: dict[str, Any], since: float) -> float:
     )
 
 
-def test_a_blocked_loop_shows_as_a_spike_and_a_line_in_the_log(gateway: Running) -> None:
+def test_a_blocked_loop_shows_in_metrics_and_log(gateway: Running) -> None:
     began = time.time()
     get(gateway, "/api/blocking?seconds=0.8")
     blocked = time.time() - began
@@ -122,7 +122,7 @@ def test_a_blocked_loop_shows_as_a_spike_and_a_line_in_the_log(gateway: Running)
 
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_processes_of_the_pool_end_with_the_service(own_front: Front, end: str) -> None:
-    gateway = own_front()
+    gateway = own_front(constants={"microservices.kit.drain.LISTEN_SECONDS": 0.5})
     with ThreadPoolExecutor(2) as pool:
         asked = [
             pool.submit(get, gateway, f"/api/cpu-bound?seconds=50&where={where}")

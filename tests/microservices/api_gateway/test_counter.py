@@ -7,7 +7,7 @@ from tests.microservices.running import Running
 
 
 def counts(replicas: list[Running], calls: int) -> list[int]:
-    """Ask replicas in turn, many at a time; return what they said."""
+    """Ask replicas in turn, many at a time; return their answers."""
     with ThreadPoolExecutor(16) as pool:
         asked = [
             pool.submit(replicas[n % len(replicas)].http.get, "/api/count") for n in range(calls)

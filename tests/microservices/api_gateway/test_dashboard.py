@@ -37,7 +37,7 @@ def test_a_dead_service_is_named_and_the_other_one_shown(start: Start, own_front
     ]
 
 
-def test_it_takes_as_long_as_the_slower_one_and_not_as_both(front: Front, script: Script) -> None:
+def test_it_takes_as_long_as_the_slower_one(front: Front, script: Script) -> None:
     asked_both = threading.Barrier(2)
 
     def when_both_are_asked(_: bytes, connection: object) -> None:

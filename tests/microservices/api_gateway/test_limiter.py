@@ -42,7 +42,7 @@ def most_in_some(admitted: list[Admitted], seconds: float) -> int:
     )
 
 
-def test_five_are_admitted_and_the_sixth_is_told_when_to_come_back(own_front: Front) -> None:
+def test_five_are_admitted_and_the_sixth_gets_retry_after(own_front: Front) -> None:
     gateway = own_front()
     answers = [ask(gateway) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]

@@ -32,7 +32,7 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
         (breaking_off(HEAD + b"content-length: 99000000\r\n\r\n", b"x" * 17_000_000), 502, "over"),
     ],
 )
-def test_a_bad_answer_is_a_problem_of_its_own_route_only(
+def test_a_bad_answer_is_a_problem_of_one_route(
     front: Front, script: Script, behave: Behaviour, status: int, says: str
 ) -> None:
     bad, good = script(behave), script(answering(b'["good"]'))
@@ -87,9 +87,7 @@ def test_bytes_nobody_asked_for_are_never_the_next_answer(front: Front, script: 
         assert gateway.http.get("/api/users").content == b"[1]"
 
 
-def test_bytes_that_come_while_nobody_asks_are_never_part_of_an_answer(
-    front: Front, script: Script
-) -> None:
+def test_bytes_without_a_request_are_no_part_of_an_answer(front: Front, script: Script) -> None:
     def behave(_: bytes, connection: object) -> None:
         connection.sendall(answering(b"[1]"))  # type: ignore[attr-defined]
         time.sleep(0.1)  # the gateway has given the answer away: evidence there is none
@@ -117,9 +115,7 @@ class Once:
         connection.sendall(answering(b"[1]"))  # type: ignore[attr-defined]
 
 
-def test_a_get_on_a_connection_that_just_died_is_sent_once_more(
-    front: Front, script: Script
-) -> None:
+def test_a_get_on_a_dead_connection_is_sent_again(front: Front, script: Script) -> None:
     upstream = script(Once())
     gateway = front(upstream.url)
     assert [gateway.http.get("/api/users").status_code for _ in range(4)] == [200] * 4
@@ -152,7 +148,7 @@ def test_a_post_with_an_idempotency_key_is(front: Front, script: Script) -> None
         ("POST", "/api/orders", 502, 1),  # it may have done it all
     ],
 )
-def test_tries_are_counted_with_the_first_and_only_harmless_ones_are_made(
+def test_only_harmless_retries_are_made_and_all_are_counted(
     front: Front, script: Script, method: str, path: str, status: int, calls: int
 ) -> None:
     upstream = script(answering(b"{}", status))

@@ -50,7 +50,7 @@ def read_counter(connection: Connection) -> int:
     return int(connection.scalar(text("SELECT n FROM counter")) or 0)
 
 
-def test_processes_that_read_and_then_write_lose_nothing_and_never_find_it_locked(
+def test_processes_that_read_then_write_are_never_locked_out(
     tmp_path: Path,
 ) -> None:
     writers = [
@@ -138,9 +138,7 @@ def test_two_replicas_on_one_file_lose_no_user(start: Start) -> None:
         assert "locked" not in replica.log()
 
 
-def test_a_database_that_is_away_makes_ready_503_and_not_a_crash(
-    tmp_path: Path, start: Start
-) -> None:
+def test_a_database_that_is_away_makes_ready_503(tmp_path: Path, start: Start) -> None:
     (tmp_path / "user-service.db").mkdir()  # in the way
     users = start("user-service", ready=False)
     wait_alive(users.url)
@@ -157,7 +155,7 @@ def wait_alive(url: str) -> None:
         assert client.get(f"{url}/health").status_code == 200
 
 
-def test_writes_that_wait_share_a_transaction_and_one_that_raises_harms_no_other(
+def test_writes_share_a_transaction_and_one_error_harms_no_other(
     tmp_path: Path,
 ) -> None:
     commits = []
@@ -193,7 +191,7 @@ def test_writes_that_wait_share_a_transaction_and_one_that_raises_harms_no_other
     asyncio.run(use())
 
 
-def test_rows_that_wait_share_a_statement_and_one_that_cannot_be_harms_no_other(
+def test_rows_share_a_statement_and_one_error_harms_no_other(
     tmp_path: Path,
 ) -> None:
     metadata = MetaData()
@@ -232,7 +230,7 @@ def test_rows_that_wait_share_a_statement_and_one_that_cannot_be_harms_no_other(
     asyncio.run(use())
 
 
-def test_what_was_begun_and_what_waits_is_there_after_a_stop(tmp_path: Path) -> None:
+def test_a_stop_finishes_the_writes_that_wait(tmp_path: Path) -> None:
     def slow(connection: Connection) -> None:
         threading.Event().wait(0.2)
         connection.execute(text("UPDATE counter SET n = n + 1"))

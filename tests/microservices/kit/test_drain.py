@@ -7,20 +7,20 @@ from tests.microservices.conftest import Start
 from tests.microservices.running import Running
 
 
-def test_sigterm_finishes_the_payment_in_flight_and_says_not_ready_meanwhile(start: Start) -> None:
+def test_sigterm_finishes_the_payment_and_is_not_ready_meanwhile(start: Start) -> None:
     payment = start("payment-service", PAYMENT_SECONDS=1.5)
     with ThreadPoolExecutor() as pool:
         paying = pool.submit(httpx.post, f"{payment.url}/pay", json={"amount": 5}, timeout=15)
         wait_for_in_flight(payment)
         payment.terminate()
-        told = time.monotonic()
+        terminated = time.monotonic()
         assert status_of_ready(payment, unlike=200) == 503
         assert not paying.done()
         answer = paying.result()
     assert answer.status_code == 200
     assert answer.headers["connection"] == "close"
     assert payment.process.wait(10) == 0
-    assert time.monotonic() - told < 10
+    assert time.monotonic() - terminated < 10
 
 
 def test_an_idle_service_leaves_at_once(start: Start) -> None:
@@ -30,7 +30,7 @@ def test_an_idle_service_leaves_at_once(start: Start) -> None:
     assert users.process.wait(3) == 0
 
 
-def test_a_payment_longer_than_the_drain_does_not_hold_the_exit(start: Start) -> None:
+def test_a_payment_longer_than_the_drain_is_cut(start: Start) -> None:
     payment = start("payment-service", PAYMENT_SECONDS=30)
     with ThreadPoolExecutor() as pool:
         paying = pool.submit(httpx.post, f"{payment.url}/pay", json={"amount": 5}, timeout=15)
@@ -51,7 +51,7 @@ def wait_for_in_flight(running: Running) -> None:
 
 
 def status_of_ready(running: Running, *, unlike: int) -> int:
-    """Return the first status of ``/ready`` that is another one, each asked on a new connection."""
+    """Return the first status of `/ready` that is another one, each asked on a new connection."""
     deadline = time.monotonic() + 5
     while time.monotonic() < deadline:
         status = httpx.get(f"{running.url}/ready").status_code

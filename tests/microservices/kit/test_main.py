@@ -31,7 +31,7 @@ def test_a_bad_setting_is_one_line_without_a_traceback(tmp_path: Path) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
-def test_a_data_folder_that_cannot_be_made_is_a_bad_setting() -> None:
+def test_an_impossible_data_folder_is_a_bad_setting() -> None:
     ended = run("user_service", DATA_DIR="/dev/null/users")
     assert ended.returncode == 2
     assert "DATA_DIR is '/dev/null/users'" in ended.stderr

@@ -6,14 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microservices.kit.http.problem import Problem
-from microservices.kit.wire import (
-    MAX_AMOUNT,
-    StrictRoute,
-    WireModel,
-    from_cents,
-    parse_json,
-    to_cents,
-)
+from microservices.kit.http.strict_json import StrictRoute, parse_json
+from microservices.kit.wire import MAX_AMOUNT, WireModel, from_cents, to_cents
 
 
 @given(st.integers(min_value=0, max_value=MAX_AMOUNT * 100))
@@ -60,7 +54,7 @@ def test_a_whole_surrogate_pair_is_a_character() -> None:
     assert found == "\N{GRINNING FACE}"
 
 
-def test_a_strict_route_refuses_an_endpoint_whose_parameters_it_would_not_fill() -> None:
+def test_a_strict_route_refuses_parameters_it_would_not_fill() -> None:
     class Body(WireModel):
         n: int
 

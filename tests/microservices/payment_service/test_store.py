@@ -3,7 +3,7 @@ from sqlalchemy import create_engine, event
 from microservices.payment_service import store
 
 
-def test_the_charge_of_an_order_is_looked_up_and_not_looked_for() -> None:
+def test_the_charge_of_an_order_is_found_by_index() -> None:
     asked: list[str] = []
     engine = create_engine("sqlite://")
     with engine.begin() as connection:

@@ -25,7 +25,7 @@ def charges(payment: Running, order_id: str) -> list[float]:
     return [each["amount"] for each in ledger["charges"] if each["orderId"] == order_id]
 
 
-def test_a_payment_is_in_the_ledger_and_the_balances_add_up(start: Start) -> None:
+def test_a_payment_is_in_the_ledger_and_balances(start: Start) -> None:
     payment = start("payment-service", PAYMENT_SECONDS=0)
     answer = payment.http.post("/pay", json={"orderId": "order-1", "amount": 39.98})
     assert answer.status_code == 200
@@ -42,7 +42,7 @@ def test_a_payment_is_in_the_ledger_and_the_balances_add_up(start: Start) -> Non
     }
 
 
-def test_a_payment_takes_its_seconds_and_others_do_not_wait_for_it(slow: Running) -> None:
+def test_a_payment_takes_its_seconds_and_delays_no_other(slow: Running) -> None:
     began = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: slow.http.post("/pay", json={"amount": 1}), range(8)))
@@ -74,7 +74,7 @@ def test_another_amount_for_the_same_order_is_refused(payment: Running) -> None:
     assert charges(payment, order_id) == [5.0]
 
 
-def test_an_empty_payment_charges_nothing_for_an_order_of_its_own(payment: Running) -> None:
+def test_an_empty_payment_charges_nothing(payment: Running) -> None:
     first, second = payment.http.post("/pay"), payment.http.post("/pay", json={})
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.json()["amount"] == 0

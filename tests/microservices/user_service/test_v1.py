@@ -30,7 +30,7 @@ def test_version_1_knows_no_email(user: Running) -> None:
     assert answer.json()["errors"][0]["pointer"] == "/email"
 
 
-def test_a_new_user_takes_its_seconds_of_work_and_a_list_takes_none(start: Start) -> None:
+def test_a_new_user_takes_seconds_and_a_list_none(start: Start) -> None:
     user = start("user-service", USER_SECONDS=0.4)
     assert user.http.post("/users", json={"name": "Ada"}).elapsed.total_seconds() >= 0.4
     assert min(user.http.get("/users").elapsed.total_seconds() for _ in range(5)) < 0.4

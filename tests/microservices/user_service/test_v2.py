@@ -29,7 +29,7 @@ def test_one_user_is_shown_or_a_404(users: Running) -> None:
     assert users.http.get("/users/nobody").status_code == 404
 
 
-def test_version_2_opens_the_database_of_1_and_both_work_on_it_side_by_side(start: Start) -> None:
+def test_versions_1_and_2_share_a_database(start: Start) -> None:
     one = start("user-service", version="1")
     old = one.http.post("/users", json={"name": "Barbara Liskov"}).json()
     two = start("user-service", version="2")

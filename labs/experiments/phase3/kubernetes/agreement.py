@@ -1,7 +1,7 @@
-"""Holds manifests against docker-compose.yml: the same services, or a list of what differs.
+"""The agreement of manifests with docker-compose.yml: the same services, or a list of what differs.
 
-nginx is the one service that Kubernetes replaces: an Ingress of its name leads to every service that nginx stands
-before, and an ExternalName of its name says who the proxy is.
+nginx is the one service that Kubernetes replaces: an Ingress of its name leads to every service that is behind nginx,
+and an ExternalName of its name names the proxy.
 """
 
 import re
@@ -10,11 +10,12 @@ from typing import Any
 
 from environment.compose import Description, Service
 from environment.nginx import PROXY
-from labs.experiments.phase3.kubernetes.cluster import Cluster, Pod
+from labs.experiments.phase3.kubernetes.cluster import Cluster
 from labs.experiments.phase3.kubernetes.manifests import Manifest, explained, title
+from labs.experiments.phase3.kubernetes.pod import Pod
 
 SECRETS = ("AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL")
-"""Settings that are never written here, only referred to."""
+"""Settings whose values are never written here: the manifests refer to a Secret."""
 
 REFERENCE = "by reference to a Secret"
 CONTROLLERS = {"microservices-lab/door": "ingress"}
@@ -25,23 +26,23 @@ _ADDRESS = re.compile(r"\w+://([a-z][a-z0-9-]*):(\d+)")
 
 @explained()
 def disagreements(manifests: Sequence[Manifest], description: Description) -> list[str]:
-    """What the manifests say otherwise than the description, a sentence each; empty when they agree."""
+    """Return how the manifests differ from the description, a sentence each; empty when they agree."""
     cluster = Cluster(manifests)
     services = [s for s in description.services.values() if s.name != PROXY]
-    found = [
+    differences = [
         f"{title(item)} stands for no service of docker-compose.yml"
         for name, item in cluster.workloads.items()
         if name not in {service.name for service in services}
     ]
     for service in services:
         if service.name in cluster.workloads:
-            found += _said(service.name, _workload(service, cluster))
+            differences += _sentences(service.name, _workload(service, cluster))
         else:
-            found.append(f"{service.name} has no Deployment or StatefulSet")
+            differences.append(f"{service.name} has no Deployment or StatefulSet")
     if PROXY in description.services:
-        found += _said(PROXY, _proxy(description, cluster))
+        differences += _sentences(PROXY, _proxy(description, cluster))
     return [
-        *found,
+        *differences,
         *_doors(description, cluster),
         *_conversations(services, cluster),
         *cluster.dangling(),
@@ -50,10 +51,10 @@ def disagreements(manifests: Sequence[Manifest], description: Description) -> li
 
 
 Difference = tuple[str, Any, Any]
-"""A field, what the manifests say, and what they should."""
+"""A field, its value by the manifests, and its value by the description."""
 
 
-def _said(name: str, differences: Iterable[Difference]) -> list[str]:
+def _sentences(name: str, differences: Iterable[Difference]) -> list[str]:
     return [
         f"{name}: {field} is {here!r}, and docker-compose.yml says {there!r}"
         for field, here, there in differences
@@ -78,13 +79,16 @@ def _workload(service: Service, cluster: Cluster) -> Iterator[Difference]:
     yield "no new privileges", confined, "no-new-privileges:true" in service.security_opt
     yield "temporary folders", sorted(pod.temporary), sorted(service.tmpfs)
     yield "volumes", sorted(pod.volumes), sorted(service.volumes)
-    found = cluster.of("Service").get(service.name)
-    ways = cluster.ways(found) if found else []
+    item = cluster.of("Service").get(service.name)
+    ways = cluster.ways(item) if item else []
     yield "Service", ways, [(port, service.name, port) for port in service.ports]
 
 
 def _environment(service: Service, pod: Pod, cluster: Cluster) -> dict[str, str]:
-    """The container's variables; one from a Secret is `REFERENCE` where the Secret exists and the key is its own."""
+    """Return the container's variables.
+
+    One from a Secret is `REFERENCE` where the Secret exists and the key is its own.
+    """
     values = dict(cluster.configured(pod))
     for item in pod.container.get("env", ()):
         name = item["name"]
@@ -100,7 +104,7 @@ def _environment(service: Service, pod: Pod, cluster: Cluster) -> dict[str, str]
 
 
 def _described(service: Service) -> dict[str, str]:
-    """What Compose sets; an empty value is the same as none (the services read it so)."""
+    """Return what Compose sets; an empty value is the same as none (the services read it so)."""
     wanted = {name: value for name, value in service.environment.items() if value}
     secret = [name for name in service.environment if name in SECRETS]
     if not service.environment.get("DATABASE_URL"):
@@ -109,9 +113,10 @@ def _described(service: Service) -> dict[str, str]:
 
 
 def _probes(service: Service, pod: Pod) -> Iterator[Difference]:
-    """Readiness is what `lab` waits for, asked as often as Compose asks; a start may take as many tries as there.
+    """Compare the probes: readiness with `x-lab.ready`, periods and tries with Compose's health check.
 
-    Alive is less than ready: who waits for a database, or a Valkey that still reads its file, must not be killed.
+    Liveness asks for less than readiness: a service that waits for a database, or a Valkey that still reads its file,
+    must not be killed.
     """
     ready = service.x_lab.ready.removeprefix("http ")
     alive = "/health" if service.speaks_http else "tcp"
@@ -121,8 +126,7 @@ def _probes(service: Service, pod: Pod) -> Iterator[Difference]:
     if check := service.healthcheck:
         for name in ("readinessProbe", "startupProbe"):
             timing = tuple(
-                pod.container.get(name, {}).get(word)
-                for word in ("periodSeconds", "timeoutSeconds")
+                pod.container.get(name, {}).get(key) for key in ("periodSeconds", "timeoutSeconds")
             )
             yield f"{name} period and timeout (s)", timing, (check.interval, check.timeout)
         tries = pod.container.get("startupProbe", {}).get("failureThreshold")
@@ -130,7 +134,7 @@ def _probes(service: Service, pod: Pod) -> Iterator[Difference]:
 
 
 def _proxy(description: Description, cluster: Cluster) -> Iterator[Difference]:
-    """nginx leads to every service that speaks HTTP; so does the Ingress."""
+    """Compare the Ingress with nginx, which leads to every service that speaks HTTP."""
     ingress = cluster.of("Ingress").get(PROXY)
     here = {way[2:] for way in cluster.rules(ingress)} if ingress else set()
     behind = {(s.name, s.port) for s in description.services.values() if s.speaks_http}
@@ -140,7 +144,7 @@ def _proxy(description: Description, cluster: Cluster) -> Iterator[Difference]:
 
 
 def _doors(description: Description, cluster: Cluster) -> Iterator[str]:
-    """Any other Service is a front door: nginx's port, and the same way from there."""
+    """Check that any other Service is a front door: nginx's port, and the same way from there."""
     front = description.services[PROXY].port if PROXY in description.services else None
     for name, item in cluster.of("Service").items():
         if name in description.services:
@@ -152,7 +156,7 @@ def _doors(description: Description, cluster: Cluster) -> Iterator[str]:
 
 
 def _conversations(services: Sequence[Service], cluster: Cluster) -> Iterator[str]:
-    """Who is told somebody's address may talk to them, and nobody else may."""
+    """Check that a service may connect to those whose address it is given, and to no other."""
     here = [service for service in services if service.name in cluster.workloads]
     known = {service.name for service in here}
     for caller in here:
@@ -162,13 +166,13 @@ def _conversations(services: Sequence[Service], cluster: Cluster) -> Iterator[st
             for match in _ADDRESS.finditer(value)
         }
         if not cluster.finds_names(caller.name):
-            yield f"{caller.name} may not ask the cluster's DNS"
+            yield f"{caller.name} may not connect to the cluster's DNS"
         for called in here:
             if called is caller:
                 continue
             may = cluster.may_talk(caller.name, called.name, called.port)
             if may != ((called.name, called.port) in calls):
-                yield f"{caller.name} {'may' if may else 'may not'} talk to {called.name}:{called.port}"
+                yield f"{caller.name} {'may' if may else 'may not'} connect to {called.name}:{called.port}"
     front = {
         way[1]
         for name, item in cluster.of("Service").items()
@@ -178,12 +182,12 @@ def _conversations(services: Sequence[Service], cluster: Cluster) -> Iterator[st
     for service in here:
         at = f"{service.name}:{service.port}"
         if cluster.admits_namespace(CONTROLLERS, service.name, service.port) != service.speaks_http:
-            yield f"the Ingress controller {'may not' if service.speaks_http else 'may'} talk to {at}"
+            yield f"the Ingress controller {'may not' if service.speaks_http else 'may'} connect to {at}"
         if cluster.admits_namespace({}, service.name, service.port) != (service.name in front):
-            yield f"strangers {'may not' if service.name in front else 'may'} talk to {at}"
+            yield f"other namespaces {'may not' if service.name in front else 'may'} connect to {at}"
 
 
 def _written_secrets(cluster: Cluster) -> Iterator[str]:
     for name, item in cluster.of("Secret").items():
         if item.get("data") or item.get("stringData"):
-            yield f"Secret/{name} holds a value: what is written in a file is no secret"
+            yield f"Secret/{name} holds a value: a value in a file is no secret"

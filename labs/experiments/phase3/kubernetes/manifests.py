@@ -1,7 +1,7 @@
-"""Reads manifests as `kubectl kustomize FOLDER` does, as far as this project's kustomizations go.
+"""Manifests: Kubernetes objects read from files as `kubectl kustomize FOLDER` reads them.
 
-What a kustomization may say here is closed (`resources`, `namespace`, JSON patches), and anything else is an error: a
-key passed over in silence would make the cluster another than the one that was checked.
+A kustomization may have `resources`, a `namespace` and JSON patches; anything else is an error. A key that is ignored
+in silence would make another cluster than the one that was checked.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CLUSTER_SCOPED = ("Namespace",)
 """Kinds here that live in no namespace."""
 
 Manifest = dict[str, Any]
-"""One object, as its file says it."""
+"""One object, as it stands in its file."""
 
 
 class _Closed(BaseModel):
@@ -53,9 +53,10 @@ class _Kustomization(_Closed):
 
 
 def read_manifests(folder: Path = BASE) -> list[Manifest]:
-    """The objects of a kustomization's folder, in the order of its resources.
+    """Return the objects of a kustomization's folder, in the order of its resources.
 
-    Raises `DescriptionError` that names the file and what stands there.
+    Raises:
+        DescriptionError: The kustomization cannot be read; the message names the file and why.
     """
     path = folder / "kustomization.yaml"
     try:
@@ -74,18 +75,18 @@ def read_manifests(folder: Path = BASE) -> list[Manifest]:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """What is missing in a manifest is said as such, wherever the lack of it shows."""
+    """Raise a `DescriptionError` for what a manifest lacks, wherever the lack of it shows."""
     try:
         yield
     except (LookupError, TypeError) as error:
         raise DescriptionError(
             f"A manifest lacks something that the others, or docker-compose.yml, need: {error}. "
-            "Hold each object against its schema (schema_problem) to see which."
+            "Check each object against its schema (schema_problem) to see which."
         ) from error
 
 
 def title(manifest: Manifest) -> str:
-    """How an object is called: `Service/api-gateway`."""
+    """Return an object's kind and name: `Service/api-gateway`."""
     return f"{manifest['kind']}/{manifest['metadata']['name']}"
 
 
@@ -95,13 +96,13 @@ def _resource(path: Path) -> list[Manifest]:
 
 def _documents(path: Path) -> list[Manifest]:
     try:
-        found = [item for item in yaml.safe_load_all(path.read_text("utf-8")) if item is not None]
+        objects = [item for item in yaml.safe_load_all(path.read_text("utf-8")) if item is not None]
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DescriptionError(f"{path} cannot be read as YAML: {error}") from error
-    for item in found:
+    for item in objects:
         if not isinstance(item, dict) or not item.get("kind"):
             raise DescriptionError(f"{path}: an object without a `kind`")
-    return found
+    return objects
 
 
 def _apply(patch: _Patch, manifests: list[Manifest]) -> None:
@@ -114,13 +115,13 @@ def _apply(patch: _Patch, manifests: list[Manifest]) -> None:
 
 
 def _change(change: _Change, manifest: Manifest) -> None:
-    """One operation of JSON Patch (RFC 6902); a place that is not there is an error, as in the standard."""
+    """Apply one operation of JSON Patch (RFC 6902); a missing place is an error, as in the standard."""
     *parents, last = [
-        word.replace("~1", "/").replace("~0", "~") for word in change.path[1:].split("/")
+        part.replace("~1", "/").replace("~0", "~") for part in change.path[1:].split("/")
     ]
     node: Any = manifest
-    for word in parents:
-        node = node[_key(node, word)]
+    for parent in parents:
+        node = node[_key(node, parent)]
     place = _key(node, last)
     node[place]  # raises where there is nothing
     if change.op == "replace":
@@ -129,5 +130,5 @@ def _change(change: _Change, manifest: Manifest) -> None:
         del node[place]
 
 
-def _key(node: Any, word: str) -> Any:
-    return int(word) if isinstance(node, list) else word
+def _key(node: Any, part: str) -> Any:
+    return int(part) if isinstance(node, list) else part

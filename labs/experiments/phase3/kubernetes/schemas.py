@@ -1,4 +1,4 @@
-"""Holds manifests against Kubernetes' own schemas, of two versions, without a cluster."""
+"""Kubernetes' own schemas, of two versions: which of them an object breaks, without a cluster."""
 
 from labs.experiments.phase3.kubernetes.manifests import Manifest
 
@@ -7,11 +7,11 @@ VERSIONS = ("1.35", "1.37")
 
 
 def schema_problem(manifest: Manifest, version: str) -> str:
-    """What that version's schema has against an object; empty when it is valid.
+    """Return what that version's schema has against an object; empty when it is valid.
 
     Strict: an unknown field is a problem too, and so is a kind that Kubernetes does not have.
     """
-    # Only who checks a schema pays for the import.
+    # Slow to import, and only needed here.
     from kubernetes_validate import SchemaNotFoundError, ValidationError, validate  # type: ignore[import-untyped]
 
     try:

@@ -1,4 +1,4 @@
-"""Synthetic samples of each experiment: what a judge sees, without a system."""
+"""Synthetic samples of each experiment, for judging without a system."""
 
 import pandas as pd
 

@@ -22,13 +22,12 @@ def test_any_other_answer_fails(row: int) -> None:
     assert PREDICTION["check"][row] in verdict.reasons[0]
 
 
-def test_a_question_nobody_asked_is_inconclusive() -> None:
+def test_a_question_that_was_not_asked_is_inconclusive() -> None:
     verdict = versions.judge(frames.versions_samples().drop(index=4), PREDICTION)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert "not asked" in verdict.reasons[0]
 
 
-def test_the_figure_shows_every_answer_with_its_prediction_and_the_runtime() -> None:
+def test_the_figure_shows_every_answer_with_its_prediction() -> None:
     figure = versions.plot(frames.versions_samples(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
     assert len(figure.axes[0].texts) == 2 * len(PREDICTION)

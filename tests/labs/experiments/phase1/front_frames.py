@@ -1,4 +1,4 @@
-"""Synthetic samples of the experiments with a gateway's routes and dashboard: what a judge sees, without a system."""
+"""Synthetic samples of the experiments with a gateway's routes and dashboard, for judging without a system."""
 
 import pandas as pd
 
@@ -69,12 +69,12 @@ def partial_answers_prediction() -> pd.DataFrame:
 def partial_answers_samples(during: str = SILENT) -> pd.DataFrame:
     """Three dashboards at each moment, as predicted for what order-service did `during` its fault."""
     asked = {BEFORE: ANSWERS, DURING: during, AFTER: ANSWERS}
-    told = [{"moment": m, "check": ASKED, "observed": answer} for m, answer in asked.items()]
+    direct = [{"moment": m, "check": ASKED, "observed": answer} for m, answer in asked.items()]
     answers = partial_answers.predict().rename(columns={"expected": "observed"})
     if during == ANSWERS:
         whole = answers.loc[answers["moment"] == BEFORE, "observed"]
         answers.loc[answers["moment"] == DURING, "observed"] = whole.to_list()
-    samples = pd.concat([answers] * 3 + [pd.DataFrame(told)], ignore_index=True)
+    samples = pd.concat([answers] * 3 + [pd.DataFrame(direct)], ignore_index=True)
     return samples.assign(waited=0.003, runtime="process", attempt=1)
 
 

@@ -1,4 +1,4 @@
-"""Synthetic samples of the experiments with a gateway's protections: what a judge sees, without a system."""
+"""Synthetic samples of the experiments with a gateway's protections, for judging without a system."""
 
 import pandas as pd
 
@@ -94,7 +94,7 @@ def blocking_samples(
     *, blocking: float = 2.0, non_blocking: float = 0.4, late: float = 0.004, apart: float = 0.001
 ) -> pd.DataFrame:
     """Five calls to each, `apart` seconds from one another; the last is done after so many seconds.
-    A witness asks twenty times a second and is answered after `late` seconds."""
+    A witness sends twenty requests a second, each of which takes `late` seconds."""
     rows = []
 
     def ask(name: str, during: str, intended: float, seconds: float) -> None:

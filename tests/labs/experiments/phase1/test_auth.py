@@ -27,12 +27,11 @@ def test_any_other_answer_fails(row: int) -> None:
     assert PREDICTION["header"][row] in verdict.reasons[0]
 
 
-def test_a_header_nobody_sent_is_inconclusive() -> None:
+def test_a_header_that_was_not_sent_is_inconclusive() -> None:
     verdict = auth.judge(front_frames.auth_samples().drop(index=4), PREDICTION)
     assert verdict.outcome is Outcome.INCONCLUSIVE
 
 
-def test_the_figure_shows_every_answer_with_its_prediction_and_the_runtime() -> None:
+def test_the_figure_shows_every_answer_with_its_prediction() -> None:
     figure = auth.plot(front_frames.auth_samples(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
     assert len(figure.axes[0].texts) == 2 * len(PREDICTION)

@@ -18,9 +18,9 @@ def judge(*attempts: pd.DataFrame) -> Verdict:
 
 
 def test_blocking_waits_add_up_and_the_others_do_not() -> None:
-    found = blocking.predict(calls=3, seconds=2).groupby("endpoint")["seconds"]
-    assert found.get_group(BLOCKING).to_list() == [2, 4, 6]
-    assert found.get_group(NON_BLOCKING).to_list() == [2, 2, 2]
+    seconds = blocking.predict(calls=3, seconds=2).groupby("endpoint")["seconds"]
+    assert seconds.get_group(BLOCKING).to_list() == [2, 4, 6]
+    assert seconds.get_group(NON_BLOCKING).to_list() == [2, 2, 2]
 
 
 def test_both_as_predicted_pass() -> None:
@@ -59,7 +59,7 @@ def test_what_the_machine_explains_is_inconclusive_however_often() -> None:
     assert verdict.reasons == (f"{BLOCKING}: {BUSY}",)
 
 
-def test_a_machine_that_is_late_now_and_then_never_excuses_the_sum_of_all_waits() -> None:
+def test_a_late_machine_never_excuses_the_sum_of_all_waits() -> None:
     wrong = blocking_samples(non_blocking=2.0, late=0.3)
     assert judge(wrong, wrong).outcome is Outcome.FAIL
 
@@ -82,9 +82,7 @@ def test_calls_that_did_not_overlap_are_inconclusive() -> None:
     assert verdict.reasons[0] == f"{BLOCKING}: the calls did not overlap"
 
 
-def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+def test_the_figure_has_one_axes_per_endpoint() -> None:
     figure = blocking.plot(blocking_samples(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
-    assert figure.axes[-1].get_xlabel().endswith("(s)")
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["/api/blocking", "/api/non-blocking"]

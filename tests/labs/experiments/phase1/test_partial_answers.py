@@ -1,4 +1,4 @@
-"""Partial answers: exact at every moment, and only while order-service really was stopped."""
+"""Partial answers: exact at every moment of a stop that took place."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def test_an_order_service_that_was_never_stopped_is_inconclusive() -> None:
     assert verdict.extend
 
 
-def test_a_wrong_answer_on_a_machine_that_kept_everybody_waiting_is_inconclusive() -> None:
+def test_a_wrong_answer_on_a_busy_machine_is_inconclusive() -> None:
     samples = front_frames.partial_answers_samples()
     late = samples["moment"] == "after"
     samples.loc[late, "waited"] = 0.5
@@ -52,7 +52,7 @@ def test_a_wrong_answer_on_a_machine_that_kept_everybody_waiting_is_inconclusive
     assert partial_answers.judge(samples, PREDICTION).outcome is Outcome.INCONCLUSIVE
 
 
-def test_a_moment_nobody_asked_at_is_inconclusive() -> None:
+def test_a_moment_without_answers_is_inconclusive() -> None:
     samples = front_frames.partial_answers_samples()
     unasked = samples[(samples["moment"] != DURING) | (samples["check"] != ORDERS)]
     verdict = partial_answers.judge(unasked, PREDICTION)
@@ -60,7 +60,6 @@ def test_a_moment_nobody_asked_at_is_inconclusive() -> None:
     assert "not asked" in verdict.reasons[0]
 
 
-def test_the_figure_shows_every_answer_with_its_prediction_and_the_runtime() -> None:
+def test_the_figure_shows_every_answer_with_its_prediction() -> None:
     figure = partial_answers.plot(front_frames.partial_answers_samples(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
     assert len(figure.axes[0].texts) == 2 * len(PREDICTION)

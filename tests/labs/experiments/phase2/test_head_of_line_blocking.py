@@ -1,4 +1,4 @@
-"""A share of head_of_line_blocking: who counts, who waited, and which share is too far off."""
+"""A share of bystanders: which count, which waited, and which share is too far off."""
 
 import pandas as pd
 import pytest
@@ -8,7 +8,7 @@ from labs.experiments.phase2 import head_of_line_blocking
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
-PREDICTION = frames.bystanders_prediction()
+PREDICTION = frames.head_of_line_blocking_prediction()
 
 
 def judge(samples: pd.DataFrame) -> Verdict:
@@ -33,13 +33,13 @@ def test_only_bystanders_of_the_computation_count() -> None:
     assert not requests["waited"][since > 0.96].any()
 
 
-def test_an_event_loop_that_goes_on_fails_whatever_else_the_machine_did() -> None:
+def test_a_loop_that_goes_on_fails_on_a_busy_machine_too() -> None:
     verdict = judge(frames.head_of_line_blocking_samples(blocked=0, others=1.5))
     assert verdict.outcome is Outcome.FAIL
-    assert verdict.reasons[0] == "1 replica: fewer head_of_line_blocking waited than predicted"
+    assert verdict.reasons[0] == "1 replica: fewer bystanders waited than predicted"
 
 
-def test_a_computation_that_blocks_every_replica_fails_on_a_calm_machine() -> None:
+def test_blocking_every_replica_fails_on_a_calm_machine_only() -> None:
     samples = frames.head_of_line_blocking_samples()
     alone = samples[samples["replicas"] == 1]
     everywhere = pd.concat([alone.assign(replicas=n) for n in (1, 2, 3)])
@@ -53,7 +53,7 @@ def test_too_few_bystanders_are_inconclusive() -> None:
     assert verdict.extend
 
 
-def test_a_generator_that_lagged_is_inconclusive_and_its_attempt_is_set_aside() -> None:
+def test_an_attempt_whose_generator_lagged_is_set_aside() -> None:
     lagged = frames.head_of_line_blocking_samples(blocked=0).assign(lag=0.3)
     assert judge(lagged).outcome is Outcome.INCONCLUSIVE
     good = frames.head_of_line_blocking_samples().assign(attempt=2)
@@ -67,8 +67,13 @@ def test_a_request_without_an_answer_fails(column: str, value: bool | float) -> 
     assert judge(samples).outcome is Outcome.FAIL
 
 
-def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
+def test_the_details_say_how_many_counted() -> None:
+    (case, *_) = judge(frames.head_of_line_blocking_samples()).details["cases"]
+    assert case["counted"].startswith("17 of 28 counted (set aside: sent within 0.15 s of")
+
+
+def test_the_figure_names_shares_and_marks_what_was_set_aside() -> None:
     figure = head_of_line_blocking.plot(frames.head_of_line_blocking_samples(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
-    assert figure.axes[-1].get_xlabel().endswith("(s)")
     assert figure.axes[2].get_title(loc="left").startswith("3 replicas: 33% wait, predicted;")
+    assert "set aside: sent within 0.15 s" in figure.get_supxlabel()
+    assert "set aside" in {text.get_text() for text in figure.legends[0].get_texts()}

@@ -1,4 +1,4 @@
-"""The famous ratio: what k makes of it, and that only the delays are judged."""
+"""The ratio claim: what k makes of it, and that only the delays are judged."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from labs.experiments.phase2.ratio_claim import ORIGINAL_DELAY, ORIGINAL_UNLOADE
 from labs.verdicts import Outcome
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
-PREDICTION = frames.famous_ratio_prediction()
+PREDICTION = frames.ratio_claim_prediction()
 
 
 def test_the_theory_gives_the_originals_number_and_any_other() -> None:
@@ -34,8 +34,6 @@ def test_delays_that_grow_otherwise_fail(seconds: float) -> None:
 
 def test_the_figure_marks_the_originals_numbers() -> None:
     figure = ratio_claim.plot(frames.ratio_claim_samples(), PREDICTION)
-    words = [text.get_text() for text in figure.axes[0].texts]
-    assert "the original: 53,364 ms, 457 x" in words
-    assert "the original: 116 ms" in words
-    assert figure.axes[0].get_ylabel().endswith("(s)")
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "the original: 53,364 ms, 457 x" in texts
+    assert "the original: 116 ms" in texts

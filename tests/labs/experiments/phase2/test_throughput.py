@@ -39,15 +39,15 @@ def test_the_rates_are_those_of_the_window() -> None:
 
 def test_a_third_replica_that_carries_more_than_the_cores_fails() -> None:
     samples = frames.throughput_samples()
-    wished = throughput.predict(seconds=0.05, cores=3, replicas=frames.REPLICAS)
-    assert throughput.judge(samples, wished).outcome is not Outcome.PASS
+    optimistic = throughput.predict(seconds=0.05, cores=3, replicas=frames.REPLICAS)
+    assert throughput.judge(samples, optimistic).outcome is not Outcome.PASS
     modest = throughput.predict(seconds=0.05, cores=1, replicas=frames.REPLICAS)
     verdict = throughput.judge(samples, modest)
     assert verdict.outcome is Outcome.FAIL
     assert any("carried more than predicted" in reason for reason in verdict.reasons)
 
 
-def test_too_little_on_idle_cores_fails_and_on_busy_ones_is_in_doubt() -> None:
+def test_too_little_fails_on_idle_cores_only() -> None:
     verdict = judge(frames.throughput_samples(carried=0.6, idle=0.9))
     assert verdict.outcome is Outcome.FAIL
     assert "on cores that were idle" in verdict.reasons[0]
@@ -56,7 +56,7 @@ def test_too_little_on_idle_cores_fails_and_on_busy_ones_is_in_doubt() -> None:
     assert "other programs kept the cores busy" in verdict.reasons[0]
 
 
-def test_what_was_held_up_for_a_while_is_judged_by_the_best_part() -> None:
+def test_the_best_part_settles_a_window_that_was_held_up() -> None:
     samples = frames.throughput_samples()
     ended = samples["intended"] + samples["latency"]
     held = (ended > samples["began"] + 0.65) & (samples["step"] > 1)
@@ -65,7 +65,7 @@ def test_what_was_held_up_for_a_while_is_judged_by_the_best_part() -> None:
     assert judge(disturbed.assign(idle=1.0)).outcome is Outcome.FAIL
 
 
-def test_answers_that_were_held_up_and_come_in_late_are_not_too_many() -> None:
+def test_answers_that_come_in_late_are_not_too_many() -> None:
     samples = frames.throughput_samples()
     lower = (samples["step"] < 1) & (samples["replicas"] == 1)
     held = samples[lower]["began"] + np.arange(lower.sum()) / 20
@@ -82,7 +82,7 @@ def test_a_later_attempt_settles_what_was_in_doubt() -> None:
     assert judge(both).outcome is Outcome.PASS
 
 
-def test_a_generator_that_lagged_tells_nothing() -> None:
+def test_a_generator_that_lagged_is_inconclusive() -> None:
     assert judge(frames.throughput_samples(lag=0.5)).outcome is Outcome.INCONCLUSIVE
 
 
@@ -112,5 +112,5 @@ def test_idle_is_what_is_left_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_figure_shows_the_originals_points_as_such() -> None:
     (axes,) = throughput.plot(frames.throughput_samples(), PREDICTION).axes
-    words = [text.get_text() for text in axes.texts]
-    assert any("the original: 450 requests/s" in word and "our model" in word for word in words)
+    texts = [text.get_text() for text in axes.texts]
+    assert any("the original: 450 requests/s" in word and "our model" in word for word in texts)

@@ -1,4 +1,4 @@
-"""Synthetic samples of phase 3's experiments: what a judge sees, without a system."""
+"""Synthetic samples of phase 3's experiments: frames as a judge gets them, without a system."""
 
 import pandas as pd
 
@@ -10,9 +10,11 @@ from labs.experiments.phase3 import (
     long_request,
     slow_replica,
 )
-from labs.experiments.phase3.autoscaling import TARGET, WITH, WORK
+from labs.experiments.phase3.autoscaler import TARGET
+from labs.experiments.phase3.autoscaling import WITH
 from labs.experiments.phase3.health_check import DEAD, HANGING
 from labs.experiments.phase3.health_check import RATE as CHECKED
+from labs.experiments.phase3.scaling_loop import WORK
 
 WEIGHTS = (3, 2, 1)
 CLIENTS = ("10.0.1.1", "10.0.1.99", "10.0.2.1", "10.0.3.1", "10.0.4.1", "10.0.5.1")

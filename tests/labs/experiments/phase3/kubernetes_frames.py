@@ -5,14 +5,14 @@ from itertools import pairwise
 import pandas as pd
 
 from labs.experiments.phase3 import kubernetes_objects
-from labs.experiments.phase3.kubernetes_objects import LOT, ROUND_ROBIN, draw
+from labs.experiments.phase3.kubernetes_objects import RANDOM, ROUND_ROBIN, choose_pods
 
 PODS, REQUESTS = 3, 300
 PREDICTION = kubernetes_objects.predict(PODS, requests=REQUESTS)
 
 
 def kubernetes_objects_samples() -> pd.DataFrame:
-    """A door, a Service and its Pods; no complaint; and the requests of both ways."""
+    """Return an Ingress, a Service and its Pods, a check without a problem, and the requests of both ways."""
     objects = [
         ("Ingress", "nginx", 0),
         ("Service", "api-gateway", 0),
@@ -28,7 +28,10 @@ def kubernetes_objects_samples() -> pd.DataFrame:
         for kind, (start, end) in zip(kinds, pairwise(ways), strict=True)
     ]
     rows += [{"part": "check", "kind": "Kubernetes 1.35", "name": "Service/api-gateway"}]
-    turns = {ROUND_ROBIN: [n % PODS + 1 for n in range(REQUESTS)], LOT: draw(PODS, REQUESTS, 7)}
+    turns = {
+        ROUND_ROBIN: [n % PODS + 1 for n in range(REQUESTS)],
+        RANDOM: choose_pods(PODS, REQUESTS, 7),
+    }
     rows += [
         {"part": "request", "kind": way, "number": int(pod)}
         for way, numbers in turns.items()

@@ -1,15 +1,15 @@
-"""Synthetic samples of phase 3's releases: what a judge sees, without a system."""
+"""Synthetic samples of phase 3's releases: frames as a judge gets them, without a system."""
 
 from collections.abc import Sequence
 
 import pandas as pd
 
-from labs.experiments.phase3 import blue_green, canary, rolling_replacement
+from labs.experiments.phase3 import blue_green, canary, rolling_replacement, sampling_plan
 from labs.experiments.phase3.releases import RATE
 
 BEGAN = 1.7e9
 Part = tuple[str, int, Sequence[tuple[str, str]]]
-"""A step, its number of requests, and who takes them in turn: replica and version."""
+"""A step, its number of requests, and the replicas that serve them in turn, with their versions."""
 
 
 def rolling_replacement_prediction() -> pd.DataFrame:
@@ -53,8 +53,8 @@ def canary_release(*, every: int = 2) -> pd.DataFrame:
     """Both versions as predicted; the bad one fails every second request that meets it."""
     parts = []
     for case, outcome, errors in (
-        ("bad", canary.WITHDRAWN, 20 // every),
-        ("good", canary.PROMOTED, 0),
+        ("bad", sampling_plan.WITHDRAWN, 20 // every),
+        ("good", sampling_plan.PROMOTED, 0),
     ):
         others = "11-" if case == "bad" else "222"
         samples = _released(
@@ -71,16 +71,16 @@ def canary_release(*, every: int = 2) -> pd.DataFrame:
 
 
 def _replicas(versions: str, numbers: Sequence[int] = (1, 2, 3, 4)) -> list[tuple[str, str]]:
-    """Who takes turns: the replicas by their versions, those without one left out."""
+    """Return the replicas that take turns, with their versions; those without one are left out."""
     pairs = zip(numbers, versions, strict=False)
     return [(f"user-service-{number}", version) for number, version in pairs if version != "-"]
 
 
 def _released(*parts: Part) -> pd.DataFrame:
     rows: list[dict[str, object]] = []
-    for step, requests, takers in parts:
+    for step, requests, replicas in parts:
         for number in range(requests):
-            replica, version = takers[number % len(takers)]
+            replica, version = replicas[number % len(replicas)]
             sent = BEGAN + len(rows) / RATE
             rows.append({"intended": sent, "sent": sent + 0.0005, "replica": replica})
             rows[-1] |= {"version": version, "step": step}

@@ -1,4 +1,4 @@
-"""Blue-green: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Blue-green: what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest
@@ -15,7 +15,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return blue_green.judge(samples, PREDICTION)
 
 
-def test_a_switch_and_the_way_back_that_lose_nothing_pass() -> None:
+def test_a_switch_and_a_switch_back_that_lose_nothing_pass() -> None:
     verdict = judge(FRAME())
     assert verdict.outcome is Outcome.PASS, verdict.reasons
 
@@ -29,7 +29,7 @@ def test_a_colour_that_answers_out_of_its_time_fails(step: str, version: str) ->
     assert verdict.reasons == (f"{step}: the other version answered, too",)
 
 
-def test_a_connection_that_was_idle_at_the_switch_may_carry_one_request_the_old_way() -> None:
+def test_an_idle_connection_may_carry_one_request_the_old_way() -> None:
     samples = FRAME()
     green = samples[samples["step"] == "green"].index
     samples.loc[green[:4], "version"] = "1"
@@ -39,7 +39,7 @@ def test_a_connection_that_was_idle_at_the_switch_may_carry_one_request_the_old_
     assert judge(samples).outcome is Outcome.PASS
 
 
-def test_nobody_strays_before_the_first_change() -> None:
+def test_no_request_may_stray_before_the_first_change() -> None:
     samples = FRAME()
     samples.loc[3, "version"] = "2"
     assert judge(samples).outcome is Outcome.FAIL
@@ -62,7 +62,5 @@ def test_too_few_requests_of_a_colour_are_inconclusive() -> None:
 
 def test_the_figure_draws_the_switch_on_the_measurement() -> None:
     figure = blue_green.plot(FRAME(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
-    assert figure.axes[-1].get_xlabel().endswith("(s)")
     steps = [text.get_text() for text in figure.axes[0].texts]
     assert steps == ["blue", "switch", "green", "back", "blue again"]

@@ -1,4 +1,4 @@
-"""Rolling replacement: what the judge lets pass, what it fails, and what it cannot tell."""
+"""Rolling replacement: what passes, what fails, and what is inconclusive."""
 
 import pandas as pd
 import pytest
@@ -15,7 +15,7 @@ def judge(samples: pd.DataFrame) -> Verdict:
     return rolling_replacement.judge(samples, PREDICTION)
 
 
-def test_the_new_version_takes_over_in_as_many_stages_as_there_are_replicas() -> None:
+def test_the_new_version_takes_over_in_one_stage_per_replica() -> None:
     table = rolling_replacement.predict(replicas=5)
     assert table["share"].tolist() == [0, 0, 0.25, 0.5, 0.75, 1, 1]
     assert not table["failed"].any()
@@ -24,7 +24,8 @@ def test_the_new_version_takes_over_in_as_many_stages_as_there_are_replicas() ->
 def test_a_roll_that_loses_nothing_passes() -> None:
     verdict = judge(FRAME())
     assert verdict.outcome is Outcome.PASS, verdict.reasons
-    assert [row["requests"] for row in verdict.details["steps"]] == [60, 240, 60]
+    counts = [case["attempts"][0]["requests"] for case in verdict.details["cases"]]
+    assert counts == [60, 240, 60]
 
 
 @pytest.mark.parametrize("at", [0, 100, -1])
@@ -37,14 +38,14 @@ def test_one_lost_post_fails_whenever_it_was(at: int) -> None:
 
 
 @pytest.mark.parametrize("created", [0, 2])
-def test_an_answered_post_whose_user_is_missing_or_there_twice_fails(created: int) -> None:
+def test_a_user_that_is_missing_or_created_twice_fails(created: int) -> None:
     samples = FRAME()
     samples.loc[100, "created"] = created
-    assert judge(samples).reasons == ("rolling: a user is not there once",)
+    assert judge(samples).reasons == ("rolling: a POST did not create its user exactly once",)
 
 
 @pytest.mark.parametrize(("at", "version"), [(3, "2"), (-9, "1"), (-9, "")])
-def test_answers_of_the_other_version_before_or_after_the_roll_fail(at: int, version: str) -> None:
+def test_the_other_version_before_or_after_the_roll_fails(at: int, version: str) -> None:
     samples = FRAME()
     samples.loc[samples.index[at : at + 6], "version"] = version
     assert judge(samples).outcome is Outcome.FAIL
@@ -58,17 +59,17 @@ def test_posts_that_are_too_short_or_too_few_prove_nothing() -> None:
 
 
 def disturbances() -> dict[str, pd.DataFrame]:
-    """What a busy machine may do to a measurement, and a POST that it lost."""
+    """Return what a busy machine may do to a measurement, each with a POST that was lost."""
     slow = FRAME()
     slow.loc[100:200, "latency"] = 1.4
-    found = {"schedule": FRAME().assign(lag=0.3), "too busy": slow}
-    for samples in found.values():
+    disturbed = {"schedule": FRAME().assign(lag=0.3), "too busy": slow}
+    for samples in disturbed.values():
         samples.loc[100, ["ok", "created"]] = [False, 0]
-    return found
+    return disturbed
 
 
 @pytest.mark.parametrize("because", disturbances())
-def test_an_attempt_on_a_busy_machine_is_set_aside(because: str) -> None:
+def test_an_attempt_on_a_busy_machine_shows_nothing(because: str) -> None:
     disturbed = disturbances()[because]
     verdict = judge(disturbed)
     assert verdict.outcome is Outcome.INCONCLUSIVE
@@ -79,17 +80,20 @@ def test_an_attempt_on_a_busy_machine_is_set_aside(because: str) -> None:
     assert judge(pd.concat([disturbed, calm], ignore_index=True)).outcome is Outcome.FAIL
 
 
-def test_the_figure_says_where_it_was_measured_and_carries_units() -> None:
-    figure = rolling_replacement.plot(FRAME(), PREDICTION)
-    assert any("runtime: process" in text.get_text() for text in figure.texts)
-    assert figure.axes[-1].get_xlabel().endswith("(s)")
-    assert figure.axes[-1].get_ylabel().endswith("(%)")
-    assert "predicted" in figure.axes[0].get_legend_handles_labels()[1]
-    lanes = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+def test_the_figure_has_a_lane_for_each_replica() -> None:
+    axes = rolling_replacement.plot(FRAME(), PREDICTION).axes[0]
+    lanes = [label.get_text() for label in axes.get_yticklabels()]
     assert lanes == ["user-service-3", "user-service-2", "user-service-1"]
+    assert "predicted" in axes.get_legend_handles_labels()[1]
 
 
-def test_a_post_that_reached_no_replica_is_drawn_below_all_of_them() -> None:
+def test_the_figure_draws_the_attempt_that_was_counted() -> None:
+    late = FRAME().assign(lag=0.3, attempt=2)
+    figure = rolling_replacement.plot(pd.concat([FRAME(), late], ignore_index=True), PREDICTION)
+    assert "attempt 1 of 2" in figure.texts[1].get_text()
+
+
+def test_a_post_that_reached_no_replica_is_drawn_below() -> None:
     samples = FRAME()
     samples.loc[100, ["ok", "replica", "version"]] = [False, "", ""]
     (failed,) = (

@@ -1,4 +1,4 @@
-"""One message until its effect or its dead letter: attempts, their times, slots, and leaving."""
+"""One message until its effect or its dead letter: attempts, their times, the limit, and leaving."""
 
 import asyncio
 import time
@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from microservices.kit.concurrency_limit import Slots
+from microservices.kit.concurrency_limit import ConcurrencyLimit
 from microservices.kit.database import open_database
-from microservices.kit.events.delivery import Abandoned, Delivery, Handler, Handling, wait_after
-from microservices.kit.events.event_types import Cause, Event, OrderConfirmed, Record, write_event
-from microservices.kit.events.inbox import inbox_table
+from microservices.kit.events import inbox
+from microservices.kit.events.consumer_config import ConsumerConfig, Handler
+from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies, wait_after
+from microservices.kit.events.envelope import Cause, Event, write_event
+from microservices.kit.events.event_types import OrderConfirmed
+from microservices.kit.events.received import Received, receive
+from microservices.kit.events.record import Record
 from microservices.kit.settings import Settings
 
-metadata = MetaData()
-INBOX = inbox_table(metadata)
+Deliver = Callable[[Received], Delivery]
 
 
 class Message:
@@ -28,9 +31,25 @@ class Message:
         self._value, self._key = value, key
 
     def __getattr__(self, name: str) -> Callable[[], Any]:
-        said = {"value": self._value, "key": self._key, "headers": [("traceparent", b"?")]}
-        said |= {"topic": "order-confirmed", "partition": 3, "offset": 7, "timestamp": (1, 1234)}
-        return lambda: said[name]
+        fields = {"value": self._value, "key": self._key, "headers": [("traceparent", b"?")]}
+        fields |= {"topic": "order-confirmed", "partition": 3, "offset": 7, "timestamp": (1, 1234)}
+        fields |= {"leader_epoch": None, "error": None}
+        return lambda: fields[name]
+
+
+class OddMessage(Message):
+    """A client in C can send a header whose name is not UTF-8: it can be asked for once, and raises."""
+
+    asked = 0
+
+    def headers(self) -> None:
+        self.asked += 1
+        assert self.asked == 1, "the process would crash"
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+
+def received(value: bytes | None, key: bytes | None = b"order-1") -> Received:
+    return receive(Message(value, key))  # type: ignore[arg-type]
 
 
 class Kafka:
@@ -44,13 +63,13 @@ class Kafka:
 
 
 class Service:
-    """Counts effects; fails as often as told."""
+    """Counts effects; raises `errors`, one per attempt, first."""
 
-    def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **words: Any) -> None:
+    def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **config: Any) -> None:
         self.errors, self.kafka = list(errors), Kafka()
         self.effects: list[str] = []
         self.attempts: list[float] = []
-        self.words = {"first_wait": 0.01, "inbox": INBOX} | words
+        self.config = {"first_wait": 0.01} | config
         self.work = work
 
     def effect(self, _: Connection, event: Event) -> None:
@@ -59,35 +78,31 @@ class Service:
             raise self.errors.pop(0)
         self.effects.append(event.event_id)
 
-    def run(self, folder: Path, test: Callable[[Handling], Awaitable[None]]) -> None:
+    def run(self, folder: Path, test: Callable[[Deliver], Awaitable[None]]) -> None:
         async def with_database() -> None:
             database = open_database("a-service", Settings(port=1, data_dir=folder))
-            await database.start(metadata.create_all)
-            handling = Handling(
-                group="a-group",
-                handlers=[Handler(OrderConfirmed, self.effect, self.work)],
-                database=database,
-                producer=self.kafka,  # type: ignore[arg-type]
-                **self.words,
-            )
+            await database.start(inbox.table.create)
+            handlers = [Handler(OrderConfirmed, self.effect, self.work)]
+            config = ConsumerConfig("a-group", handlers, **self.config)
+            dependencies = Dependencies(database, self.kafka)  # type: ignore[arg-type]
             try:
                 async with asyncio.timeout(10):
-                    await test(handling)
+                    await test(lambda message: Delivery(message, config, dependencies))
             finally:
                 await database.stop()
 
         asyncio.run(with_database())
 
-    def settle(self, folder: Path, *messages: Message) -> None:
-        async def test(handling: Handling) -> None:
+    def settle(self, folder: Path, *messages: Received) -> None:
+        async def test(deliver: Deliver) -> None:
             for message in messages:
-                await Delivery(message, handling).settle()  # type: ignore[arg-type]
+                await deliver(message).settle()
 
         self.run(folder, test)
 
 
-def message() -> Message:
-    return Message(write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, "")))
+def message() -> Received:
+    return received(write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, "")))
 
 
 def test_an_event_that_is_delivered_twice_has_one_effect(tmp_path: Path) -> None:
@@ -98,14 +113,14 @@ def test_an_event_that_is_delivered_twice_has_one_effect(tmp_path: Path) -> None
 
 
 def test_without_an_inbox_it_has_two(tmp_path: Path) -> None:
-    service, twice = Service(inbox=None), message()
+    service, twice = Service(inbox=False), message()
     service.settle(tmp_path, twice, twice)
     assert len(service.effects) == 2
 
 
-def test_a_message_that_cannot_be_read_is_set_aside_without_an_attempt(tmp_path: Path) -> None:
+def test_an_unreadable_message_is_a_dead_letter_at_once(tmp_path: Path) -> None:
     service = Service()
-    service.settle(tmp_path, Message(b"\xff", None), message())
+    service.settle(tmp_path, received(b"\xff", None), message())
     (letter,) = service.kafka.letters
     assert (letter.topic, letter.key, letter.value) == ("order-confirmed-dlq", None, b"\xff")
     headers = dict(letter.headers)
@@ -122,7 +137,31 @@ def test_a_message_that_cannot_be_read_is_set_aside_without_an_attempt(tmp_path:
     assert len(service.effects) == 1, "the next one is settled"
 
 
-def test_an_effect_that_fails_is_tried_again_after_waits_that_double(tmp_path: Path) -> None:
+def test_headers_that_cannot_be_read_are_read_once(tmp_path: Path) -> None:
+    service, value = Service(), message().value
+    odd = receive(OddMessage(value))  # type: ignore[arg-type]
+    service.settle(tmp_path, odd, message())
+    (letter,) = service.kafka.letters
+    headers = dict(letter.headers)
+    assert (letter.value, headers["dlq.offset"], headers["dlq.attempts"]) == (value, b"7", b"0")
+    assert headers["dlq.error"] == b"the headers cannot be read: UnicodeDecodeError"
+    assert len(service.effects) == 1, "the next one is settled"
+
+
+def test_any_error_while_reading_makes_a_dead_letter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> Event:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr("microservices.kit.events.delivery.read_event", fails)
+    service = Service()
+    service.settle(tmp_path, message())
+    (letter,) = service.kafka.letters
+    assert dict(letter.headers)["dlq.error"] == b"RecursionError: too deep"
+
+
+def test_an_effect_that_fails_waits_and_the_wait_doubles(tmp_path: Path) -> None:
     service = Service([ValueError("1"), ValueError("2")], first_wait=0.1)
     service.settle(tmp_path, message())
     first, second, third = service.attempts
@@ -139,7 +178,7 @@ def test_the_wait_doubles_and_varies_by_a_tenth() -> None:
         assert len(set(waits)) > 100
 
 
-def test_an_effect_that_always_fails_is_set_aside_after_the_last_try(tmp_path: Path) -> None:
+def test_an_effect_that_always_fails_ends_as_dead_letter(tmp_path: Path) -> None:
     service = Service([ValueError("no")] * 5, tries=4)
     service.settle(tmp_path, message())
     (letter,) = service.kafka.letters
@@ -148,7 +187,7 @@ def test_an_effect_that_always_fails_is_set_aside_after_the_last_try(tmp_path: P
     assert (len(service.attempts), service.effects) == (4, [])
 
 
-def test_a_database_that_is_away_is_no_fault_of_the_message(
+def test_a_database_that_is_away_costs_no_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("microservices.kit.events.delivery.DATABASE_SECONDS", 0.01)
@@ -158,7 +197,7 @@ def test_a_database_that_is_away_is_no_fault_of_the_message(
     assert (len(service.effects), service.kafka.letters) == (1, [])
 
 
-def test_work_is_done_side_by_side_within_the_slots(tmp_path: Path) -> None:
+def test_work_is_done_side_by_side_within_the_limit(tmp_path: Path) -> None:
     now, most = 0, 0
 
     async def work(_: Event) -> None:
@@ -168,10 +207,10 @@ def test_work_is_done_side_by_side_within_the_slots(tmp_path: Path) -> None:
         await asyncio.sleep(0.02)
         now -= 1
 
-    service = Service(work=work, slots=Slots(2))
+    service = Service(work=work, limit=ConcurrencyLimit(2))
 
-    async def test(handling: Handling) -> None:
-        deliveries = [Delivery(message(), handling) for _ in range(6)]  # type: ignore[arg-type]
+    async def test(deliver: Deliver) -> None:
+        deliveries = [deliver(message()) for _ in range(6)]
         for delivery in deliveries:
             await delivery.settle()
 
@@ -179,7 +218,7 @@ def test_work_is_done_side_by_side_within_the_slots(tmp_path: Path) -> None:
     assert (most, len(service.effects)) == (2, 6)
 
 
-def test_a_known_event_costs_no_work(tmp_path: Path) -> None:
+def test_an_event_with_its_effect_costs_no_work(tmp_path: Path) -> None:
     worked = []
 
     async def work(event: Event) -> None:
@@ -190,14 +229,14 @@ def test_a_known_event_costs_no_work(tmp_path: Path) -> None:
     assert len(worked) == 1
 
 
-def test_who_leaves_finishes_what_has_begun_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+def test_a_member_that_leaves_finishes_only_what_has_begun(tmp_path: Path) -> None:
     async def work(_: Event) -> None:
         await asyncio.sleep(0.05)
 
-    service = Service(work=work, slots=Slots(1))
+    service = Service(work=work, limit=ConcurrencyLimit(1))
 
-    async def test(handling: Handling) -> None:
-        begun, later = (Delivery(message(), handling) for _ in range(2))  # type: ignore[arg-type]
+    async def test(deliver: Deliver) -> None:
+        begun, later = (deliver(message()) for _ in range(2))
         await asyncio.sleep(0.01)
         for delivery in (begun, later):
             delivery.abandon()

@@ -1,4 +1,4 @@
-"""Outbox, inbox, lease and relay on a database, with a producer that can be told to fail."""
+"""Outbox, inbox, lease and relay on a database, with a producer that fails on demand."""
 
 import asyncio
 import json
@@ -8,52 +8,58 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
-from sqlalchemy import Connection, MetaData, func, select
+from sqlalchemy import Connection, func, select
 
 from microservices.kit.database import Database, open_database
 from microservices.kit.events import inbox, lease, outbox
-from microservices.kit.events.event_types import Cause, OrderConfirmed, Record
-from microservices.kit.events.inbox import inbox_table
-from microservices.kit.events.lease import leases_table
-from microservices.kit.events.outbox import outbox_table
+from microservices.kit.events.envelope import Cause
+from microservices.kit.events.event_types import OrderConfirmed
+from microservices.kit.events.record import Record
 from microservices.kit.events.relay import Relay
 from microservices.kit.settings import Settings
 
-metadata = MetaData()
-OUTBOX, INBOX, LEASES = outbox_table(metadata), inbox_table(metadata), leases_table(metadata)
 CAUSE = Cause("click", "event-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 SECONDS = 10
 
 
 class Kafka:
-    """In the place of a producer: keeps what it is sent; refuses, or never answers, while told to."""
+    """In the place of a producer: keeps what it is sent; refuses, or never answers, on demand."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
         self.refuses = False
+        self.full = 0
         self.away = asyncio.Event()
         self.away.set()
 
     async def send(self, records: Sequence[Record]) -> None:
         await self.away.wait()
+        if self.full:
+            self.full -= 1
+            raise BufferError("Local: Queue full")
         if self.refuses:
             raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
         self.sent += [str((record.key or b"").decode()) for record in records]
 
 
-def tell(connection: Connection, *ids: str) -> None:
+def create_tables(connection: Connection) -> None:
+    for table in (outbox.table, inbox.table, lease.table):
+        table.create(connection)
+
+
+def publish(connection: Connection, *ids: str) -> None:
     for id in ids:
-        outbox.add(connection, OUTBOX, OrderConfirmed.new(order_id=id), cause=CAUSE)
+        outbox.add(connection, OrderConfirmed.new(order_id=id), cause=CAUSE)
 
 
 def waiting(connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(OUTBOX)).scalar_one()
+    return connection.execute(select(func.count()).select_from(outbox.table)).scalar_one()
 
 
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Database]:
     database = open_database("order-service", Settings(port=1, data_dir=folder))
-    await database.start(metadata.create_all)
+    await database.start(create_tables)
     try:
         yield database
     finally:
@@ -61,7 +67,7 @@ async def opened(folder: Path) -> AsyncIterator[Database]:
 
 
 def relay(database: Database, kafka: Kafka) -> Relay:
-    return Relay(database, kafka, outbox=OUTBOX, leases=LEASES)  # type: ignore[arg-type]
+    return Relay(database, kafka)  # type: ignore[arg-type]
 
 
 def run(folder: Path, test: Callable[[Database, Kafka], Awaitable[None]]) -> None:
@@ -77,10 +83,10 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_an_event_carries_its_cause_and_a_step_of_the_same_trace(tmp_path: Path) -> None:
+def test_an_event_carries_its_cause_and_its_trace(tmp_path: Path) -> None:
     async def test(database: Database, _: Kafka) -> None:
-        await database.write(tell, "order-1")
-        ((_, record),) = await database.read(outbox.first, OUTBOX, 10)
+        await database.write(publish, "order-1")
+        ((_, record),) = await database.read(outbox.first, 10)
         event = json.loads(record.value or b"")
         assert (record.topic, record.key) == ("order-confirmed", b"order-1")
         assert (event["correlationId"], event["causationId"]) == ("click", "event-1")
@@ -93,14 +99,14 @@ def test_an_event_carries_its_cause_and_a_step_of_the_same_trace(tmp_path: Path)
     run(tmp_path, test)
 
 
-def test_events_are_sent_in_the_order_of_their_transactions_and_then_forgotten(
+def test_events_are_published_in_order_and_then_deleted(
     tmp_path: Path,
 ) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         ids = [f"order-{n}" for n in range(1200)]
-        await database.write(tell, *ids[:600])
+        await database.write(publish, *ids[:600])
         async with relay(database, kafka) as running:
-            await database.write(tell, *ids[600:])
+            await database.write(publish, *ids[600:])
             running.wake()
             await until(lambda: len(kafka.sent) == len(ids))
         assert kafka.sent == ids
@@ -109,9 +115,9 @@ def test_events_are_sent_in_the_order_of_their_transactions_and_then_forgotten(
     run(tmp_path, test)
 
 
-def test_a_change_that_is_rolled_back_tells_nobody(tmp_path: Path) -> None:
+def test_a_change_that_is_rolled_back_publishes_nothing(tmp_path: Path) -> None:
     def fails(connection: Connection) -> None:
-        tell(connection, "order-1")
+        publish(connection, "order-1")
         raise ValueError("no")
 
     async def test(database: Database, kafka: Kafka) -> None:
@@ -122,10 +128,10 @@ def test_a_change_that_is_rolled_back_tells_nobody(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
-def test_while_kafka_refuses_or_is_away_events_wait_in_their_table(tmp_path: Path) -> None:
+def test_while_kafka_refuses_or_is_away_events_wait(tmp_path: Path) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         kafka.refuses = True
-        await database.write(tell, "order-1", "order-2")
+        await database.write(publish, "order-1", "order-2")
         async with relay(database, kafka):
             await asyncio.sleep(0.2)
             assert (kafka.sent, await database.read(waiting)) == ([], 2)
@@ -139,10 +145,31 @@ def test_while_kafka_refuses_or_is_away_events_wait_in_their_table(tmp_path: Pat
     run(tmp_path, test)
 
 
+def test_a_relay_outlives_an_unexpected_error(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        kafka.full = 1
+        await database.write(publish, "order-1")
+        async with relay(database, kafka):
+            await until(lambda: kafka.sent == ["order-1"])
+
+    run(tmp_path, test)
+
+
+def test_a_relay_that_has_ended_is_not_ready(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        async with relay(database, kafka) as running:
+            assert await running.unavailable() is None
+            running._task.cancel()
+            await until(running._task.done)
+            assert await running.unavailable() == "the relay has ended"
+
+    run(tmp_path, test)
+
+
 def test_a_relay_that_stops_while_kafka_is_away_loses_nothing(tmp_path: Path) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         kafka.away.clear()
-        await database.write(tell, "order-1")
+        await database.write(publish, "order-1")
         async with relay(database, kafka):
             await asyncio.sleep(0.1)
         assert await database.read(waiting) == 1
@@ -153,22 +180,22 @@ def test_a_relay_that_stops_while_kafka_is_away_loses_nothing(tmp_path: Path) ->
     run(tmp_path, test)
 
 
-def test_two_relays_send_every_event_once_and_the_second_takes_over(tmp_path: Path) -> None:
+def test_two_relays_publish_once_and_the_second_takes_over(tmp_path: Path) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         first, second = relay(database, kafka), relay(database, kafka)
         async with second:
             async with first:
                 for number in range(50):
-                    await database.write(tell, f"order-{number}")
+                    await database.write(publish, f"order-{number}")
                 await until(lambda: len(kafka.sent) >= 50)
-            await database.write(tell, "order-50")
+            await database.write(publish, "order-50")
             await until(lambda: len(kafka.sent) >= 51)
         assert kafka.sent == [f"order-{n}" for n in range(51)]
 
     run(tmp_path, test)
 
 
-def test_another_one_waits_for_a_lease_until_it_ends(
+def test_another_replica_waits_until_a_lease_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
@@ -178,7 +205,7 @@ def test_another_one_waits_for_a_lease_until_it_ends(
         nonlocal now
 
         async def take(holder: str) -> bool:
-            return await database.write(lease.take, LEASES, name="relay", holder=holder)
+            return await database.write(lease.take, name="relay", holder=holder)
 
         assert await take("ada")
         assert not await take("bob")
@@ -188,10 +215,10 @@ def test_another_one_waits_for_a_lease_until_it_ends(
         assert not await take("bob"), "it was renewed"
         now += lease.LEASE_SECONDS
         assert await take("bob")
-        assert not await take("ada"), "who slept has lost it"
-        await database.write(lease.give_up, LEASES, name="relay", holder="ada")
-        assert not await take("ada"), "nobody gives up another one's"
-        await database.write(lease.give_up, LEASES, name="relay", holder="bob")
+        assert not await take("ada"), "a holder that did not renew it has lost it"
+        await database.write(lease.release, name="relay", holder="ada")
+        assert not await take("ada"), "a lease is released by its holder only"
+        await database.write(lease.release, name="relay", holder="bob")
         assert await take("ada")
 
     run(tmp_path, test)
@@ -199,28 +226,28 @@ def test_another_one_waits_for_a_lease_until_it_ends(
 
 def test_positions_are_never_used_again(tmp_path: Path) -> None:
     async def test(database: Database, _: Kafka) -> None:
-        await database.write(tell, "order-1")
-        ((position, _),) = await database.read(outbox.first, OUTBOX, 10)
-        await database.write(outbox.remove, OUTBOX, [position])
-        await database.write(tell, "order-2")
-        await database.write(outbox.remove, OUTBOX, [position])  # by one who slept
+        await database.write(publish, "order-1")
+        ((position, _),) = await database.read(outbox.first, 10)
+        await database.write(outbox.remove, [position])
+        await database.write(publish, "order-2")
+        await database.write(outbox.remove, [position])  # by a relay that was paused
         assert await database.read(waiting) == 1
 
     run(tmp_path, test)
 
 
-def test_the_inbox_lets_an_event_in_once_and_forgets_it_with_its_transaction(
+def test_the_inbox_accepts_once_and_rolls_back(
     tmp_path: Path,
 ) -> None:
     def fails(connection: Connection) -> None:
-        assert inbox.accept(connection, INBOX, "event-1")
+        assert inbox.accept(connection, "event-1")
         raise ValueError("no effect")
 
     async def test(database: Database, _: Kafka) -> None:
         with pytest.raises(ValueError, match="no effect"):
             await database.write(fails)
-        assert await database.write(inbox.accept, INBOX, "event-1")
-        assert not await database.write(inbox.accept, INBOX, "event-1")
-        assert await database.read(inbox.knows, INBOX, "event-1")
+        assert await database.write(inbox.accept, "event-1")
+        assert not await database.write(inbox.accept, "event-1")
+        assert await database.read(inbox.contains, "event-1")
 
     run(tmp_path, test)

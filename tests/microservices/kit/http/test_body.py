@@ -59,7 +59,7 @@ def test_a_malformed_request_is_a_4xx(user: Running, rest: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-def test_a_body_that_does_not_claim_to_be_json_is_a_415(order: Running, kind: str) -> None:
+def test_a_body_not_declared_as_json_is_a_415(order: Running, kind: str) -> None:
     answer = order.http.post("/orders", content=b"{}", headers={"Content-Type": kind})
     assert answer.status_code == 415
     assert "Content-Type: application/json" in answer.json()["detail"]

@@ -48,7 +48,7 @@ def test_a_second_request_waits_for_the_answer_of_the_first(tmp_path: Path) -> N
     asyncio.run(story())
 
 
-def test_a_claim_without_an_answer_runs_out_and_the_next_takes_over(
+def test_a_claim_runs_out_and_the_next_takes_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(idempotency, "CLAIM_SECONDS", 0.2)
@@ -67,7 +67,7 @@ def test_a_claim_without_an_answer_runs_out_and_the_next_takes_over(
     asyncio.run(story())
 
 
-def test_a_released_claim_is_free_at_once_but_only_for_the_same_body(tmp_path: Path) -> None:
+def test_a_released_claim_is_free_for_the_same_body(tmp_path: Path) -> None:
     async def story() -> None:
         async with opened(tmp_path) as database:
             claim = await ask(database)

@@ -11,7 +11,7 @@ def test_an_unknown_path_is_a_problem(order: Running) -> None:
     assert "/ordres" in answer.json()["detail"]
 
 
-def test_a_method_nobody_answers_is_a_problem_that_lists_those_that_are(order: Running) -> None:
+def test_an_unknown_method_is_a_problem_that_lists_others(order: Running) -> None:
     answer = order.http.delete("/orders")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "GET, POST"

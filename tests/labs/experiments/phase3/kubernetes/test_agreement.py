@@ -23,7 +23,7 @@ from labs.experiments.phase3.kubernetes import (
     read_manifests,
 )
 from labs.experiments.phase3.kubernetes.agreement import SECRETS
-from labs.experiments.phase3.kubernetes.cluster import PING
+from labs.experiments.phase3.kubernetes.pod import PING
 from microservices.kit.settings import HIDDEN
 
 MANIFESTS = read_manifests(BASE)
@@ -44,8 +44,8 @@ def test_kafka_stands_for_no_service_of_phase_2() -> None:
     assert "StatefulSet/kafka stands for no service of docker-compose.yml" in found
 
 
-def test_three_brokers_are_found_where_services_look_for_the_one_of_docker_compose() -> None:
-    """There it is one broker, of an image of ours; here three, of the official one. Clients must not care."""
+def test_services_find_three_brokers_where_they_look_for_one() -> None:
+    """There it is one broker, of an image of ours; here three, of the official one."""
     described = read_description(variables=read_phase("phase4")).services
     cluster = Cluster(read_manifests(KAFKA))
     inside = {
@@ -65,9 +65,7 @@ def test_three_brokers_are_found_where_services_look_for_the_one_of_docker_compo
     ],
     ids=["answers", "loads", "hangs up"],
 )
-def test_the_probe_tells_a_valkey_that_answers_from_one_that_only_accepts(
-    answer: bytes, ready: bool
-) -> None:
+def test_the_probe_fails_for_a_valkey_that_only_accepts(answer: bytes, ready: bool) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
         asked = pool.submit(_answer_once, server, answer)
         port = str(server.getsockname()[1])
@@ -84,7 +82,7 @@ def _answer_once(server: socket.socket, answer: bytes) -> bytes:
     return asked
 
 
-def test_whatever_services_hide_is_a_secret_here() -> None:
+def test_settings_that_services_hide_are_secrets_here() -> None:
     """VALKEY_URL could hold a password, and holds none here."""
     assert set(SECRETS) == HIDDEN - {"VALKEY_URL"}
     assert DESCRIPTION.services["api-gateway"].environment["VALKEY_URL"] == "valkey://valkey:6379"
@@ -94,8 +92,8 @@ def test_the_control_token_is_there_by_reference() -> None:
     for item in MANIFESTS:
         if item["kind"] == "Deployment":
             (container,) = item["spec"]["template"]["spec"]["containers"]
-            said = {variable["name"]: variable for variable in container["env"]}
-            key = said["CONTROL_TOKEN"]["valueFrom"]["secretKeyRef"]
+            variables = {variable["name"]: variable for variable in container["env"]}
+            key = variables["CONTROL_TOKEN"]["valueFrom"]["secretKeyRef"]
             assert (key["name"], key["key"]) == ("tokens", "CONTROL_TOKEN")
 
 
@@ -158,7 +156,7 @@ GATEWAY = ("Deployment", "api-gateway")
 
 
 @pytest.mark.parametrize(
-    ("item", "path", "value", "said"),
+    ("item", "path", "value", "expected"),
     [
         (USERS, (*CONTAINER, "image"), "microservices-lab/services:old", "image"),
         (USERS, (*CONTAINER, "args", 3), "2", "args"),
@@ -182,25 +180,25 @@ GATEWAY = ("Deployment", "api-gateway")
         (("ConfigMap", "settings"), ("data", "FAULTS"), "on", "environment"),
         (("ConfigMap", "api-gateway-settings"), ("data", "USER_SERVICE_URL"), "http://users:3001", "users"),
         (("Secret", "tokens"), ("stringData",), {"CONTROL_TOKEN": "abc"}, "no secret"),
-        (("Service", "user-service"), ("spec", "selector"), {"app.kubernetes.io/name": "users"}, "nobody"),
+        (("Service", "user-service"), ("spec", "selector"), {"app.kubernetes.io/name": "users"}, "no Pods"),
         (("Service", "door-node-port"), ("spec", "selector"), {"app.kubernetes.io/name": "valkey"}, "no front door"),
         (("HorizontalPodAutoscaler", "api-gateway"), ("spec", "scaleTargetRef", "name"), "gateway", "not there"),
         (("PodDisruptionBudget", "api-gateway"), ("spec", "selector", "matchLabels"), {"app": "x"}, "no Pods"),
         (("StatefulSet", "valkey"), ("spec", "serviceName"), "cache", "no Service"),
         (("StatefulSet", "valkey"), (*CONTAINER, "readinessProbe", "exec", "command", 2), "true", "readiness"),
-        (("NetworkPolicy", "valkey"), ("spec", "ingress"), [{}], "strangers may talk to valkey"),
-        (("NetworkPolicy", "dns"), ("spec", "egress"), [{}], "may talk"),
+        (("NetworkPolicy", "valkey"), ("spec", "ingress"), [{}], "other namespaces may connect to valkey"),
+        (("NetworkPolicy", "dns"), ("spec", "egress"), [{}], "may connect"),
         (("NetworkPolicy", "dns"), ("spec", "egress", 0, "ports", 0, "protocol"), "TCP", "DNS"),
-        (("NetworkPolicy", "user-service"), ("spec", "ingress", 0, "from"), [], "strangers may talk to user"),
+        (("NetworkPolicy", "user-service"), ("spec", "ingress", 0, "from"), [], "other namespaces may connect to user"),
         (("NetworkPolicy", "user-service"), ("spec", "ingress", 0, "from", 1), {"podSelector": {}}, "controller"),
-        (("NetworkPolicy", "api-gateway"), ("spec", "ingress", 0, "from"), [{"podSelector": {}}], "strangers may not"),
+        (("NetworkPolicy", "api-gateway"), ("spec", "ingress", 0, "from"), [{"podSelector": {}}], "namespaces may not"),
     ],
 )  # fmt: skip
 def test_a_slip_is_noticed_and_named(
-    item: tuple[str, str], path: Path, value: Any, said: str
+    item: tuple[str, str], path: Path, value: Any, expected: str
 ) -> None:
     found = disagreements(changed((place(*item), *path), value), DESCRIPTION)
-    assert any(said in sentence for sentence in found), found
+    assert any(expected in sentence for sentence in found), found
 
 
 @pytest.mark.parametrize(
@@ -213,7 +211,7 @@ def test_a_slip_is_noticed_and_named(
         (("NetworkPolicy", "valkey"), ("spec", "policyTypes")),
     ],
 )
-def test_something_missing_is_said_as_such(item: tuple[str, str], path: Path) -> None:
+def test_a_missing_field_is_named(item: tuple[str, str], path: Path) -> None:
     manifests = copy.deepcopy(MANIFESTS)
     node: Any = manifests[place(*item)]
     for key in path[:-1]:

@@ -25,13 +25,13 @@ FOLDERS = [pytest.param(folder, id=folder.name) for folder in (BASE, LAPTOP, KAF
 
 
 def kustomize() -> list[str] | None:
-    """The real thing, where this machine has it: no package of ours brings it along."""
+    """Return the command of the real kustomize, where this machine has it."""
     if path := shutil.which("kustomize"):
         return [path, "build"]
     if path := shutil.which("kubectl"):
-        said = subprocess.run([path, "version", "--client"], capture_output=True, text=True)
+        version = subprocess.run([path, "version", "--client"], capture_output=True, text=True)
         # kubectl before 1.21 holds a kustomize that does not know `patches` with a target.
-        return [path, "kustomize"] if "Kustomize Version: v5" in said.stdout else None
+        return [path, "kustomize"] if "Kustomize Version: v5" in version.stdout else None
     return None
 
 
@@ -40,9 +40,9 @@ def test_we_read_a_kustomization_as_kustomize_does(folder: Path) -> None:
     command = kustomize()
     if command is None:
         pytest.skip("neither kustomize nor a kubectl with kustomize 5 is installed")
-    said = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=60)
-    assert said.returncode == 0, said.stderr
-    theirs = {title(item): item for item in yaml.safe_load_all(said.stdout)}
+    built = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=60)
+    assert built.returncode == 0, built.stderr
+    theirs = {title(item): item for item in yaml.safe_load_all(built.stdout)}
     assert {title(item): item for item in read_manifests(folder)} == theirs
 
 
@@ -50,7 +50,7 @@ def test_we_read_a_kustomization_as_kustomize_does(folder: Path) -> None:
 @pytest.mark.parametrize("folder", [BASE, KAFKA], ids=["base", "kafka"])
 def test_every_object_is_valid(folder: Path, version: str) -> None:
     problems = {title(item): schema_problem(item, version) for item in read_manifests(folder)}
-    assert {name: said for name, said in problems.items() if said} == {}
+    assert {name: problem for name, problem in problems.items() if problem} == {}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -66,7 +66,7 @@ def test_what_the_overlay_changes_is_valid(version: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "problem"),
     [
         ({"kind": "Servise"}, "has no Servise"),
         ({"apiVersion": "v7"}, "has no Service in v7"),
@@ -74,10 +74,10 @@ def test_what_the_overlay_changes_is_valid(version: str) -> None:
         ({"spec": {"prots": []}}, "prots"),
     ],
 )
-def test_a_schema_refuses_what_kubernetes_would(change: Manifest, said: str) -> None:
+def test_a_schema_refuses_what_kubernetes_would(change: Manifest, problem: str) -> None:
     service = next(item for item in read_manifests(BASE) if item["kind"] == "Service")
     assert schema_problem(service, VERSIONS[0]) == ""
-    assert said in schema_problem({**service, **change}, VERSIONS[0])
+    assert problem in schema_problem({**service, **change}, VERSIONS[0])
 
 
 def test_the_objects_of_the_course_are_all_there() -> None:
@@ -109,7 +109,7 @@ PODS = [
 
 
 @pytest.mark.parametrize("pod", PODS)
-def test_a_pod_gets_past_the_restricted_standard_and_gives_nothing_away(pod: Pod) -> None:
+def test_a_pod_meets_the_restricted_standard(pod: Pod) -> None:
     assert pod.user is not None, "may not run as root"
     assert not pod.user.startswith("0:")
     assert pod.spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -123,7 +123,7 @@ def test_a_pod_gets_past_the_restricted_standard_and_gives_nothing_away(pod: Pod
 
 
 @pytest.mark.parametrize("pod", PODS)
-def test_a_pod_says_what_it_needs_and_answers_three_probes(pod: Pod) -> None:
+def test_a_pod_requests_resources_and_answers_three_probes(pod: Pod) -> None:
     assert set(pod.container["resources"]["requests"]) == {"cpu", "memory"}
     assert pod.memory_limit is not None
     probes = [pod.probe(name) for name in ("startupProbe", "readinessProbe", "livenessProbe")]
@@ -138,13 +138,13 @@ def test_the_namespace_enforces_it_and_holds_everything() -> None:
     assert inside == {room["metadata"]["name"]}
 
 
-def test_nobody_may_do_what_no_policy_allows() -> None:
+def test_a_connection_that_no_policy_allows_is_denied() -> None:
     deny = Cluster(read_manifests(BASE)).of("NetworkPolicy")["default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 
 
 @pytest.mark.parametrize("folder", [BASE, LAPTOP], ids=["base", "laptop"])
-def test_the_autoscaler_decides_alone_and_a_node_can_always_be_drained(folder: Path) -> None:
+def test_the_autoscaler_decides_alone_and_nodes_can_be_drained(folder: Path) -> None:
     cluster = Cluster(read_manifests(folder))
     (scaler,) = cluster.of("HorizontalPodAutoscaler").values()
     target = scaler["spec"]["scaleTargetRef"]["name"]
@@ -161,7 +161,7 @@ def test_one_disk_is_never_written_by_two_pods() -> None:
             assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"}), name
 
 
-def test_kafka_stands_beside_and_belongs_to_phase_4() -> None:
+def test_kafka_belongs_to_phase_4() -> None:
     manifests = read_manifests(KAFKA)
     assert {i["metadata"]["labels"]["microservices-lab/phase"] for i in manifests} == {"phase4"}
     pod = pods(KAFKA)["kafka"]
@@ -187,7 +187,7 @@ def kustomization(folder: Path, content: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "problem"),
     [
         ("resources: []\nnamePrefix: x-", "namePrefix"),
         ("resources: [nothing.yaml]", "nothing.yaml"),
@@ -207,9 +207,9 @@ def kustomization(folder: Path, content: str) -> Path:
         ),
     ],
 )
-def test_what_we_do_not_read_is_an_error_that_names_it(
-    tmp_path: Path, content: str, said: str
+def test_a_kustomization_key_that_is_not_supported_raises(
+    tmp_path: Path, content: str, problem: str
 ) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\n")
-    with pytest.raises(DescriptionError, match=said):
+    with pytest.raises(DescriptionError, match=problem):
         read_manifests(kustomization(tmp_path, content))

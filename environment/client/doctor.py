@@ -1,4 +1,4 @@
-"""What this machine can run, what is missing, and how to get it."""
+"""The examination of a machine: what it can run, what is missing, and how to get it."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ import psutil
 
 from environment.errors import LabError
 from environment.folders import home, live_sessions
-from environment.programs import WHEELS, program
+from environment.runtimes.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
 NEEDED_DISK_GIB = 2.0
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Looks at everything, at most ten seconds long."""
+    """Look at everything, for at most ten seconds."""
     looks: list[Callable[[], Finding]] = [
         _system,
         _python,
@@ -101,7 +101,7 @@ def _sessions() -> Finding:
 
 
 def _programs() -> Finding:
-    """What phases with nginx and Valkey need to run as plain processes."""
+    """Look for what phases with nginx and Valkey need to run as plain processes."""
     try:
         for word in WHEELS:
             program(word)
@@ -115,7 +115,7 @@ def _engine() -> Finding:
     from environment.images.engine import asking, connect
 
     try:
-        with closing(connect()) as client, asking("say its version"):
+        with closing(connect()) as client, asking("give its version"):
             version = str(client.version()["Version"])
     except LabError as error:
         found, _, next_step = str(error).partition("\n")
@@ -140,7 +140,7 @@ def _images() -> Finding:
 
 
 def _kafka() -> Finding:
-    """A phase with Kafka runs when there is its image, or all that the image and a process are made of."""
+    """Look for Kafka's image, or for all that the image and a process are made of."""
     from environment import images
     from environment.kafka.jars import missing, repository_answers
     from environment.kafka.java import java
@@ -149,19 +149,19 @@ def _kafka() -> Finding:
     with suppress(LabError):
         container = images.kafka_present()
     if container:
-        found = "its image is at hand"
+        source = "its image is at hand"
     elif not (wanted := missing()):
-        found = "its jars are at hand"
+        source = "its jars are at hand"
     elif repository_answers():
-        found = f"Maven's repository answers and gives its {len(wanted)} jars at the first start"
+        source = f"Maven's repository answers and gives its {len(wanted)} jars at the first start"
     else:
-        found = f"{len(wanted)} of its jars are not here, and Maven's repository does not answer"
+        source = f"{len(wanted)} of its jars are not here, and Maven's repository does not answer"
         advice = "`lab images load FILE`, from a machine that has its image; or a network, once"
-        return Finding("Kafka", "missing", found, advice)
+        return Finding("Kafka", "missing", source, advice)
     try:
-        return Finding("Kafka", "ok", f"{found}; as a process it gets {java()}")
+        return Finding("Kafka", "ok", f"{source}; as a process it gets {java()}")
     except LabError as error:
         why, _, next_step = str(error).partition(". ")
         if container:
-            return Finding("Kafka", "ok", f"{found}; as a container only: {why}")
-        return Finding("Kafka", "missing", f"{found}; {why}", next_step)
+            return Finding("Kafka", "ok", f"{source}; as a container only: {why}")
+        return Finding("Kafka", "missing", f"{source}; {why}", next_step)

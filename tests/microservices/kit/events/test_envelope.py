@@ -6,15 +6,8 @@ from typing import Any
 
 import pytest
 
-from microservices.kit.events.event_types import (
-    BadEvent,
-    Cause,
-    Event,
-    OrderConfirmed,
-    OrderCreated,
-    read_event,
-    write_event,
-)
+from microservices.kit.events.envelope import BadEvent, Cause, Event, read_event, write_event
+from microservices.kit.events.event_types import OrderConfirmed, OrderCreated
 from microservices.kit.items import Item
 from microservices.kit.wire import Id
 
@@ -60,7 +53,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "reason"),
     [
         (None, "no value"),
         (b"", "not JSON"),
@@ -72,7 +65,7 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         (value().replace(b'"user-1"', b"[" * 9000 + b"]" * 9000), "not JSON"),
         (value().replace(b"user-1", b"u" * 100_000), "longer than"),
         (value(eventType="OrderConfirmed"), "none of OrderCreated"),
-        (value(version=2), "version 2; this reader knows 1"),
+        (value(version=2), "version 2; this consumer reads version 1"),
         (value(version="1"), "version"),
         (value(timestamp=LATER), "future"),
         (value(timestamp="2026-11-22"), "timestamp"),
@@ -85,10 +78,10 @@ LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
         (value(orderId="order-2"), "the key is not the order id"),
     ],
 )
-def test_what_is_not_exactly_an_event_is_refused_and_the_reason_said(
-    bad: bytes | None, said: str
+def test_a_message_that_is_no_event_is_refused_with_the_reason(
+    bad: bytes | None, reason: str
 ) -> None:
-    with pytest.raises(BadEvent, match=said):
+    with pytest.raises(BadEvent, match=reason):
         read(bad)
 
 
@@ -104,13 +97,13 @@ def test_the_reason_never_quotes_what_was_sent() -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_a_producer_of_version_2_is_not_half_understood_by_a_reader_of_version_1() -> None:
-    told = OrderCreated2.new(**ORDER, total_cents=3998, coupon="winter")
-    sent = write_event(told, Cause("click", None, ""))
-    with pytest.raises(BadEvent, match="version 2; this reader knows 1"):
+def test_a_consumer_of_version_1_refuses_version_2() -> None:
+    newer_event = OrderCreated2.new(**ORDER, total_cents=3998, coupon="winter")
+    sent = write_event(newer_event, Cause("click", None, ""))
+    with pytest.raises(BadEvent, match="version 2; this consumer reads version 1"):
         read(sent)
     newer = {"OrderCreated": OrderCreated2}
-    assert read_event(newer, key=b"order-1", value=sent, traceparent="").data == told
+    assert read_event(newer, key=b"order-1", value=sent, traceparent="").data == newer_event
 
 
 def test_data_without_fields_of_its_own_carries_the_order() -> None:

@@ -1,0 +1,27 @@
+"""Files on the volumes of a container: the engine takes and gives them as tar archives."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+
+from docker.models.containers import Container
+
+
+def put_files(container: Container, files: Mapping[str, bytes]) -> None:
+    """Put files where volumes are mounted (the rest is read-only), readable for every user in the container."""
+    for path, content in files.items():
+        folder, _, name = path.rpartition("/")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(content), 0o644
+            tar.addfile(entry, io.BytesIO(content))
+        container.put_archive(folder, packed.getvalue())
+
+
+def get_file(container: Container, path: str) -> bytes:
+    """Return the content of a file. Raises `docker.errors.NotFound`."""
+    blocks, _ = container.get_archive(path)
+    with tarfile.open(fileobj=io.BytesIO(b"".join(blocks))) as tar:
+        file = tar.extractfile(tar.getmembers()[0])
+        return file.read() if file else b""

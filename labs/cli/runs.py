@@ -1,0 +1,52 @@
+"""`lab run`, `lab open` and `lab handbook`: the labs headless, in JupyterLab, and as a book."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labs.cli.options import pairs
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    phases: Annotated[list[str] | None, typer.Argument(help="Phases; default: all.")] = None,
+    profile: Annotated[str, typer.Option(envvar="LAB_PROFILE", help="quick or full.")] = "quick",
+    runtime: Annotated[
+        str, typer.Option(envvar="LAB_RUNTIME", help="auto, docker or process.")
+    ] = "auto",
+    parameters: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder of the run records; default: runs/.")
+    ] = None,
+) -> None:
+    """Run labs headless, with progress and a report; exit non-zero when a verdict fails."""
+    from labs.running.headless import run_labs
+
+    chosen = dict(pairs(parameters or [], "NAME=VALUE"))
+    raise typer.Exit(
+        run_labs(phases or [], profile=profile, runtime=runtime, parameters=chosen, out=out)
+    )
+
+
+@app.command("open")
+def open_command(
+    phase: Annotated[str | None, typer.Argument(help="A phase; default: the list of labs.")] = None,
+    browser: Annotated[bool, typer.Option(help="Whether to open a browser.")] = True,
+) -> None:
+    """Open JupyterLab on a lab."""
+    from labs.running.jupyter import open_lab
+
+    raise typer.Exit(open_lab(phase, browser=browser))
+
+
+@app.command()
+def handbook() -> None:
+    """Write the course book, with the figures of this machine's runs, and print its path."""
+    from labs.running.book import write_book
+
+    print(write_book())
