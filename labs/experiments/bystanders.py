@@ -12,7 +12,6 @@ from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, mark_set_aside
 from labs.judging import (
     Counted,
     Finding,
-    Kind,
     Schedule,
     doubt,
     failure,
@@ -144,20 +143,6 @@ def watch(samples: pd.DataFrame) -> Watched:
     elif not finding and len(counted.samples) < max(1, len(schedule.kept)) * ENOUGH:
         finding = doubt("too few bystanders during a computation")
     return Watched(schedule, counted, finding or counted.finding)
-
-
-def gather(samples: pd.DataFrame, name: str) -> dict[str, Any]:
-    """Return what `watch` returns, in words."""
-    watched = watch(samples)
-    reason = f"{name}: {watched.finding.reason}" if watched.finding else ""
-    failed = watched.finding is not None and watched.finding.kind is Kind.FAILURE
-    return {
-        "kept": watched.schedule.kept,
-        "counted": watched.counted.samples,
-        "load": watched.schedule.details["load"],
-        "failure": reason if failed else "",
-        "doubt": "" if failed else reason,
-    }
 
 
 def draw_computation(ax: Axes, requests: pd.DataFrame, share: float) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from labs.judging import SETTLED, Finding, doubt, failure
-from labs.verdicts import Verdict
 
 TOLERANCE = 0.2
 """Of the predicted rate."""
@@ -69,22 +68,3 @@ def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
     if row["idle"] >= EXPLAINED * missing:
         return failure("carried less than predicted, on cores that were idle")
     return SETTLED if row["best"] >= enough else doubt("other programs kept the cores busy")
-
-
-def settle(
-    experiment: str,
-    judged: str,
-    cases: Iterable[tuple[str, list[tuple[str, str]]]],
-    failures: Sequence[str] = (),
-    *,
-    details: dict[str, Any],
-) -> Verdict:
-    """Return the verdict that `judging.every_attempt` gives, of findings written as pairs of texts."""
-    failed, doubts = list(failures), []
-    for name, findings in cases:
-        failed += [f"{name}: {why}" for kind, why in findings if kind == "failure"]
-        if all(kind == "doubt" for kind, _ in findings):
-            doubts.append(f"{name}: {findings[-1][1] if findings else 'not measured'}")
-    return Verdict.of(
-        experiment, judged, failures=dict.fromkeys(failed), doubts=doubts, details=details
-    )
