@@ -75,8 +75,8 @@ def pooled(findings: Sequence[Finding]) -> Finding:
 
     For medians and shares: more samples make these sharper, so further attempts extend one sample.
     """
-    (found,) = findings
-    return found
+    (finding,) = findings
+    return finding
 
 
 def every_attempt(findings: Sequence[Finding]) -> Finding:
@@ -94,12 +94,12 @@ def seen_twice(findings: Sequence[Finding]) -> Finding:
     For waits: a busy machine makes them longer and never shorter, so one good attempt proves that the system can,
     and a single long one proves nothing.
     """
-    certain = [found for found in findings if found.certain]
+    certain = [finding for finding in findings if finding.certain]
     if certain:
         return certain[0]
     if settled := _first(findings, Kind.SETTLED):
         return settled
-    failures = [found for found in findings if found.kind is Kind.FAILURE]
+    failures = [finding for finding in findings if finding.kind is Kind.FAILURE]
     if len(failures) >= 2:
         return failures[-1]
     return doubt(_last(findings).reason)
@@ -114,7 +114,7 @@ def latest(findings: Sequence[Finding]) -> Finding:
 
 
 def _first(findings: Sequence[Finding], kind: Kind) -> Finding | None:
-    return next((found for found in findings if found.kind is kind), None)
+    return next((finding for finding in findings if finding.kind is kind), None)
 
 
 def _last(findings: Sequence[Finding]) -> Finding:
@@ -133,9 +133,9 @@ class Case:
     findings: Sequence[Finding]
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def said(self, found: Finding) -> str:
+    def reason(self, finding: Finding) -> str:
         """Return the finding's reason with the case's name."""
-        return f"{self.name}: {found.reason}" if self.name else found.reason
+        return f"{self.name}: {finding.reason}" if self.name else finding.reason
 
 
 def verdict(
@@ -158,12 +158,12 @@ def verdict(
         extend: Whether another attempt might settle what is in doubt.
     """
     known = list(cases)
-    found = [(case, policy(case.findings)) for case in known]
+    judged_cases = [(case, policy(case.findings)) for case in known]
     return Verdict.of(
         module,
         judged,
-        failures=[case.said(each) for case, each in found if each.kind is Kind.FAILURE],
-        doubts=[case.said(each) for case, each in found if each.kind is Kind.DOUBT],
+        failures=[case.reason(each) for case, each in judged_cases if each.kind is Kind.FAILURE],
+        doubts=[case.reason(each) for case, each in judged_cases if each.kind is Kind.DOUBT],
         details=dict(details or {}) | _details(known),
         extend=extend,
     )

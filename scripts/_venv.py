@@ -328,13 +328,13 @@ class PipProgress:
 
 def uv_progress(line: str) -> str:
     """Turn a line of uv's into a line of progress; empty when it says nothing new."""
-    words = line.split()
-    if not words:
+    columns = line.split()
+    if not columns:
         return ""
-    if words[0] in ("Downloading", "Downloaded"):
-        return " ".join(words).lower()
+    if columns[0] in ("Downloading", "Downloaded"):
+        return " ".join(columns).lower()
     following = {"Resolved": "downloading", "Prepared": "installing", "Installed": "compiling"}
-    return following.get(words[0], "")
+    return following.get(columns[0], "")
 
 
 def _run(
@@ -390,8 +390,8 @@ def _ticking() -> Iterator[Callable[[str], None]]:
 
 def _last_line(lines: list[str]) -> str:
     """Return the last line that says something, without the arrows that uv draws."""
-    said = [re.sub(r"^\W+", "", line).strip() for line in lines]
-    return next((line for line in reversed(said) if line), "it printed nothing")
+    texts = [re.sub(r"^\W+", "", line).strip() for line in lines]
+    return next((line for line in reversed(texts) if line), "it printed nothing")
 
 
 def _advice(lines: list[str]) -> str:

@@ -20,7 +20,7 @@ NEEDED_DISK_GIB = 2.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. `missing` limits what can be run; `broken` must be mended first."""
+    """One thing that was checked. `missing` limits what can be run; `broken` must be mended first."""
 
     what: str
     state: Literal["ok", "missing", "broken"]
@@ -29,7 +29,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> list[Finding]:
-    """Look at everything, for at most ten seconds."""
+    """Check everything, in at most ten seconds."""
     looks: list[Callable[[], Finding]] = [
         _system,
         _python,

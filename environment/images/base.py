@@ -23,7 +23,7 @@ from environment.images.recipe import LABEL, LEFT_OUT, OFFICIAL, PACKAGES, SUITE
 from environment.progress import Say
 
 REGISTRY_SECONDS = 6.0
-"""How long a registry may take for its first sign of life."""
+"""How long a registry may take to answer for the first time."""
 
 _SILENCE_SECONDS = 120.0
 _MIRROR_SECONDS = 10.0

@@ -1,4 +1,4 @@
-"""Runs another program as one step of a build: its lines are progress, its failure is explained, its end is certain."""
+"""Runs another program as one step of a build: with its lines as progress and its failure explained."""
 
 import os
 import signal

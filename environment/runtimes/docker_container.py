@@ -138,5 +138,5 @@ def is_port_busy(error: APIError) -> bool:
     """Return whether a container could not start because its host port is in use."""
     explanation = str(error.explanation)
     return any(
-        words in explanation for words in ("already in use", "already allocated", "not available")
+        phrase in explanation for phrase in ("already in use", "already allocated", "not available")
     )

@@ -55,7 +55,7 @@ class Replicas:
             self._faults.forget(replica)
 
     def bring_up(self, replicas: Sequence[Replica], say: Say) -> None:
-        """Start replicas, all at the same time; return when all are ready. A new life has no fault."""
+        """Start replicas, all at the same time; return when all are ready. A restarted replica has no fault."""
         done = 0
         stores = {
             r.id: threading.Event()

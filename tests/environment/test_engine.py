@@ -119,7 +119,7 @@ def test_a_socket_without_permission_is_explained(
         if root:  # root passes any mode
             os.seteuid(NOBODY)
         try:
-            with refused("denies itself to this user.*group `docker`", within=1):
+            with refused("denies access to this user.*group `docker`", within=1):
                 engine.connect()
         finally:
             if root:

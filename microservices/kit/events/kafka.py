@@ -32,13 +32,13 @@ GROUP_SETTINGS: dict[str, Any] = {
 
 
 def log_absence(error: KafkaError) -> None:
-    """Log when Kafka is away; the client goes on trying by itself."""
+    """Log when Kafka does not answer; the client retries by itself."""
     if error.code() == KafkaError._ALL_BROKERS_DOWN:
         log.warning("kafka does not answer, trying again")
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
-    """Return what producer, consumer and admin have in common: they reconnect for ever, and soon.
+    """Return what producer, consumer and admin have in common: they reconnect without a limit, after short waits.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set.
