@@ -89,7 +89,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return plot_release(
         samples,
         prediction,
-        deed="All clients were switched to version 2, and back",
+        action="All clients were switched to version 2, and back",
         time_label="time since the switch began (s)",
         height=4.6,
     )

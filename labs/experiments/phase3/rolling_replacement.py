@@ -82,7 +82,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return plot_release(
         samples,
         prediction,
-        deed="Every replica was replaced",
+        action="Every replica was replaced",
         time_label="time since the roll began (s)",
         height=4.4,
     )
