@@ -48,7 +48,7 @@ REDRIVEN = {
 
 
 class Origin(NamedTuple):
-    """Where a dead letter comes from, as far as its headers say: each of them may be missing or invalid."""
+    """Where a dead letter comes from, as far as its headers contain it: each of them may be missing or invalid."""
 
     topic: str | None
     partition: int | None

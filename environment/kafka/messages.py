@@ -42,7 +42,7 @@ def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Itera
             if message is None:
                 raise NotReady(
                     f"No message came from {_named(left)} within {broker.seconds:.0f} s, although there are some. "
-                    "Is the broker up? `lab ps` says so."
+                    "Is the broker up? `lab ps` shows it."
                 )
             place = _place(message)
             if error := message.error():

@@ -88,7 +88,8 @@ class Kafka:
     def lag(self, group: str | None = None) -> pd.DataFrame:
         """One row per group, topic and partition: group, topic, partition, committed, end, lag, member.
 
-        `committed` is the next message the group wants, `end` the offset of the next one to be written, `lag` their
+        `committed` is the offset of the next message for the group, `end` the offset of the next one to be written,
+        `lag` their
         difference. A group that has not committed has everything before it. `member` is the consumer that has the
         partition now.
         """

@@ -89,7 +89,7 @@ def as_described(
 
 
 def read_status(container: Mapping[str, Any]) -> Status:
-    """Return the condition in what `inspect` says. An exit code is as `subprocess` has it: -9 when SIGKILL ended it."""
+    """Return the condition that `inspect` reports. Exit codes are those of `subprocess`: -9 after SIGKILL."""
     state, short = container["State"], str(container["Id"])[:12]
     match state["Status"]:
         case "running" | "restarting":

@@ -24,7 +24,7 @@ _PROBES_AT_A_TIME = 16
 
 
 class Replicas:
-    """Carries out on the runtime what the verbs decide. The plan says what should run."""
+    """Carries out on the runtime what the verbs decide. The plan holds what should run."""
 
     def __init__(self, runtime: Runtime, plan: Plan, balancer: Balancer, faults: Faults) -> None:
         self._runtime, self._plan, self._balancer, self._faults = runtime, plan, balancer, faults

@@ -94,7 +94,7 @@ def stream(env: Environment, path: str, *, seconds: float, rounds: int) -> pd.Da
 
 
 def classify(samples: pd.DataFrame) -> pd.DataFrame:
-    """Add to each bystander what it is worth.
+    """Add to each bystander whether it counts, and whether it waited.
 
     Columns: whether it was to be sent `during` a computation, whether it `counts`, being away from
     that one's `EDGES`, and whether it `waited` for the end of it.
@@ -147,7 +147,7 @@ def watch(samples: pd.DataFrame) -> Watched:
 
 
 def gather(samples: pd.DataFrame, name: str) -> dict[str, Any]:
-    """Return what `watch` returns, in words."""
+    """Return what `watch` returns, as a dictionary with its reasons as texts."""
     watched = watch(samples)
     reason = f"{name}: {watched.finding.reason}" if watched.finding else ""
     failed = watched.finding is not None and watched.finding.kind is Kind.FAILURE

@@ -55,7 +55,7 @@ RATE = 50
 
 BOUND = 0.010
 """Seconds the gateway may add to the median request. It adds one or two; on two cores with six
-other busy programs twice that, because both ways wait for a core alike."""
+other busy programs twice that, because both ways wait for a core equally."""
 
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99. The ways take turns, so that a late generator is late for all of

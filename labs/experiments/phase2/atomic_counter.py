@@ -49,7 +49,7 @@ NAMES = {
 COLOURS = {MEMORY: ORANGE, GETSET: BLUE, INCR: GREEN}
 
 OVERLAP = 2.0
-"""Calls under way at the same time, on average, from which on they certainly met."""
+"""Calls under way at the same time, on average, from which on they certainly overlapped."""
 
 JUDGED = (
     "INCR counts every call, however many come at once; GET then SET counts every call of one "
@@ -136,7 +136,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
-    """Return what one series of calls says."""
+    """Return the finding on one series of calls."""
     counted, requests = row["counted"], expected["requests"]
     if row["answered"] < requests or pd.isna(counted):
         return doubt("not every call was answered")

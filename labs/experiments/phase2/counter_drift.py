@@ -1,4 +1,4 @@
-"""A counter in memory drifts: N requests in turn to n replicas that each count what they see."""
+"""A counter in memory drifts: N requests in turn to n replicas that each count their own requests."""
 
 from __future__ import annotations
 

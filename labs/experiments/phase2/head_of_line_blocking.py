@@ -95,7 +95,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(watched: Watched, expected: float) -> Finding:
-    """Return what the share of one number of replicas says."""
+    """Return the finding on the share of one number of replicas."""
     bystanders = watched.counted.samples
     share = bystanders["waited"].mean()
     if share < expected - BOUND:

@@ -1,4 +1,4 @@
-"""The HorizontalPodAutoscaler's arithmetic: how many replicas a utilisation asks for."""
+"""The HorizontalPodAutoscaler's arithmetic: how many replicas a utilisation requires."""
 
 from __future__ import annotations
 

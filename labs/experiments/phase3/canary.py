@@ -1,4 +1,4 @@
-"""Canary: a new version gets a small share of the requests first, and its errors decide what becomes of it."""
+"""Canary: a new version gets a small share of the requests first, and its errors decide whether it is promoted."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Passive health check: what a dead replica costs the clients, and what a hanging one costs them.
 
-nginx learns of a fault by a failed attempt only. A dead replica refuses connections, which fails; a hanging one
+nginx detects a fault only by a failed attempt. A dead replica refuses connections, which fails; a hanging one
 accepts them and does not answer, which does not.
 """
 

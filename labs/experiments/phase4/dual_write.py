@@ -89,7 +89,7 @@ def _published(env: Environment, orders: list[str]) -> list[str]:
 
 
 def _fates(env: Environment, placed: dict[tuple[str, int], dict[str, list[str]]]) -> pd.DataFrame:
-    """Return what became of each order, by setting and kill.
+    """Return the outcome of each order, by setting and kill.
 
     The outbox keeps the order of commits: once the orders of `AFTER` are done, no earlier event is to come.
     """

@@ -1,4 +1,4 @@
-"""Keys and order: what a key keeps in order within a topic, and what nothing keeps in order across two."""
+"""Keys and order: events with one key are in order within a topic, and not across two topics."""
 
 from __future__ import annotations
 

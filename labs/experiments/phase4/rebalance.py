@@ -1,4 +1,4 @@
-"""Rebalance: what orders wait for when a member joins the group, leaves it, or dies."""
+"""Rebalance: how long orders wait when a member joins the group, leaves it, or dies."""
 
 from __future__ import annotations
 

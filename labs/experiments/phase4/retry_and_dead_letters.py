@@ -59,7 +59,7 @@ TICK = 0.003
 """Seconds by which a service's clock may be coarse."""
 
 IDLE = 0.5
-"""Idle cores from which on a wait that is too long is the system's own."""
+"""Idle cores from which on the system itself causes a wait that is too long."""
 
 DONE_SECONDS = 20.0
 

@@ -14,7 +14,7 @@ MAX_BYTES = 2_000_000
 """Longest message we carry: a dead letter is longer than the message in it, by its headers."""
 
 CLIENT_LOG = logging.getLogger("microservices.kit.events.kafka.client")
-# While Kafka is away the client library would log it several times per second.
+# While Kafka is down the client library would log it several times per second.
 CLIENT_LOG.setLevel(logging.CRITICAL)
 
 GROUP_SETTINGS: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """The producer: sends records to Kafka, and returns when Kafka has acknowledged them.
 
 `acks=all` and idempotent: a record is acknowledged when it is durable, and a retry inside the client
-neither doubles nor reorders anything. While Kafka is away the client retries without a limit.
+neither doubles nor reorders anything. While Kafka is down the client retries without a limit.
 """
 
 import asyncio

@@ -99,7 +99,7 @@ class Relay:
         records = [record for _, record in rows]
         sending = asyncio.ensure_future(self._producer.send(records))
         try:
-            # While Kafka is away this lasts. We keep the lease: another replica could not publish either.
+            # While Kafka is down this waits. The relay keeps the lease: another replica could not publish either.
             while not (await asyncio.wait([sending], timeout=RENEW_SECONDS))[0]:
                 await self._holds_lease()
             sending.result()
