@@ -1,4 +1,4 @@
-"""Every way in which an engine can be missing is told apart, explained, and decided in time."""
+"""Every way in which an engine can be missing is distinguished, explained, and detected in time."""
 
 import hashlib
 import json
