@@ -222,8 +222,7 @@ class Schedule:
     """The attempts of a measurement whose load generator kept its schedule, and the reports of all.
 
     A late generator shapes what it measures, so that an attempt with one shows nothing about the system. That rests
-    on
-    the generator's own lag, never on the system's latencies.
+    on the generator's own lag, never on the system's latencies.
     """
 
     attempts: Sequence[pd.DataFrame]

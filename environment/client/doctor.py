@@ -20,7 +20,7 @@ NEEDED_DISK_GIB = 2.0
 
 
 class Finding(NamedTuple):
-    """One thing that was checked. `missing` limits what can be run; `broken` must be mended first."""
+    """One thing that was checked. `missing` limits what can be run; `broken` must be repaired first."""
 
     what: str
     state: Literal["ok", "missing", "broken"]

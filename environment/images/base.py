@@ -64,7 +64,7 @@ def pull_image(client: DockerClient, name: str, say: Say) -> None:
 
 
 def registry_answers(client: DockerClient) -> bool:
-    """Return whether the engine can ask a registry about the official image, decided within `REGISTRY_SECONDS`."""
+    """Return whether the engine can reach a registry with the official image, decided within `REGISTRY_SECONDS`."""
     answer: queue.Queue[bool] = queue.Queue()
 
     def ask() -> None:

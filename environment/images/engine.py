@@ -96,7 +96,7 @@ def asking(action: str) -> Iterator[None]:
         hint = " Is it there? `lab ps` shows it." if isinstance(error, NotFound) else ""
         raise LabError(
             f"The Docker engine did not {action}: {reason}.{hint} "
-            "If that is not something to mend here, look at the engine's log or restart Docker."
+            "If you cannot repair this here, read the engine's log or restart Docker."
         ) from error
 
 

@@ -88,7 +88,7 @@ def jars(say: Say = lambda line: None) -> Path:
 
 
 def repository_answers(seconds: float = 3.0) -> bool:
-    """Whether Maven's repository can be asked from here."""
+    """Whether Maven's repository answers this machine."""
     import requests
     from jgo.maven import MavenContext
 

@@ -89,9 +89,8 @@ class Kafka:
         """One row per group, topic and partition: group, topic, partition, committed, end, lag, member.
 
         `committed` is the offset of the next message for the group, `end` the offset of the next one to be written,
-        `lag` their
-        difference. A group that has not committed has everything before it. `member` is the consumer that has the
-        partition now.
+        `lag` their difference. A group that has not committed has everything before it. `member` is the consumer
+        that has the partition now.
         """
         return groups.lag(self._broker, group)
 

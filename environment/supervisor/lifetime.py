@@ -2,8 +2,7 @@
 
 It is the parent of every child process and the only writer of the session's state. Attached, it watches its owner in
 two ways, because neither is certain alone: a pipe, whose other end a forked child of the owner may still hold, and
-the
-owner's identity, which is polled.
+the owner's identity, which is polled.
 """
 
 import os

@@ -173,7 +173,7 @@ class Replicas:
             f"{replica.id} did not become ready: awaited `{evidence}` at {replica.url} for "
             f"{waited:.1f} s (limit {READY_SECONDS:.0f} s); it {how}; last answer: {response}\n"
             f"Its last log lines:\n{self._runtime.logs(replica.id, 12) or '(none)'}\n"
-            "Next: mend the cause that the log names, then run the same command or cell again."
+            "Next: repair the cause that the log names, then run the same command or cell again."
         )
 
     def _state(self, replica: Replica) -> ReplicaState:

@@ -1,6 +1,6 @@
 """Independence: which endpoints lose requests while one service is down.
 
-The load goes on while a service is killed and started again; the judge looks at every request.
+The load goes on while a service is killed and started again; the judge examines every request.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def measure(
     concurrency: Sequence[int] = (1, 8, 32),
     replicas: int = 2,
 ) -> pd.DataFrame:
-    """Let c callers together ask N times for the count of `replicas` replicas, for each store and each c.
+    """Let c callers together request the count of `replicas` replicas N times, for each store and each c.
 
     One more call before and one after show by how much the count grew. Leaves the counter with INCR.
 

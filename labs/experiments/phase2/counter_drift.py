@@ -60,7 +60,7 @@ def predict(requests: int, *, replicas: Sequence[int]) -> pd.DataFrame:
 def measure(
     env: Environment, *, requests: int = 30, replicas: Sequence[int] = (1, 2, 3, 4)
 ) -> pd.DataFrame:
-    """Start n replicas anew, so that each counts from nothing, and ask N times for the count, for each n.
+    """Start n replicas anew, so that each counts from nothing, and request the count N times, for each n.
 
     One request after the other, through the front door. Leaves the last number of replicas.
 

@@ -69,7 +69,7 @@ def predict() -> pd.DataFrame:
 
 
 def measure(env: Environment, *, orders: int = 12) -> pd.DataFrame:
-    """Look at analytics-service's view once some orders are done, and again when it was built anew.
+    """Read analytics-service's view once some orders are done, and again when it was built anew.
 
     In between analytics-service begins with an empty view, and its group is set to the start of each topic.
 

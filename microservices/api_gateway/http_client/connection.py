@@ -73,9 +73,7 @@ class Connection(asyncio.Protocol):
             return await self._response
         finally:
             self._response = None
-            if (
-                not self._complete
-            ):  # it failed or was cancelled: the rest of the response is not needed
+            if not self._complete:  # it failed or was cancelled: the rest is not needed
                 self.close()
 
     def close(self) -> None:
@@ -98,9 +96,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass bytes to the parser, which calls the methods below."""
         if self._response is None:
-            return (
-                self.close()
-            )  # bytes without a request: they would be taken for the next response
+            return self.close()  # bytes without a request would be taken for a response
         self._seen += len(data)
         try:
             self._parser.feed_data(data)

@@ -1,8 +1,7 @@
 """Dead letters: messages that cannot be used are set aside, as they came, with where they came from.
 
-The consumer goes on with the partition's next message. They are kept in `<topic>-dlq`, and can be sent again from
-there
-once the reason is repaired.
+The consumer goes on with the partition's next message. Dead letters are kept in `<topic>-dlq`, and can be sent again
+from there once the reason is repaired.
 """
 
 import asyncio
