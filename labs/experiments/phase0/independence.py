@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from labs.verdicts import Verdict
 
-TITLE = "What does killing one service cost the others?"
+TITLE = "Which endpoints fail while one service is down?"
 
 THEORY = (
     "An endpoint fails while a service it needs is down, and at no other time; it needs the"

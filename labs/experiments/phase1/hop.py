@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from labs.verdicts import Verdict
 
-TITLE = "What does one more program on the way cost a request?"
+TITLE = "By how much does one more hop lengthen a request?"
 
 THEORY = (
     "A request through the gateway takes as long as a direct one and one hop more: the "

@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 TITLE = "How far does a counter in memory fall behind when the service has n memories?"
 
 THEORY = (
-    "N requests dealt in turn to n fresh memories: the i-th request is shown ceil(i / n), "
-    "in the end each memory holds N / n, rounded up or down, and the drift is N - ceil(N / "
-    "n)."
+    "N requests are sent in turn to n empty memories. The i-th request is shown ceil(i / n), in "
+    "the end each memory holds N / n, rounded up or down, and the drift is N - ceil(N / n)."
 )
 
 JUDGED = (

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 TITLE = "Which requests does one computation on n replicas keep waiting?"
 
 THEORY = (
-    "While one of n replicas computes on its event loop, what nginx sends there in turn "
-    "waits for the end of the computation, and nothing else does: a share 1 / n of a steady"
-    " stream."
+    "While one of n replicas computes on its event loop, the requests that nginx sends to it in "
+    "turn wait for the end of the computation, and no others do: a share 1 / n of a steady "
+    "stream."
 )
 
 BOUND = 0.1

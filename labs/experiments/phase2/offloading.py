@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What do a thread and a process spare the bystanders of a computation?"
+TITLE = "How long do requests wait behind a computation in a thread, and in a process?"
 
 THEORY = (
-    "On the event loop k computations delay a bystander by all of their time, k x s. In a "
-    "thread they share the interpreter lock with the loop, which gets it every few "
-    "milliseconds; in a process they share nothing with it but the machine: under 5 % of "
-    "the loop's delay."
+    "On the event loop k computations delay a bystander by all of their time, k x s. In a thread "
+    "they share the interpreter lock with the loop, which gets it every few milliseconds. In a "
+    "process they share only the machine with it. Both delays are under 5 % of the delay on the "
+    "loop."
 )
 
 LOOP, THREAD, PROCESS = "loop", "thread", "process"

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 TITLE = "Three workers in one replica, or three replicas of one worker?"
 
 THEORY = (
-    "w processes carry min(w, C) / s requests per second, in one replica or in several. But a "
-    "kill takes a whole replica, and with it all the workers inside."
+    "w processes serve min(w, C) / s requests per second, in one replica or in several. But a "
+    "kill ends a whole replica, with all the workers inside."
 )
 
 GATEWAY = "api-gateway"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What does it cost to switch all clients to another version at once, and back?"
+TITLE = "How many requests are lost when all clients are switched to another version, and back?"
 
 THEORY = (
     "Blue is version 1 and serves, green is version 2 and stands by; one reload of nginx exchanges "

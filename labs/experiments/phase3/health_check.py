@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from environment.nginx import Algorithm
 
-TITLE = "How many requests does a dead replica cost, and how many a hanging one?"
+TITLE = "How many requests fail at a dead replica, and how many wait for a hanging one?"
 
 THEORY = (
     "A dead replica costs at most max_fails failed attempts, those under way when the first one "

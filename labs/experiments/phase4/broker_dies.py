@@ -35,9 +35,9 @@ TITLE = "Which orders are lost when the broker dies, and what has to be restarte
 THEORY = (
     "An event that is committed with its order waits in the outbox until the broker has "
     "acknowledged it, and is sent again until then. So no accepted order is lost when the broker "
-    "hangs and is killed; orders that are placed while it is away are done when it is back. A "
-    "consumer that was cut off for longer than its session timeout joins its group anew, and the "
-    "group may wait as long for the member that it was, and five seconds more."
+    "hangs and is killed; orders that are placed while it is down are done when it is back. A "
+    "consumer that had no connection for longer than its session timeout joins its group again. "
+    "The group may wait for its former member for one session timeout, and five seconds more."
 )
 
 BROKER = "kafka"

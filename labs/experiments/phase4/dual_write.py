@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What becomes of an order whose service dies between its commit and its event?"
+TITLE = "Is an order completed whose service dies between its commit and its event?"
 
 THEORY = (
     "A service that commits an order and publishes its event afterwards loses the event when it is "

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How often is an order charged whose event is delivered d times?"
+TITLE = "How often is an order charged when its event is delivered d times?"
 
 THEORY = (
     "At-least-once delivery delivers an event d >= 1 times. An inbox that is written in the "

@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What becomes of more orders than the payments can follow, with HTTP and with Kafka?"
+TITLE = "What happens to more orders than the payments can follow, with HTTP and with Kafka?"
 
 THEORY = (
     "At most mu = slots / s payments are made per second. When rho mu > mu orders per second are "
     "offered, a queue grows by (rho - 1) mu per second. With HTTP it is a queue of clients, and a "
-    "client leaves when its timeout W is over: only the orders of the first (W - s) / (rho - 1) "
+    "client gives up after its timeout W: only the orders of the first (W - s) / (rho - 1) "
     "seconds are answered, although all of them are worked on. With Kafka the queue is the lag, "
     "and all orders are accepted."
 )
