@@ -137,9 +137,9 @@ class EventConsumer:
             try:
                 call(self._consumer)
             except KafkaException as error:  # the partition has another owner meanwhile
-                log.warning("not done: %s", error.args[0].str())
+                log.warning("a consumer call failed: %s", error.args[0].str())
             except Exception:
-                log.exception("not done")
+                log.exception("a consumer call failed")
 
     def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = True
@@ -147,12 +147,12 @@ class EventConsumer:
         self._loop.call_soon_threadsafe(self._take, [(p.topic, p.partition) for p in places])
 
     def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
-        log.info("gives back %s", named(places))
+        log.info("revoked %s", named(places))
         self._release(places, FINISH_SECONDS)
 
     def _on_lost(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = False  # until the next assignment
-        log.warning("lost %s: the group took this replica for dead", named(places))
+        log.warning("lost %s: the group removed this replica", named(places))
         self._release(places, 0)
 
     def _release(self, places: list[TopicPartition], seconds: float) -> None:
@@ -205,7 +205,7 @@ class Partition:
         try:
             delivery = Delivery(receive(message), self._config, self._dependencies)
         except Exception:
-            log.exception("a message cannot be taken in, reading it again")
+            log.exception("a message cannot be accepted, reading it again")
             return self._rewind(message)
         self._deliveries.append(delivery)
         self._arrived.set()

@@ -32,7 +32,7 @@ TIMESTAMP = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 
 def _past(value: str) -> str:
     if datetime.fromisoformat(value) > datetime.now(UTC) + AHEAD:
-        raise ValueError("lies in the future")
+        raise ValueError("is in the future")
     return value
 
 

@@ -96,7 +96,7 @@ class EventProducer:
             try:
                 self._producer.poll(POLL_SECONDS)
             except Exception:  # else the thread would end, and no record be acknowledged
-                log.exception("the producer goes on")
+                log.exception("an error in the producer's thread, which continues")
 
 
 def settle(done: asyncio.Future[None], refused: KafkaError | None) -> None:
