@@ -6,7 +6,7 @@ class LabError(Exception):
 
 
 class DescriptionError(LabError):
-    """docker-compose.yml or a phase file holds something that we do not read."""
+    """docker-compose.yml or a phase file holds something that is not supported."""
 
 
 class UnknownName(LabError):

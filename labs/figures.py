@@ -26,7 +26,7 @@ Parameters = ParamSpec("Parameters")
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 SKY, VERMILLION, YELLOW = "#56B4E9", "#D55E00", "#F0E442"
 PALETTE = (BLUE, ORANGE, GREEN, PINK, SKY, VERMILLION, YELLOW)
-"""The colours of Okabe and Ito, which readers with any common colour blindness can tell apart."""
+"""The colours of Okabe and Ito, which readers with any common colour blindness can distinguish."""
 
 INK, SOFT, FAINT = "#1f2933", "#66717d", "#dfe3e8"
 """Text and predictions; secondary text; grid lines."""

@@ -3,7 +3,7 @@
 - A *case* is one predicted row, such as "3 replicas".
 - An *attempt* is one complete measurement. `Run.measure` makes another one while the verdict is inconclusive, so the
   samples of up to four attempts are judged together; their column `attempt` counts from 1.
-- A *finding* is what an attempt, or several taken together, says of a case: it is settled, in doubt, or a failure.
+- A *finding* is what an attempt, or several taken together, shows of a case: it is settled, in doubt, or a failure.
 - A *policy* makes one finding of a case's attempts.
 - A sample is *set aside* only by a rule that rests on other evidence than the sample itself, that is applied to every
   sample it could apply to, and that stands in the figure. At least half of a case's samples remain, and never fewer
@@ -35,7 +35,7 @@ OFF_SCHEDULE = "the load generator could not keep its schedule"
 
 
 class Kind(StrEnum):
-    """What a finding says of a case."""
+    """The kinds of a finding on a case."""
 
     SETTLED = "settled"
     DOUBT = "doubt"
@@ -43,7 +43,7 @@ class Kind(StrEnum):
 
 
 class Finding(NamedTuple):
-    """What was found in one case. `reason` is in words, without measured digits, and empty when the case is settled.
+    """The finding on one case. `reason` is a text without measured digits, and empty when the case is settled.
 
     `certain` marks a failure that no busy machine can produce, such as a wait that was too short.
     """
@@ -57,7 +57,7 @@ SETTLED = Finding(Kind.SETTLED)
 
 
 def doubt(reason: str) -> Finding:
-    """Return the finding that an attempt cannot say whether the prediction holds."""
+    """Return the finding that an attempt cannot decide whether the prediction holds."""
     return Finding(Kind.DOUBT, reason)
 
 
@@ -75,15 +75,15 @@ def pooled(findings: Sequence[Finding]) -> Finding:
 
     For medians and shares: more samples make these sharper, so further attempts extend one sample.
     """
-    (found,) = findings
-    return found
+    (finding,) = findings
+    return finding
 
 
 def every_attempt(findings: Sequence[Finding]) -> Finding:
     """Let a failure in any attempt stand; else one settled attempt is enough.
 
-    For what no machine can spoil, such as exact counts: a failure seen once was there. A doubt says only that this
-    attempt could not see it.
+    For what no machine can spoil, such as exact counts: a failure seen once was there. A doubt means only that this
+    attempt could not show it.
     """
     return _first(findings, Kind.FAILURE) or _first(findings, Kind.SETTLED) or _last(findings)
 
@@ -94,12 +94,12 @@ def seen_twice(findings: Sequence[Finding]) -> Finding:
     For waits: a busy machine makes them longer and never shorter, so one good attempt proves that the system can,
     and a single long one proves nothing.
     """
-    certain = [found for found in findings if found.certain]
+    certain = [finding for finding in findings if finding.certain]
     if certain:
         return certain[0]
     if settled := _first(findings, Kind.SETTLED):
         return settled
-    failures = [found for found in findings if found.kind is Kind.FAILURE]
+    failures = [finding for finding in findings if finding.kind is Kind.FAILURE]
     if len(failures) >= 2:
         return failures[-1]
     return doubt(_last(findings).reason)
@@ -114,7 +114,7 @@ def latest(findings: Sequence[Finding]) -> Finding:
 
 
 def _first(findings: Sequence[Finding], kind: Kind) -> Finding | None:
-    return next((found for found in findings if found.kind is kind), None)
+    return next((finding for finding in findings if finding.kind is kind), None)
 
 
 def _last(findings: Sequence[Finding]) -> Finding:
@@ -123,7 +123,7 @@ def _last(findings: Sequence[Finding]) -> Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """One predicted row, and what its attempts say of it.
+    """One predicted row, and the findings of its attempts on it.
 
     `name` stands before each reason; an empty one stands for the experiment as a whole. `details` are the case's
     numbers, for the record.
@@ -133,9 +133,9 @@ class Case:
     findings: Sequence[Finding]
     details: Mapping[str, Any] = field(default_factory=dict)
 
-    def said(self, found: Finding) -> str:
+    def reason(self, finding: Finding) -> str:
         """Return the finding's reason with the case's name."""
-        return f"{self.name}: {found.reason}" if self.name else found.reason
+        return f"{self.name}: {finding.reason}" if self.name else finding.reason
 
 
 def verdict(
@@ -158,12 +158,12 @@ def verdict(
         extend: Whether another attempt might settle what is in doubt.
     """
     known = list(cases)
-    found = [(case, policy(case.findings)) for case in known]
+    judged_cases = [(case, policy(case.findings)) for case in known]
     return Verdict.of(
         module,
         judged,
-        failures=[case.said(each) for case, each in found if each.kind is Kind.FAILURE],
-        doubts=[case.said(each) for case, each in found if each.kind is Kind.DOUBT],
+        failures=[case.reason(each) for case, each in judged_cases if each.kind is Kind.FAILURE],
+        doubts=[case.reason(each) for case, each in judged_cases if each.kind is Kind.DOUBT],
         details=dict(details or {}) | _details(known),
         extend=extend,
     )
@@ -178,7 +178,7 @@ def _details(cases: Sequence[Case]) -> dict[str, Any]:
 class Counted:
     """A case's samples after an exclusion: those that count, and how many there were.
 
-    `rule` says what was set aside and why, as it stands in the figure.
+    `rule` names what was set aside and why, as the figure shows it.
     """
 
     samples: pd.DataFrame
@@ -205,7 +205,7 @@ class Counted:
         return label if len(self.samples) == self.of else f"{label}\n{self.rule}"
 
     def __str__(self) -> str:
-        """Return what the verdict's details and the figure say: "n of m counted"."""
+        """Return the text of the verdict's details and of the figure: "n of m counted"."""
         return self.share if len(self.samples) == self.of else f"{self.share} ({self.rule})"
 
 
@@ -221,8 +221,8 @@ def set_aside(samples: pd.DataFrame, excluded: pd.Series[bool], rule: str) -> Co
 class Schedule:
     """The attempts of a measurement whose load generator kept its schedule, and the reports of all.
 
-    A late generator shapes what it measures, so that an attempt with one says nothing of the system. That rests on
-    the generator's own lag, never on the system's latencies.
+    A late generator shapes what it measures, so that an attempt with one shows nothing about the system. That rests
+    on the generator's own lag, never on the system's latencies.
     """
 
     attempts: Sequence[pd.DataFrame]
@@ -258,7 +258,7 @@ class Schedule:
         return None if self.counted.enough else doubt(OFF_SCHEDULE)
 
     def findings(self, find: Callable[[pd.DataFrame], Finding]) -> list[Finding]:
-        """Return what `find` says of each attempt that counts; the doubt alone when too few do."""
+        """Return the finding of `find` on each attempt that counts; the doubt alone when too few do."""
         return [self.finding] if self.finding else [find(part) for part in self.kept]
 
     @property

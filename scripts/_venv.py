@@ -43,7 +43,7 @@ UV = VENV / "bin" / "uv"
 
 
 class Layer(NamedTuple):
-    """A lock file, and the stamp that says from which content of `inputs` it was installed."""
+    """A lock file, and the stamp that records from which content of `inputs` it was installed."""
 
     lock: Path
     stamp: Path
@@ -76,7 +76,8 @@ _REGISTRY_SETTINGS = (
     *("cert", "client-cert", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir"),
     *("keyring-provider", "use-deprecated", "use-feature"),
 )
-"""The settings of pip that are kept say how a registry is reached. Others, such as `target`, redirect an install."""
+"""The settings of pip that are kept configure how a registry is reached. Others, such as `target`, redirect an
+install."""
 
 _UV_NAMES = {
     "index-url": "UV_DEFAULT_INDEX",
@@ -273,7 +274,7 @@ def installer_environment(settings: dict[str, str]) -> dict[str, str]:
                 listed = value.replace(" ", ",") if name == "find-links" else value
                 environment.setdefault(_UV_NAMES[name], listed)
     if "extra-index-url" in settings:
-        # As pip does: any of the indexes may have the version. The hashes say whether it is the right file.
+        # As pip does: any of the indexes may have the version. The hashes decide whether it is the right file.
         environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
     return environment
 
@@ -327,14 +328,14 @@ class PipProgress:
 
 
 def uv_progress(line: str) -> str:
-    """Turn a line of uv's into a line of progress; empty when it says nothing new."""
-    words = line.split()
-    if not words:
+    """Turn a line of uv's into a line of progress; empty when the line holds nothing new."""
+    columns = line.split()
+    if not columns:
         return ""
-    if words[0] in ("Downloading", "Downloaded"):
-        return " ".join(words).lower()
+    if columns[0] in ("Downloading", "Downloaded"):
+        return " ".join(columns).lower()
     following = {"Resolved": "downloading", "Prepared": "installing", "Installed": "compiling"}
-    return following.get(words[0], "")
+    return following.get(columns[0], "")
 
 
 def _run(
@@ -389,9 +390,9 @@ def _ticking() -> Iterator[Callable[[str], None]]:
 
 
 def _last_line(lines: list[str]) -> str:
-    """Return the last line that says something, without the arrows that uv draws."""
-    said = [re.sub(r"^\W+", "", line).strip() for line in lines]
-    return next((line for line in reversed(said) if line), "it printed nothing")
+    """Return the last line with a text, without the arrows that uv draws."""
+    texts = [re.sub(r"^\W+", "", line).strip() for line in lines]
+    return next((line for line in reversed(texts) if line), "it printed nothing")
 
 
 def _advice(lines: list[str]) -> str:

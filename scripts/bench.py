@@ -42,11 +42,11 @@ rates: defaultdict[Row, list[float]] = defaultdict(list)
 
 
 @contextmanager
-def timed(what: str, who: str) -> Iterator[None]:
+def timed(what: str, variant: str) -> Iterator[None]:
     """Add the seconds that the block takes to its row of the table."""
     began = time.perf_counter()
     yield
-    seconds[what, who].append(time.perf_counter() - began)
+    seconds[what, variant].append(time.perf_counter() - began)
 
 
 def environment_round(phase: str, runtime: str) -> None:
@@ -66,15 +66,20 @@ def environment_round(phase: str, runtime: str) -> None:
 
 def compose_round(phase: str, compose: str) -> None:
     """The same by Compose; ready by our own probe, since Compose's health checks only look every few seconds."""
-    name, scaled, who = f"lab-bench-{os.getpid()}", SCALED[phase], "docker compose"
+    name, scaled, variant = f"lab-bench-{os.getpid()}", SCALED[phase], "docker compose"
     services = read_description(variables=read_phase(phase)).services
     command = [compose, "--env-file", str(FOLDER / f"{phase}.env"), "-p", name]
 
-    def run(*words: str) -> str:
-        said = subprocess.run(
-            [*command, *words], cwd=ROOT, check=True, capture_output=True, text=True, timeout=120
+    def run(*arguments: str) -> str:
+        completed = subprocess.run(
+            [*command, *arguments],
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=120,
         )
-        return said.stdout.strip()
+        return completed.stdout.strip()
 
     def await_ready(service: str, replica: int) -> None:
         described = services[service]
@@ -83,16 +88,16 @@ def compose_round(phase: str, compose: str) -> None:
             raise LabError(f"{service} of docker compose was not ready after 30 s")
 
     try:
-        with timed(f"{phase}: start to ready", who):
+        with timed(f"{phase}: start to ready", variant):
             run("up", "-d")
             for service in services:
                 await_ready(service, 1)
-        with timed(f"{phase}: scale 1 to 3", who):
+        with timed(f"{phase}: scale 1 to 3", variant):
             run("up", "-d", "--scale", f"{scaled}=3")
             for replica in (2, 3):
                 await_ready(scaled, replica)
     finally:
-        with timed(f"{phase}: stop", who):
+        with timed(f"{phase}: stop", variant):
             run("down", "-v")
 
 
@@ -115,8 +120,8 @@ def start_round() -> None:
         compose = str(Path(sys.executable).parent / "docker-compose")
         contestants["docker compose"] = lambda phase: compose_round(phase, compose)
     for phase in SCALED:
-        for who, run in contestants.items():
-            print(f"  {phase}: {who}", file=sys.stderr)
+        for variant, run in contestants.items():
+            print(f"  {phase}: {variant}", file=sys.stderr)
             run(phase)
 
 
@@ -125,18 +130,18 @@ def replicas_round() -> None:
     for runtime in runtimes():
         for replicas in REPLICAS:
             print(f"  {runtime}: {replicas} replicas", file=sys.stderr)
-            who = f"{runtime} x {replicas}"
+            variant = f"{runtime} x {replicas}"
             env = Environment("phase2", runtime=runtime, replicas={"api-gateway": replicas})  # type: ignore[arg-type]
             try:
-                with timed("start of phase2", who):
+                with timed("start of phase2", variant):
                     env.start()
-                with timed("nginx reloads", who):
+                with timed("nginx reloads", variant):
                     env.balance("round_robin")
                 url = f"{env['api-gateway'].url}/api/cpu-bound?seconds={CPU_SECONDS}"
-                rates[f"{1000 * CPU_SECONDS:.0f} ms of CPU each", who].append(
+                rates[f"{1000 * CPU_SECONDS:.0f} ms of CPU each", variant].append(
                     asyncio.run(closed_loop(url, connections=2 * replicas))
                 )
-                memory["whole system", who].append(env.status()["memory_mib"].sum())
+                memory["whole system", variant].append(env.status()["memory_mib"].sum())
             finally:
                 env.stop()
 
@@ -164,9 +169,9 @@ def table(title: str, values: dict[Row, list[float]]) -> None:
     """Print the median, the least and the most of each row."""
     if values:
         print(f"\n{title:<26}{'':<16}{'median':>8}{'least':>8}{'most':>8}")
-    for (what, who), found in sorted(values.items(), key=lambda row: row[0][0]):
-        shown = (statistics.median(found), min(found), max(found))
-        print(f"{what:<26}{who:<16}" + "".join(f"{value:8.2f}" for value in shown))
+    for (what, variant), measured in sorted(values.items(), key=lambda row: row[0][0]):
+        shown = (statistics.median(measured), min(measured), max(measured))
+        print(f"{what:<26}{variant:<16}" + "".join(f"{value:8.2f}" for value in shown))
 
 
 def main() -> None:

@@ -112,20 +112,20 @@ def rates_round() -> None:
             until(env, "order-created", before + len(good))
             # Longer than the load by what the relay has left to send.
             took, used = time.monotonic() - began, sum(process.cpu_times()[:2]) - cpu
-            who = f"{rate}/s"
-            results["accepted of offered, %", who].append(100 * len(good) / len(samples))
-            results["p50, ms", who].append(1000 * good["latency"].quantile(0.5))
-            results["p99, ms", who].append(1000 * good["latency"].quantile(0.99))
-            results["p99 of /health, ms", who].append(1000 * health.quantile(0.99))
-            results["generator's lag p99, ms", who].append(1000 * samples["lag"].quantile(0.99))
-            results["CPU per order, ms", who].append(1000 * used / max(1, len(good)))
-            results["until all are in Kafka, s", who].append(took)
-            results["an event waits, p50, ms", who].append(1000 * waits(env).median())
+            variant = f"{rate}/s"
+            results["accepted of offered, %", variant].append(100 * len(good) / len(samples))
+            results["p50, ms", variant].append(1000 * good["latency"].quantile(0.5))
+            results["p99, ms", variant].append(1000 * good["latency"].quantile(0.99))
+            results["p99 of /health, ms", variant].append(1000 * health.quantile(0.99))
+            results["generator's lag p99, ms", variant].append(1000 * samples["lag"].quantile(0.99))
+            results["CPU per order, ms", variant].append(1000 * used / max(1, len(good)))
+            results["until all are in Kafka, s", variant].append(took)
+            results["an event waits, p50, ms", variant].append(1000 * waits(env).median())
 
 
 def growth_round(events: int) -> None:
     """Fill the outbox while the broker is dead; then relay, drain and replay what is in it."""
-    who = f"{events:,} orders"
+    variant = f"{events:,} orders"
     services = ["kafka", "order-service", "payment-service", "analytics-service"]
     quick = {"payment-service": {"PAYMENT_SECONDS": 0}}
     with Environment("phase4", runtime="process", only=services, settings=quick) as env:
@@ -140,16 +140,16 @@ def growth_round(events: int) -> None:
                     began = time.monotonic()
                 accepted = 100 + int(samples["accepted"].sum())
                 until(env, "order-created", accepted)
-                results["broker back and relay, s", who].append(time.monotonic() - began)
-                results["accept p50 at the end, ms", who].append(1000 * last.quantile(0.5))
-                results["accept p99 at the end, ms", who].append(1000 * last.quantile(0.99))
-                results["order-service, MiB", who].append(process.memory_info().rss / 2**20)
+                results["broker back and relay, s", variant].append(time.monotonic() - began)
+                results["accept p50 at the end, ms", variant].append(1000 * last.quantile(0.5))
+                results["accept p99 at the end, ms", variant].append(1000 * last.quantile(0.99))
+                results["order-service, MiB", variant].append(process.memory_info().rss / 2**20)
                 began = time.monotonic()
             until(env, "order-confirmed", accepted)
-            results["drain, s", who].append(time.monotonic() - began)
+            results["drain, s", variant].append(time.monotonic() - began)
             began = time.monotonic()
         until_read(env, "analytics-service-group", 3 * accepted)
-        results["replay of all events, s", who].append(time.monotonic() - began)
+        results["replay of all events, s", variant].append(time.monotonic() - began)
 
 
 def main() -> None:
@@ -168,9 +168,9 @@ def main() -> None:
                 growth_round(events)
     print(f"{platform.platform()}, Python {platform.python_version()}, {psutil.cpu_count()} cores")
     print(f"{'':<28}{'':<16}{'median':>10}{'least':>10}{'most':>10}")
-    for (what, who), values in sorted(results.items(), key=lambda row: row[0][0]):
+    for (what, variant), values in sorted(results.items(), key=lambda row: row[0][0]):
         shown = (statistics.median(values), min(values), max(values))
-        print(f"{what:<28}{who:<16}" + "".join(f"{value:10.1f}" for value in shown))
+        print(f"{what:<28}{variant:<16}" + "".join(f"{value:10.1f}" for value in shown))
 
 
 if __name__ == "__main__":

@@ -80,30 +80,30 @@ def load(url: str, seconds: int) -> str:
         "--latency",
         url,
     ]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in said or "Socket errors" in said:
-        sys.exit(f"{url} failed under load:\n{said}")
-    return said
+    report = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    if "Non-2xx" in report or "Socket errors" in report:
+        sys.exit(f"{url} failed under load:\n{report}")
+    return report
 
 
-def measure(who: str, gateway: psutil.Process, path: str, url: str) -> None:
+def measure(variant: str, gateway: psutil.Process, path: str, url: str) -> None:
     """Load one path of one gateway, and add its figures to the tables."""
     before = sum(gateway.cpu_times()[:2])
-    said = load(url + path, SECONDS)
+    report = load(url + path, SECONDS)
     used = sum(gateway.cpu_times()[:2]) - before
-    requests = int(re.findall(r"(\d+) requests in", said)[0])
-    number, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", said)[0]
-    rate[path, who].append(float(re.findall(r"Requests/sec:\s+([\d.]+)", said)[0]))
-    p99[path, who].append(float(number) * UNITS[unit])
-    cost[path, who].append(1e3 * used / requests)
+    requests = int(re.findall(r"(\d+) requests in", report)[0])
+    number, unit = re.findall(r"99%\s+([\d.]+)(us|ms|s)", report)[0]
+    rate[path, variant].append(float(re.findall(r"Requests/sec:\s+([\d.]+)", report)[0]))
+    p99[path, variant].append(float(number) * UNITS[unit])
+    cost[path, variant].append(1e3 * used / requests)
 
 
 def table(title: str, values: dict[Row, list[float]]) -> None:
     """Print the median, the least and the most of each row."""
     print(f"\n{title:<34}{'median':>9}{'least':>9}{'most':>9}")
-    for (path, who), found in values.items():
-        shown = (statistics.median(found), min(found), max(found))
-        print(f"{path:<20}{who:<14}" + "".join(f"{value:9.2f}" for value in shown))
+    for (path, variant), measured in values.items():
+        shown = (statistics.median(measured), min(measured), max(measured))
+        print(f"{path:<20}{variant:<14}" + "".join(f"{value:9.2f}" for value in shown))
 
 
 def ratios() -> None:
@@ -112,8 +112,8 @@ def ratios() -> None:
     for name, values in (("throughput", rate), ("p99", p99)):
         for path in PATHS:
             pairs = zip(values[path, "ours"], values[path, "plain"], strict=True)
-            found = [ours / plain for ours, plain in pairs]
-            shown = (statistics.median(found), min(found), max(found))
+            measured = [ours / plain for ours, plain in pairs]
+            shown = (statistics.median(measured), min(measured), max(measured))
             print(f"{path:<20}{name:<14}" + "".join(f"{value:9.3f}" for value in shown))
 
 
@@ -152,8 +152,8 @@ def main() -> None:
         for number in range(rounds):
             print(f"round {number + 1} of {rounds}", file=sys.stderr)
             for path in PATHS:
-                for who, (url, process) in gateways.items():
-                    measure(who, process, path, url)
+                for variant, (url, process) in gateways.items():
+                    measure(variant, process, path, url)
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(f"{CONNECTIONS} connections, {SECONDS} s each, {rounds} rounds, one process per gateway")
     table("throughput, requests per second", rate)

@@ -129,10 +129,10 @@ async def pay(request: Request) -> Response:
 async def dashboard(request: Request) -> dict[str, Any]:
     """Return users and orders together."""
     names = ("users", "orders")
-    found = await asyncio.gather(
+    responses = await asyncio.gather(
         *(ask(request, "GET", f"/{name}") for name in names), return_exceptions=True
     )
-    lists = [None if isinstance(one, BaseException) else one.json() for one in found]
+    lists = [None if isinstance(one, BaseException) else one.json() for one in responses]
     missing = [name for name, one in zip(names, lists, strict=True) if one is None]
     return {
         **dict(zip(names, lists, strict=True)),

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from _venv import ROOT, ready_python
 
-EVERYTHING = ["-n", "2", "--dist", "loadfile"]  # tests/conftest.py says which run beside which
+EVERYTHING = ["-n", "2", "--dist", "loadfile"]  # tests/conftest.py decides which run beside which
 FAST = [*EVERYTHING, "-m", "not long", "-p", "tests.tiers"]
 
 

@@ -1,1 +1,1 @@
-"""The side that a cell or a command talks to: an `Environment`, and its connection to the supervisor."""
+"""The client's side, which a cell or a command uses: an `Environment`, and its connection to the supervisor."""

@@ -23,7 +23,7 @@ from environment.specification import Specification
 from environment.verbs import SERVING, Verbs, find_verb
 
 SILENCE_SECONDS = 10.0
-"""A supervisor at work sends a sign of life every second; after ten seconds without one it counts as gone."""
+"""A working supervisor sends a heartbeat every second; after ten seconds without one it counts as gone."""
 
 Progress = Callable[[], AbstractContextManager[Say]]
 """Opens a block in which lines of progress are shown."""
@@ -142,7 +142,7 @@ class Client:
         self.reap()
 
     def reap(self) -> None:
-        """Wait for a supervisor that is ending, so that it does not stay as a zombie of ours."""
+        """Wait for a supervisor that is ending, so that it does not stay as a zombie process."""
         if self._process:
             assert self._process.stdin
             assert self._process.stdout

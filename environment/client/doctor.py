@@ -20,17 +20,17 @@ NEEDED_DISK_GIB = 2.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. `missing` limits what can be run; `broken` must be mended first."""
+    """One thing that was checked. `missing` limits what can be run; `broken` must be repaired first."""
 
     what: str
     state: Literal["ok", "missing", "broken"]
-    found: str
+    result: str
     next_step: str = ""
 
 
 def examine() -> list[Finding]:
-    """Look at everything, for at most ten seconds."""
-    looks: list[Callable[[], Finding]] = [
+    """Check everything, in at most ten seconds."""
+    checks: list[Callable[[], Finding]] = [
         _system,
         _python,
         _cores,
@@ -42,7 +42,7 @@ def examine() -> list[Finding]:
         _images,
         _kafka,
     ]
-    return [look() for look in looks]
+    return [check() for check in checks]
 
 
 def _system() -> Finding:
@@ -106,8 +106,8 @@ def _programs() -> Finding:
         for word in WHEELS:
             program(word)
     except LabError as error:
-        found, _, next_step = str(error).partition(". ")
-        return Finding("nginx and Valkey", "missing", found, next_step)
+        result, _, next_step = str(error).partition(". ")
+        return Finding("nginx and Valkey", "missing", result, next_step)
     return Finding("nginx and Valkey", "ok", "at hand, from their wheels")
 
 
@@ -118,9 +118,9 @@ def _engine() -> Finding:
         with closing(connect()) as client, asking("give its version"):
             version = str(client.version()["Version"])
     except LabError as error:
-        found, _, next_step = str(error).partition("\n")
+        result, _, next_step = str(error).partition("\n")
         advice = next_step or "labs run as plain processes without it"
-        return Finding("Docker engine", "missing", found, advice)
+        return Finding("Docker engine", "missing", result, advice)
     return Finding("Docker engine", "ok", version)
 
 

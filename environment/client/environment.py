@@ -32,7 +32,7 @@ class Environment:
     Args:
         phase: a file of `environment/phases/`, such as `"phase0"`.
         runtime: `"docker"`, `"process"`, or `"auto"` for Docker where it is available.
-        seed: decides every chance event in the services.
+        seed: the seed of every random choice in the services.
         versions: `{"user-service": 2}`; else the phase's.
         only: the services to run; else all of the phase.
         settings: `{"payment-service": {"PAYMENT_SECONDS": 0.1}}`; else docker-compose.yml's.
@@ -88,7 +88,7 @@ class Environment:
 
     @property
     def seed(self) -> int:
-        """The number that decides every chance event in the services."""
+        """The seed of every random choice in the services."""
         return self._spec.seed
 
     @property

@@ -1,4 +1,4 @@
-"""What faults can happen to: a service, or one of its replicas."""
+"""The targets of faults: a service, or one of its replicas."""
 
 import itertools
 import os
@@ -76,7 +76,7 @@ class Target:
 
 
 class Replica(Target):
-    """One running copy of a service, as it was when you asked.
+    """One running copy of a service, as it was when it was read.
 
     `memory` in bytes; `began` (Unix seconds) when its present life began, `ready_seconds` from then until it was ready,
     `cpu_seconds` the CPU time that took.

@@ -23,7 +23,7 @@ from environment.images.recipe import LABEL, LEFT_OUT, OFFICIAL, PACKAGES, SUITE
 from environment.progress import Say
 
 REGISTRY_SECONDS = 6.0
-"""How long a registry may take for its first sign of life."""
+"""How long a registry may take to answer for the first time."""
 
 _SILENCE_SECONDS = 120.0
 _MIRROR_SECONDS = 10.0
@@ -64,7 +64,7 @@ def pull_image(client: DockerClient, name: str, say: Say) -> None:
 
 
 def registry_answers(client: DockerClient) -> bool:
-    """Return whether the engine can ask a registry about the official image, decided within `REGISTRY_SECONDS`."""
+    """Return whether the engine can reach a registry with the official image, decided within `REGISTRY_SECONDS`."""
     answer: queue.Queue[bool] = queue.Queue()
 
     def ask() -> None:

@@ -21,9 +21,9 @@ def broker_at_hand(client: DockerClient) -> str | None:
 
 def build_broker(client: DockerClient, scratch: Path, say: Say) -> str:
     """Make Kafka's image when it is missing and return its name; it is also called `local` then."""
-    if found := broker_at_hand(client):
-        tag(client, found, KAFKA_LOCAL)
-        return found
+    if image := broker_at_hand(client):
+        tag(client, image, KAFKA_LOCAL)
+        return image
     target = base_at_hand(client, scratch, say)
     files = [
         (KAFKA_DOCKERFILE, "Dockerfile"),

@@ -53,9 +53,9 @@ def at_hand(client: DockerClient) -> Names | None:
 
 def build_all(client: DockerClient, scratch: Path, say: Say) -> str:
     """Make whatever is missing and return the name of the services image, which is also called `local` then."""
-    if found := at_hand(client):
-        tag(client, found.services, LOCAL)
-        return found.services
+    if present := at_hand(client):
+        tag(client, present.services, LOCAL)
+        return present.services
     target = base_at_hand(client, scratch, say)
     folder = libraries(architecture(client), scratch, say)
     try:

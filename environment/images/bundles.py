@@ -1,4 +1,4 @@
-"""Images in a file: how they come to a machine without a registry, a mirror or a network."""
+"""Images in a file: how a machine without a registry, a mirror or a network gets them."""
 
 import gzip
 from pathlib import Path

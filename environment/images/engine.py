@@ -1,6 +1,6 @@
 """The connection to the Docker engine, or the reason why there is none and what to do about it.
 
-An engine can be absent, deny itself, hang, or be another machine's; a learner sees the difference here, within
+An engine can be absent, deny access, hang, or be another machine's; a learner sees the difference here, within
 seconds, and not as a stack trace or a silent wait later on.
 """
 
@@ -66,7 +66,7 @@ def connect(*, timeout: float = 3.0, patience: int = ANSWER_SECONDS) -> DockerCl
             failure = failure or error
             continue
         except RuntimeUnavailable as error:
-            # A socket that is there and fails says more than one that is not there.
+            # The error of a socket that exists explains more than a missing socket.
             failure = error if failure is None or isinstance(failure, _Absent) else failure
             continue
         client.api.timeout = patience
@@ -96,12 +96,12 @@ def asking(action: str) -> Iterator[None]:
         hint = " Is it there? `lab ps` shows it." if isinstance(error, NotFound) else ""
         raise LabError(
             f"The Docker engine did not {action}: {reason}.{hint} "
-            "If that is not something to mend here, look at the engine's log or restart Docker."
+            "If you cannot repair this here, read the engine's log or restart Docker."
         ) from error
 
 
 def architecture(client: DockerClient) -> str:
-    """Return the processor its images are for, in Docker's words: `amd64`, `arm64`."""
+    """Return the processor its images are for, by Docker's names: `amd64`, `arm64`."""
     with asking("say what machine it runs on"):
         return str(client.version()["Arch"])
 
@@ -207,7 +207,7 @@ def _explained(error: BaseException, endpoint: _Endpoint, timeout: float) -> Run
             )
         case PermissionError():
             return RuntimeUnavailable(
-                f"The Docker engine at {where} denies itself to this user. Become a member of the group `docker` "
+                f"The Docker engine at {where} denies access to this user. Become a member of the group `docker` "
                 f"(`sudo usermod -aG docker $USER`) and log in again. {_INSTEAD}"
             )
         case FileNotFoundError() | NotADirectoryError():

@@ -1,6 +1,6 @@
 r"""The libraries of the services, resolved here for the image's platform, so that builds need no network.
 
-`services.lock` says which, with hashes. It holds the extra `services` of pyproject.toml, in the versions of
+`services.lock` lists them, with hashes. It holds the extra `services` of pyproject.toml, in the versions of
 requirements.lock; after a change of either:
 
     .venv/bin/python -m environment.images.libraries | uv pip compile - -c requirements.lock -q \

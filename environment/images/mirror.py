@@ -43,7 +43,7 @@ def debian_mirror(*, apt: Path = APT, os_release: Path = OS_RELEASE) -> Mirror |
 
 
 def _entries(apt: Path) -> Iterator[dict[str, str]]:
-    """Yield every source as a map in the words of the deb822 format, the system's own files first."""
+    """Yield every source as a map with the field names of the deb822 format, the system's own files first."""
     parts = apt / "sources.list.d"
     lists = [apt / "sources.list", *sorted(parts.glob("*.list"))]
     for path in [parts / "debian.sources", *sorted(parts.glob("*.sources"))]:

@@ -1,4 +1,4 @@
-"""Runs another program as one step of a build: its lines are progress, its failure is explained, its end is certain."""
+"""Runs another program as one step of a build: with its lines as progress and its failure explained."""
 
 import os
 import signal
@@ -57,6 +57,6 @@ def _is_alive(group: int) -> bool:
         os.killpg(group, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # macOS says so of a group that only zombies are left in
+    except PermissionError:  # macOS raises this for a group in which only zombies are left
         return False
     return True

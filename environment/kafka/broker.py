@@ -46,7 +46,7 @@ class Broker:
         self._words: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "socket.timeout.ms": int(seconds * 1000),
-            # A broker that was away is found again at once; we report its absence, so librdkafka logs nothing.
+            # The client reconnects at once; this module reports a broker that is down, so librdkafka logs nothing.
             "reconnect.backoff.max.ms": 500,
             "log_level": 0,
         }
@@ -82,7 +82,7 @@ class Broker:
         return self._groups[group]
 
     def ask(self, asked: str, question: Callable[[], Answer]) -> Answer:
-        """Return what the broker answers, as soon as it can.
+        """Return the broker's answer, as soon as there is one.
 
         Raises `LabError` when it refuses, `NotReady` when it cannot within the limit.
         """
@@ -152,7 +152,7 @@ class Broker:
                 futures = self.admin.list_offsets(asked, request_timeout=self.seconds)
                 results = {one: future.result(self.seconds) for one, future in futures.items()}
             except KafkaException:
-                self.topics()  # with which the client learns who leads
+                self.topics()  # after this the client has the leader of each partition
                 raise
             return {(one.topic, one.partition): result.offset for one, result in results.items()}
 

@@ -1,4 +1,4 @@
-"""Dead letters: what a consumer gave up on lies in `<topic>-dlq`, with its bytes and origin, until it is re-driven."""
+"""Dead letters: messages that a consumer gave up on, kept in `<topic>-dlq` until they are re-driven."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from environment.kafka.messages import ANY, headers_of, read_range, row, text
 
 SUFFIX = "-dlq"
 GROUP = "lab-redrive"
-"""What it has committed in a dead letter topic has been re-driven: so it is remembered by the broker."""
+"""The group whose committed offsets in dead letter topics record, in the broker, what has been re-driven."""
 
 ORIGIN = ("topic", "partition", "offset", "timestamp", "group", "attempts", "error")
 HEADERS = {f"dlq.{name}" for name in ORIGIN}
@@ -48,7 +48,7 @@ REDRIVEN = {
 
 
 class Origin(NamedTuple):
-    """Where a dead letter comes from, as far as its headers say: all of them may be missing or nonsense."""
+    """Where a dead letter comes from, as far as its headers contain it: each of them may be missing or invalid."""
 
     topic: str | None
     partition: int | None

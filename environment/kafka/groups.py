@@ -1,4 +1,4 @@
-"""Consumer groups: who reads, how far each has come, and setting them back."""
+"""Consumer groups: their members, their committed offsets and lag, and resetting them."""
 
 import warnings
 from collections import Counter
@@ -70,25 +70,25 @@ def find_groups(broker: Broker, name: str | None = None) -> list[Group]:
     return [groups_by_id[one] for one in sorted(groups_by_id) if name in (None, one)]
 
 
-def _group(found: Any) -> Group:  # its stubs know no types
-    known = Counter(member.client_id for member in found.members)
+def _group(description: Any) -> Group:  # its stubs declare no types
+    known = Counter(member.client_id for member in description.members)
     holders: dict[Place, str] = {}
     names: list[str] = []
-    for member in found.members:
+    for member in description.members:
         # A service names its consumer after its replica; where several have one name, Kafka's own ids distinguish them.
         label = member.client_id if known[member.client_id] == 1 else member.id
         names.append(label)
         for place in assigned(member.assignment):
             holders[place] = label
-    return Group(found.id, found.state.lower(), tuple(names), holders)
+    return Group(description.id, description.state.lower(), tuple(names), holders)
 
 
-def assigned(words: bytes) -> Iterator[Place]:
+def assigned(assignment: bytes) -> Iterator[Place]:
     """Return the partitions in a member's assignment, in Kafka's consumer protocol; none where it is another one.
 
     A version, then for each topic its name and the numbers of its partitions, all big-endian.
     """
-    stream = BytesIO(words)
+    stream = BytesIO(assignment)
 
     def number(size: int) -> int:
         taken = stream.read(size)
@@ -107,7 +107,7 @@ def assigned(words: bytes) -> Iterator[Place]:
 
 
 def committed(broker: Broker, group: str, places: Iterable[Place]) -> dict[Place, int]:
-    """Of these partitions those in which the group has committed, each with the next offset that it wants."""
+    """Of these partitions those in which the group has committed, each with the next offset that it will consume."""
     asked = [TopicPartition(*place) for place in places]
     if not asked:
         return {}
@@ -193,12 +193,13 @@ def reset(
 ) -> pd.DataFrame:
     """Set a group's offsets, and return the old and the new ones."""
     places = broker.places(topic, partition)
-    (found,) = find_groups(broker, group)
-    if found.members:
+    (described,) = find_groups(broker, group)
+    if described.members:
         raise LabError(
-            f"{group} has {len(found.members)} live member(s), {', '.join(found.members)}, and would go on from where "
-            "they are. Stop the service first, `with env[SERVICE].stopped():` or `lab kill SERVICE`, and reset then; "
-            "a killed member counts until the broker has missed it for its session timeout."
+            f"{group} has {len(described.members)} live member(s), {', '.join(described.members)}. "
+            "These would go on from where they are. "
+            "Stop the service first, `with env[SERVICE].stopped():` or `lab kill SERVICE`, and reset then; "
+            "a killed member stays in the group until its session timeout has passed."
         )
     before, after = committed(broker, group, places), _meant(broker, places, to)
     commit(broker, group, after)

@@ -88,7 +88,7 @@ def jars(say: Say = lambda line: None) -> Path:
 
 
 def repository_answers(seconds: float = 3.0) -> bool:
-    """Whether Maven's repository can be asked from here."""
+    """Whether Maven's repository answers this machine."""
     import requests
     from jgo.maven import MavenContext
 
@@ -109,7 +109,7 @@ def _fetch(jar: Jar, scratch: Path, path: Path) -> None:
     if not _is_good(fetched, jar):
         raise RuntimeError(f"{jar.name} is not the file that {LOCK.name} lists")
 
-    os.replace(fetched, path)  # noqa: PTH105 - whoever fetches at the same time replaces it by the same
+    os.replace(fetched, path)  # noqa: PTH105 - a download at the same time writes the same content
 
 
 def _is_good(path: Path, jar: Jar) -> bool:
@@ -129,9 +129,9 @@ def resolved() -> Iterator[str]:
         direct, others = maven.resolver.resolve([maven.create_dependency(one) for one in WANTED])
         for one in [*direct, *others]:
             if one.scope in (None, "compile", "runtime") and not one.optional:
-                found = one.artifact
-                digest = hashlib.sha256(found.resolve().read_bytes()).hexdigest()
-                yield f"{found.groupId}:{found.artifactId}:{found.version} {digest}"
+                artifact = one.artifact
+                digest = hashlib.sha256(artifact.resolve().read_bytes()).hexdigest()
+                yield f"{artifact.groupId}:{artifact.artifactId}:{artifact.version} {digest}"
 
 
 if __name__ == "__main__":

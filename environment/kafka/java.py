@@ -37,7 +37,7 @@ def java() -> str:
 
 
 def java_version(program: str) -> int:
-    """Return the major version of a Java; 0 when that is none (macOS has a `java` that only says where to get one)."""
+    """Return the major version of a Java; 0 when that is none (macOS has a `java` that only prints a web address)."""
     try:
         output = subprocess.run(
             [program, "-version"], capture_output=True, text=True, timeout=_SECONDS

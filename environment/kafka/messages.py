@@ -11,7 +11,7 @@ from environment.errors import LabError, NotReady
 from environment.kafka.broker import TIME, Broker, Place, moment, table
 
 Value = str | bytes | Mapping[str, Any] | None
-"""What can be sent: text, bytes, what becomes JSON, or None, by which a compacted topic forgets a key."""
+"""What can be sent: text, bytes, what becomes JSON, or None, by which a compacted topic deletes a key."""
 
 MESSAGES = {
     "topic": "object",
@@ -23,7 +23,7 @@ MESSAGES = {
     "headers": "object",
 }
 ANY = -1
-"""In place of a partition: the one that the key decides, or chance."""
+"""In place of a partition: the one that the key decides, or a random one."""
 
 SENT = {"topic": "object", "partition": "int64", "offset": "int64", "time": TIME}
 
@@ -31,7 +31,7 @@ SENT = {"topic": "object", "partition": "int64", "offset": "int64", "time": TIME
 def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
     """Return the messages of each partition from the first offset up to, and without, the second.
 
-    No group is joined, and nothing is committed. Raises `NotReady` when the broker falls silent.
+    No group is joined, and nothing is committed. Raises `NotReady` when the broker stops answering.
     """
     left = {place: end for place, (first, end) in wanted.items() if first < end}
     consumer = broker.consumer()
@@ -42,7 +42,7 @@ def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Itera
             if message is None:
                 raise NotReady(
                     f"No message came from {_named(left)} within {broker.seconds:.0f} s, although there are some. "
-                    "Is the broker up? `lab ps` says so."
+                    "Is the broker up? `lab ps` shows it."
                 )
             place = _place(message)
             if error := message.error():
@@ -150,13 +150,13 @@ def text(data: bytes | str | None) -> str | None:
     return data.decode(errors="backslashreplace") if isinstance(data, bytes) else data
 
 
-def _bytes(words: object, what: str) -> bytes | None:
-    if words is None or isinstance(words, bytes):
-        return words
-    if not isinstance(words, str):
-        raise LabError(f"The {what} is text, bytes or None, not {type(words).__name__}.")
+def _bytes(value: object, what: str) -> bytes | None:
+    if value is None or isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise LabError(f"The {what} is text, bytes or None, not {type(value).__name__}.")
     try:
-        return words.encode()
+        return value.encode()
     except UnicodeEncodeError as error:
         raise LabError(f"The {what} cannot be written as UTF-8: {error}.") from error
 

@@ -1,4 +1,4 @@
-"""`env.kafka`: what a person asks a broker, as tables."""
+"""`env.kafka`: the broker's topics, messages, groups and dead letters, as tables."""
 
 from collections.abc import Callable, Mapping
 from typing import Literal
@@ -24,7 +24,7 @@ class Kafka:
 
     @property
     def bootstrap(self) -> str:
-        """The address that a client of your own begins with."""
+        """The address for `bootstrap.servers` of a client of your own."""
         return self._broker.bootstrap
 
     # -- topics --
@@ -58,7 +58,7 @@ class Kafka:
     ) -> pd.DataFrame:
         """Send one message; return when the broker has it. One row: topic, partition, offset, time.
 
-        A mapping is sent as JSON. Without `partition` the key chooses it; without a key, chance.
+        A mapping is sent as JSON. Without `partition` the key chooses it; without a key it is random.
         """
         options = {"key": key, "headers": headers, "partition": partition}
         return messages.send(self._broker, topic, value, **options)  # type: ignore[arg-type]
@@ -88,8 +88,9 @@ class Kafka:
     def lag(self, group: str | None = None) -> pd.DataFrame:
         """One row per group, topic and partition: group, topic, partition, committed, end, lag, member.
 
-        `committed` is the next message the group wants, `end` the offset of the next one to be written, `lag` their
-        difference. A group that has not committed has everything before it. `member` is who has the partition now.
+        `committed` is the offset of the next message for the group, `end` the offset of the next one to be written,
+        `lag` their difference. A group that has not committed has everything before it. `member` is the consumer
+        that has the partition now.
         """
         return groups.lag(self._broker, group)
 
@@ -118,7 +119,8 @@ class Kafka:
         """Return what consumers gave up on, of one topic (by its own name or its `-dlq`'s) or of all.
 
         Columns: topic, partition, offset, time, key, value; where it came from: origin, origin_partition,
-        origin_offset, origin_time; who gave up: group, attempts, error; and redriven, whether it was sent back.
+        origin_offset, origin_time; the consumer that gave up: group, attempts, error; and redriven, whether it was
+        sent back.
         """
         return dead_letters.dead_letters(self._broker, topic)
 

@@ -61,5 +61,5 @@ def create_topic(broker: Broker, topic: str, partitions: int) -> None:
     if not wait_until(lambda: topic in broker.topics(), timeout=broker.seconds):
         raise NotReady(
             f"The broker made the topic {topic!r} and did not list it within {broker.seconds:.0f} s. "
-            "`lab logs kafka` says what it does."
+            "`lab logs kafka` shows what it does."
         )

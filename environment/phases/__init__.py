@@ -1,4 +1,4 @@
-"""The phases of the course: each is a file of variables for docker-compose.yml, read by `lab` and Compose alike."""
+"""The phases of the course: each is a file of variables for docker-compose.yml, read by both `lab` and Compose."""
 
 from pathlib import Path
 

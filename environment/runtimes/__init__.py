@@ -19,8 +19,8 @@ from environment.states import Condition, RuntimeKind
 class Launch:
     """All that a runtime needs to start one replica: the service with this replica's settings filled in.
 
-    `replica` counts from 1 and is part of the id. `service.environment` is already what the replica shall see,
-    except for addresses, which each runtime translates into its own. `files` (path and content) lie on its volume
+    `replica` counts from 1 and is part of the id. `service.environment` is already what the replica receives, except
+    for addresses, which each runtime translates into its own. `files` (path and content) lie on its volume
     before it starts.
     """
 
@@ -70,7 +70,7 @@ def replica_id(service: str, replica: int) -> str:
 
 
 class Runtime(Protocol):
-    """Starts, stops, harms and removes replicas. Methods raise `environment.errors.LabError` with a next step."""
+    """Starts, stops, pauses and removes replicas. Methods raise `environment.errors.LabError` with a next step."""
 
     name: RuntimeKind
 

@@ -1,4 +1,4 @@
-"""Replicas as containers: what docker-compose.yml says, as written, on a network of the session's own.
+"""Replicas as containers: the services of docker-compose.yml, as described, on a network of the session's own.
 
 Docker gives neither an address nor a host port back to a container that ended, so each replica has its own of both,
 chosen once and asked for at every start. A replica that starts again is a new container (its settings may have

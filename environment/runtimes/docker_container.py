@@ -89,7 +89,7 @@ def as_described(
 
 
 def read_status(container: Mapping[str, Any]) -> Status:
-    """Return the condition in what `inspect` says. An exit code is as `subprocess` has it: -9 when SIGKILL ended it."""
+    """Return the condition that `inspect` reports. Exit codes are those of `subprocess`: -9 after SIGKILL."""
     state, short = container["State"], str(container["Id"])[:12]
     match state["Status"]:
         case "running" | "restarting":
@@ -138,5 +138,5 @@ def is_port_busy(error: APIError) -> bool:
     """Return whether a container could not start because its host port is in use."""
     explanation = str(error.explanation)
     return any(
-        words in explanation for words in ("already in use", "already allocated", "not available")
+        phrase in explanation for phrase in ("already in use", "already allocated", "not available")
     )

@@ -74,7 +74,7 @@ def _create(client: DockerClient, name: str, labels: dict[str, str]) -> IPv4Netw
 
 
 def free_subnet(used: list[IPv4Network]) -> IPv4Network:
-    """Return a subnet that overlaps none of `used`, at random: two sessions that look at the same time rarely agree."""
+    """Return a subnet that overlaps none of `used`, at random: two sessions at the same time rarely choose the same."""
     for parent in random.sample(RANGES, len(RANGES)):
         count = 2 ** (PREFIX - parent.prefixlen)
         for number in random.sample(range(count), count):

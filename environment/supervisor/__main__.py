@@ -52,7 +52,7 @@ def _first_line() -> str:
     line = b""
     while not line.endswith(b"\n"):
         if not (byte := os.read(0, 1)):
-            raise SystemExit("The owner went away before it sent what to start.")
+            raise SystemExit("The owner ended before it sent what to start.")
         line += byte
     return line.decode()
 

@@ -1,4 +1,4 @@
-"""Which replica has a fault, and what caused it: the memory that every client of a session shares."""
+"""Which replica has a fault, and what caused it: the record that all clients of a session share."""
 
 import time
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Faults:
         self._faults: dict[str, Fault] = {}
 
     def begin(self, replicas: Sequence[Replica], kind: str, holder: Holder) -> None:
-        """Remember a fault of these replicas.
+        """Record a fault of these replicas.
 
         Raises:
             LabError: one of them has a fault already; the message names its cause and how to heal it.
@@ -44,7 +44,7 @@ class Faults:
         return [name for name, fault in self._faults.items() if fault.holder == holder]
 
     def forget(self, *replicas: Replica) -> None:
-        """Forget the faults of replicas that are healed, or gone."""
+        """Remove the faults of replicas that are healed, or gone."""
         for replica in replicas:
             self._faults.pop(replica.id, None)
 

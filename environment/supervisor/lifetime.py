@@ -1,8 +1,8 @@
 """The supervisor: one process per session that owns all that the session started, and ends with it.
 
 It is the parent of every child process and the only writer of the session's state. Attached, it watches its owner in
-two ways, because each alone can be fooled: a pipe, whose other end a forked child of the owner may still hold, and the
-owner's identity, which is polled.
+two ways, because neither is certain alone: a pipe, whose other end a forked child of the owner may still hold, and
+the owner's identity, which is polled.
 """
 
 import os

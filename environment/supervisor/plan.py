@@ -180,7 +180,7 @@ class Plan:
     # -- changing --
 
     def add(self, service: str, number: int) -> Replica:
-        """Add a replica: like its siblings, or else as the specification and the phase say."""
+        """Add a replica: like its siblings, or else as the specification and the phase describe it."""
         siblings = self.replicas.setdefault(service, [])
         if siblings:
             version, settings = siblings[0].version, dict(siblings[0].settings)

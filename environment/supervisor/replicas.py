@@ -24,7 +24,7 @@ _PROBES_AT_A_TIME = 16
 
 
 class Replicas:
-    """Carries out on the runtime what the verbs decide. The plan says what should run."""
+    """Carries out on the runtime what the verbs decide. The plan holds what should run."""
 
     def __init__(self, runtime: Runtime, plan: Plan, balancer: Balancer, faults: Faults) -> None:
         self._runtime, self._plan, self._balancer, self._faults = runtime, plan, balancer, faults
@@ -55,7 +55,7 @@ class Replicas:
             self._faults.forget(replica)
 
     def bring_up(self, replicas: Sequence[Replica], say: Say) -> None:
-        """Start replicas, all at the same time; return when all are ready. A new life has no fault."""
+        """Start replicas, all at the same time; return when all are ready. A restarted replica has no fault."""
         done = 0
         stores = {
             r.id: threading.Event()
@@ -173,7 +173,7 @@ class Replicas:
             f"{replica.id} did not become ready: awaited `{evidence}` at {replica.url} for "
             f"{waited:.1f} s (limit {READY_SECONDS:.0f} s); it {how}; last answer: {response}\n"
             f"Its last log lines:\n{self._runtime.logs(replica.id, 12) or '(none)'}\n"
-            "Next: mend the cause that the log names, then run the same command or cell again."
+            "Next: repair the cause that the log names, then run the same command or cell again."
         )
 
     def _state(self, replica: Replica) -> ReplicaState:

@@ -1,7 +1,7 @@
 """The server of a session's verbs: a Unix socket, and one connection per verb.
 
 A request is a JSON line with the verb and its arguments. The response is JSON lines: `say` with a line of progress,
-`beat` once a second as a sign of life, and at last `result` or `error`.
+`beat` once a second as a heartbeat, and at last `result` or `error`.
 """
 
 import json
@@ -95,7 +95,7 @@ class VerbServer:
 
 @contextmanager
 def _beats(reply: Reply) -> Iterator[None]:
-    """Send a sign of life every second while the block runs."""
+    """Send a heartbeat every second while the block runs."""
     done = threading.Event()
 
     def beat() -> None:

@@ -132,7 +132,7 @@ class Session(Looking, Changing):
             chosen = self._plan.targets(targets)
             self._replicas.drain(chosen, say)
             self._replicas.bring_up(chosen, say)
-            self._balancer.follow()  # nginx also forgets which replicas it had given up
+            self._balancer.follow()  # nginx also clears the list of replicas that it had passed over
             return [_timing(replica) for replica in chosen]
 
     # -- faults --
@@ -237,7 +237,7 @@ class Session(Looking, Changing):
                 put_fault(replica.url, {}, self._token)
         self._faults.forget(*replicas)
         if down or PROXY in [replica.service for replica in replicas]:
-            # nginx forgets which replicas it had given up; and it may itself have missed a change.
+            # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
             self._balancer.follow()
 
 

@@ -27,7 +27,7 @@ def doctor(as_json: JsonOption = False) -> None:
     else:
         console = Console(highlight=False, soft_wrap=True)
         for finding in findings:
-            console.print(f"{MARKS[finding.state]} {finding.what}: {finding.found}")
+            console.print(f"{MARKS[finding.state]} {finding.what}: {finding.result}")
             if finding.next_step:
                 print(f"        next: {finding.next_step}")
     if any(finding.state == "broken" for finding in findings):

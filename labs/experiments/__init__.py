@@ -1,1 +1,1 @@
-"""The experiments, a folder for each phase. `labs/experiment.py` says what an experiment is."""
+"""The experiments, a folder for each phase. `labs/experiment.py` defines what an experiment is."""

@@ -53,7 +53,7 @@ def judge_exact(
 
     Args:
         experiment: The experiment's `__name__`.
-        judged: What has to hold, in words.
+        judged: What has to hold, as a sentence.
         samples: What its `measure` returned.
         prediction: What its `predict` returned.
         keys: The two columns that identify a question.
@@ -92,7 +92,7 @@ def plot_exact(
     """Draw a table of answers, coloured by agreement with the prediction beneath each.
 
     Args:
-        title: What was found.
+        title: What the run showed, as a sentence.
         samples: What the experiment's `measure` returned.
         prediction: What its `predict` returned.
         keys: The columns that become the table's rows, and its columns.

@@ -93,7 +93,7 @@ def stream(env: Environment, path: str, *, seconds: float, rounds: int) -> pd.Da
 
 
 def classify(samples: pd.DataFrame) -> pd.DataFrame:
-    """Add to each bystander what it is worth.
+    """Add to each bystander whether it counts, and whether it waited.
 
     Columns: whether it was to be sent `during` a computation, whether it `counts`, being away from
     that one's `EDGES`, and whether it `waited` for the end of it.

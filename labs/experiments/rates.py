@@ -14,8 +14,8 @@ TOLERANCE = 0.2
 """Of the predicted rate."""
 
 EXPLAINED = 0.5
-"""Idle cores, per core's worth of missing throughput, from which on the system is to blame: cores
-that other programs use are not idle."""
+"""Idle cores, per core's worth of missing throughput, from which on the system is the cause: cores that other
+programs use are not idle."""
 
 PART = 12
 """Intervals between answers: a part of a window that is long enough to show a rate, and a multiple
@@ -47,7 +47,7 @@ def _around(moments: pd.Series[float], began: float, ended: float) -> np.ndarray
 
 
 def compare(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
-    """Return what one measured rate says of what a system can carry.
+    """Return the finding on one measured rate: whether the system carries what is predicted.
 
     No answer is set aside. Too much is judged by the whole window, and so is too little on cores
     that were idle. Where no core was, the best part of the window decides: nothing else on a machine

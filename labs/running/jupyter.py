@@ -53,7 +53,7 @@ def own_settings(folder: Path, inherited: Mapping[str, str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Server:
-    """A JupyterLab server to be: on this machine only, with a fresh token, for the whole clone.
+    """A JupyterLab server, not yet started: on this machine only, with a new token, for the whole clone.
 
     The clone is served, and not only `labs/`, because the labs link to the handbook, and the handbook to code.
     """

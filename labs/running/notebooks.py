@@ -47,7 +47,7 @@ class Lab:
 
 
 def _kept(cells: Sequence[Any]) -> list[str]:
-    """Return the experiments of the cells that say `run.keep(hop, ...)`."""
+    """Return the experiments of the cells that call `run.keep(hop, ...)`."""
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     return [name for source in code for name in re.findall(r"\brun\.keep\(\s*(\w+)", source)]
 

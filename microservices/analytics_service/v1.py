@@ -1,4 +1,4 @@
-"""analytics-service 1: consumes every event, and adds up. It may be started late, and misses nothing."""
+"""analytics-service 1: consumes every event, and adds up. When it starts late, it consumes the earlier events too."""
 
 from fastapi import FastAPI
 from sqlalchemy import Connection
@@ -27,23 +27,23 @@ def count_order(connection: Connection, event: Event) -> None:
 
 
 def count_success(connection: Connection, _: Event) -> None:
-    """Count an order that ended well."""
+    """Count a completed order."""
     store.add(connection, "successful", 1)
 
 
 def count_failure(connection: Connection, _: Event) -> None:
-    """Count an order that ended without a sale."""
+    """Count a cancelled order."""
     store.add(connection, "failed", 1)
 
 
 def add_charge(connection: Connection, event: Event) -> None:
-    """Add what was charged."""
+    """Add the amount that was charged."""
     assert isinstance(event.data, PaymentCompleted)
     store.add(connection, "revenue", event.data.amount_cents)
 
 
 def subtract_refund(connection: Connection, event: Event) -> None:
-    """Subtract what was paid back."""
+    """Subtract the amount that was refunded."""
     assert isinstance(event.data, PaymentRefunded)
     store.add(connection, "revenue", -event.data.amount_cents)
 

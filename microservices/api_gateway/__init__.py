@@ -1,1 +1,1 @@
-"""api-gateway: the one front door. It routes, aggregates, and refuses early."""
+"""api-gateway: the one front door. It routes requests, aggregates responses, and limits the rate of clients."""

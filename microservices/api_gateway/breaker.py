@@ -66,7 +66,7 @@ class Breaker:
         try:
             return await self._breaker.call_async(send)
         except interlock.CircuitOpenError as error:
-            # Without a time, the probe is on its way: its outcome is known in a moment.
+            # Without a time, the probe is in flight, and its outcome decides within moments.
             raise CircuitOpen(error.retry_after or 1.0) from None
 
     def observe(self, registry: CollectorRegistry) -> None:

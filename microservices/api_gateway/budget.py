@@ -1,6 +1,6 @@
 """A budget of retries: a retry helps when few requests fail, and harms when all do.
 
-Each request adds a fifth of a retry, and each second ten, so that a quiet gateway may retry too. An
+Each request adds a fifth of a retry, and each second ten, so that a gateway with few requests may retry too. An
 upstream that is down therefore gets little more than its usual load, and not a multiple of it.
 """
 
@@ -29,7 +29,7 @@ class RetryBudget:
         self._balance = min(MOST, self._balance + SHARE)
 
     def spend(self) -> bool:
-        """Take one retry out, if there is one."""
+        """Take one retry from the budget; false when none is left."""
         now = self._clock()
         self._balance = min(MOST, self._balance + PER_SECOND * (now - self._at))
         self._at = now

@@ -18,7 +18,7 @@ from microservices.kit.workers import die_with_parent
 Where = Literal["loop", "thread", "process"]
 
 STEPS = 2_000
-"""Between two looks at the clock: well under a millisecond."""
+"""Work between two readings of the clock: well under a millisecond."""
 
 THREADS = 8
 

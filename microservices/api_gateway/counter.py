@@ -1,4 +1,4 @@
-"""One counter, kept in three ways: what becomes of a shared number when the gateway has replicas."""
+"""One counter with three stores, which differ once the gateway has several replicas."""
 
 from typing import Protocol
 
@@ -43,7 +43,7 @@ class GetSetCounter:
 
 
 class IncrCounter:
-    """Lets Valkey add one, in one step that no other call can interrupt."""
+    """Increments in Valkey, atomically: no other call runs in between."""
 
     def __init__(self, shared: SharedState) -> None:
         self._valkey = shared.valkey

@@ -1,4 +1,4 @@
-"""The dashboard: two services asked at the same time, and a response even when one of them fails."""
+"""The dashboard: two services requested at the same time, and a response even when one of them fails."""
 
 import asyncio
 import logging

@@ -25,14 +25,14 @@ ID: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {"
 
 
 class PlainRoute(APIRoute):
-    """A route of an ASGI application: in the OpenAPI document like any other, but with no machinery.
+    """A route of an ASGI application, in the OpenAPI document like any other, but outside of FastAPI.
 
-    FastAPI's solving of parameters and encoding of answers would cost more than the routing itself.
+    FastAPI's parsing of parameters and encoding of responses would cost more than the routing itself.
     """
 
     def __init__(self, path: str, application: ASGIApp, **described: Any) -> None:
         async def endpoint() -> None:
-            """Never called: it only stands for the application in the document."""
+            """Never called: it only represents the application in the document."""
 
         endpoint.__name__ = described["summary"]
         super().__init__(path, endpoint, tags=["routes"], **described)

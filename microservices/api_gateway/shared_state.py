@@ -1,6 +1,6 @@
 """The state that replicas share, in Valkey: it answers within a second, or the route is a 503 problem.
 
-There is no fallback to memory: a limit or a count of one replica only would be wrong without a sign.
+There is no fallback to memory: a limit or a count of one replica only would be wrong, and no error would show it.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The code that services share: settings, database, drain, logs, and the rooms `http/` and `events/`.
+"""The code that services share: settings, database, drain, logs, and the packages `http/` and `events/`.
 
 Nothing here implements a business rule, and nothing here is needed to read one.
 """

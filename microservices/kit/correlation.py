@@ -1,4 +1,4 @@
-"""The correlation id: one id follows a click through every service that takes part."""
+"""The correlation id: one id for all requests and events that one request of a client causes."""
 
 import re
 from contextvars import ContextVar

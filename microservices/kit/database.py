@@ -161,7 +161,7 @@ class Database:
         self._prepared = False
 
     async def start(self, create: Callable[[Connection], None]) -> None:
-        """Prepare the tables with `create`; a database that is away is awaited in the background."""
+        """Prepare the tables with `create`; while it does not answer, this is retried in the background."""
         tried = asyncio.Event()
         self._starting = asyncio.create_task(self._prepare(create, tried))
         await tried.wait()
@@ -182,7 +182,7 @@ class Database:
     ) -> T:
         """Run `work(connection, ...)` in a write transaction; it is durable on return.
 
-        A write that has begun ends, also when its caller is cancelled.
+        A write that has begun is finished, even when its caller is cancelled.
         """
         return cast(T, await self._write({}, partial(_call, work, args, kwargs)))
 
@@ -218,7 +218,7 @@ class Database:
                 _insert(connection, [write.rows for write in writes])
                 results = [write.work(connection) for write in writes]
             return [(result, None) for result in results]
-        except self.AWAY as error:  # the database, and no single write
+        except self.AWAY as error:  # the error is the database's, not that of one write
             return [(None, error)] * len(writes)
         except BaseException as error:
             if len(writes) == 1:
@@ -287,7 +287,7 @@ def insert_into(table: Table) -> Insert:
 
 def _settle(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
     for write, (result, error) in zip(writes, outcomes, strict=True):
-        if write.done.done():  # its caller has left
+        if write.done.done():  # its caller was cancelled
             continue
         if error is None:
             write.done.set_result(result)

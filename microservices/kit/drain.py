@@ -1,7 +1,7 @@
 """Draining: a service that shuts down first announces it, then finishes the requests that it began.
 
-After SIGTERM `/ready` is 503 and every response closes its connection, so that load balancers and
-connection pools turn elsewhere. When the requests that were in flight are done, the server stops
+After SIGTERM `/ready` is 503 and every response closes its connection, so that load balancers and connection pools
+use other replicas. When the requests that were in flight are done, the server stops
 listening.
 """
 
@@ -42,7 +42,7 @@ class Drain:
         log.info("draining", extra={"inFlight": len(self.awaited)})
 
     def finished(self) -> bool:
-        """Return whether the requests that were in flight are done, or their time is over."""
+        """Return whether the requests that were in flight are done, or the time limit has passed."""
         if self.began is None:
             return False
         overdue = time.monotonic() - self.began > LISTEN_SECONDS

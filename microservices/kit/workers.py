@@ -1,6 +1,6 @@
 """Several processes behind one port: a replica's workers.
 
-They live and die together: when one ends without having been stopped, the others are stopped too, and
+They start and stop together: when one ends without having been stopped, the others are stopped too, and
 the replica ends. A pool that went on with fewer workers would look healthy and be slow.
 """
 

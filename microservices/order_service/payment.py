@@ -15,9 +15,9 @@ PAY_SECONDS = 7.0
 async def pay(
     client: httpx.AsyncClient, *, order_id: str, amount: float, tries: int = 1
 ) -> str | None:
-    """Have an order paid; return `None` when it was, else why payment-service refused.
+    """Request the payment of an order; return `None` when it is paid, else why payment-service refused.
 
-    A retry does no harm, since payment-service charges an order id once. `tries` counts the first
+    A retry is safe, since payment-service charges an order id once. `tries` counts the first
     one, and PAY_SECONDS bounds all of them together.
 
     Raises:

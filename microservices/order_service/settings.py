@@ -10,8 +10,8 @@ from microservices.kit.settings import HttpUrl, Settings
 class OrderSettings(Settings):
     """The settings of all versions.
 
-    Of version 1: `PAYMENT_SERVICE_URL`, the address of payment-service, and `RETRY_TRIES`, how often
-    it is asked. Of version 2 and later: `OUTBOX=off` publishes OrderCreated after the commit, which
+    Of version 1: `PAYMENT_SERVICE_URL`, the address of payment-service, and `RETRY_TRIES`, how often a payment is
+    tried. Of version 2 and later: `OUTBOX=off` publishes OrderCreated after the commit, which
     loses the event when the service is killed in between.
     """
 

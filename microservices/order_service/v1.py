@@ -48,7 +48,7 @@ async def post_order(
 async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> Response:
     """Have the order paid, store it, and answer.
 
-    payment-service charges an order id once, so a repeat after a crash does no harm.
+    payment-service charges an order id once, so a repeat after a crash is safe.
     """
     settings, database = request.app.state.settings, request.app.state.database
     order = store.new_row(new, seed=settings.seed, key=claim.key if claim else None)

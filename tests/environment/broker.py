@@ -1,4 +1,4 @@
-"""A test's own look at a broker: what lies in its topics, how far groups are, who owns what."""
+"""A test's own reading of a broker: its topics' messages, its groups' offsets, and the owners of partitions."""
 
 import uuid
 from collections.abc import Iterable

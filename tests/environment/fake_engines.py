@@ -21,7 +21,7 @@ def listening(path: Path) -> Iterator[socket.socket]:
 
 @contextmanager
 def saying(path: Path, text: bytes, *, pause: float = 0.0) -> Iterator[None]:
-    """A unix socket that says `text` to everybody, with a pause before each byte."""
+    """A unix socket that sends `text` to every client, with a pause before each byte."""
     with listening(path) as listener:
 
         def serve() -> None:
@@ -43,7 +43,8 @@ def saying(path: Path, text: bytes, *, pause: float = 0.0) -> Iterator[None]:
 
 
 class Relay:
-    """A unix socket in front of the real engine that can be frozen: it then accepts and says nothing more."""
+    """A unix socket in front of the real engine that can be frozen: it then accepts connections and sends nothing
+    more."""
 
     def __init__(self, path: Path) -> None:
         self.url = f"unix://{path}"

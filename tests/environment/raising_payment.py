@@ -1,4 +1,4 @@
-"""payment-service 2 with one function replaced: its effect raises for the customers whose name says so."""
+"""payment-service 2 with one function replaced: its effect raises for customers with a certain name."""
 
 from typing import Any
 

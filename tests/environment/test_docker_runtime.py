@@ -81,7 +81,7 @@ def reserved(runtime: DockerRuntime, replica: int = 1) -> str:
 
 
 class Bench:
-    """Runtimes of made-up sessions, and strangers; knows how to look for what is left of them."""
+    """Runtimes of made-up sessions, and containers of others; lists what is left of them."""
 
     def __init__(self, client: DockerClient, folder: Path) -> None:
         self.client, self._folder = client, folder
@@ -491,7 +491,7 @@ def test_an_image_without_a_source_is_explained(bench: Bench) -> None:
 
 
 def stranger(bench: Bench, session: str, **words: Any) -> Any:
-    """Somebody else's container, with a name much like ours."""
+    """A container of another program, with a name much like ours."""
     made = bench.client.containers.run(
         LOCAL,
         ["sleep", "60"],

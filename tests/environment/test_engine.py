@@ -1,4 +1,4 @@
-"""Every way in which an engine can be missing is told apart, explained, and decided in time."""
+"""Every way in which an engine can be missing is distinguished, explained, and detected in time."""
 
 import hashlib
 import json
@@ -119,7 +119,7 @@ def test_a_socket_without_permission_is_explained(
         if root:  # root passes any mode
             os.seteuid(NOBODY)
         try:
-            with refused("denies itself to this user.*group `docker`", within=1):
+            with refused("denies access to this user.*group `docker`", within=1):
                 engine.connect()
         finally:
             if root:

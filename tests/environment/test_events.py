@@ -75,7 +75,7 @@ class System:
         return sorted(each["orderId"] for each in sent if each["orderId"] in set(ids))
 
     def complete(self, ids: list[str]) -> None:
-        """All orders complete, each is charged once, and each customer is told once."""
+        """All orders complete, each is charged once, and each customer is notified once."""
         done = {"completed": len(ids)}
         assert wait_until(lambda: self.statuses(ids) == done, timeout=SECONDS), self.statuses(ids)
         told = sorted(ids)
@@ -99,7 +99,7 @@ class System:
         return {replica["id"]: replica["pid"] for row in rows for replica in row["replicas"]}
 
     def await_told(self, ids: list[str]) -> None:
-        """Each order's OrderCreated lies in Kafka, as the keys say."""
+        """Each order's OrderCreated is in Kafka, in the partition of its key."""
 
         def told() -> bool:
             keys = {m.key() for m in self.broker.records("order-created")}
@@ -130,7 +130,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def event(**changes: Any) -> dict[str, Any]:
-    """OrderCreated of an order that order-service knows nothing of."""
+    """OrderCreated of an order that order-service does not have."""
     data = {
         "orderId": str(uuid.uuid4()),
         "userId": "user-1",

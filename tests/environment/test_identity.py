@@ -1,4 +1,4 @@
-"""Who a process is, told apart from whoever has its pid later."""
+"""The identity of a process, distinguished from a later process with the same pid."""
 
 import dataclasses
 import os

@@ -37,7 +37,7 @@ TEST_TAG = "microservices-lab/services:test"
 
 
 def quiet(line: str) -> None:
-    """Takes progress and shows it to nobody."""
+    """Takes progress and does not show it."""
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ def test_a_kernel_killed_while_scaling_leaves_nothing(
 def test_a_kernel_with_a_forked_child_counts_as_gone(
     owners: list[subprocess.Popen[str]],
 ) -> None:
-    # The child inherits the pipe, so its end never closes: only the poll of the owner can tell.
+    # The child inherits the pipe, so its end never closes: only the poll of the owner detects it.
     code = STARTED.replace(
         "time.sleep(60)", "import os; os.fork() or time.sleep(40); time.sleep(60)"
     )

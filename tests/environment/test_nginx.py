@@ -1,4 +1,4 @@
-"""What nginx is told: readable, valid, and the same for Compose as for us."""
+"""nginx's configuration: readable, valid, and the same for Compose as for `lab`."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ def has_nginx(phase: str) -> bool:
 
 
 def checked_by_nginx(folder: Path, text: str) -> str:
-    """What `nginx -t` says of a configuration."""
+    """The output of `nginx -t` for a configuration."""
     (folder / "nginx.conf").write_text(text)
     command = [program("nginx"), "-t", "-e", "stderr", "-p", str(folder), "-c", "nginx.conf"]
     return subprocess.run(command, capture_output=True, text=True, timeout=10).stderr

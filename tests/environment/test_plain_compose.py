@@ -66,7 +66,7 @@ def test_compose_alone_scales_behind_nginx(compose: Compose) -> None:
             asked = [client.get(f"{door}/api/count").json()["instance"] for _ in range(6)]
             return len(set(asked)) == 3
 
-        # nginx asks Docker's name server once a second who there is.
+        # nginx requests the replicas' addresses from Docker's name server once a second.
         assert wait_until(everybody, timeout=10)
 
 

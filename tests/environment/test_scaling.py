@@ -188,7 +188,7 @@ def test_a_backup_is_asked_only_when_no_other_can_be(env: Environment) -> None:
 def test_when_no_replica_answers_nginx_sends_a_problem(env: Environment) -> None:
     with env["user-service"].killed():
         answer = get(f"{env['user-service'].url}/users")
-    # Nobody is there to refuse the connection to a dead container's address: nginx waits, and gives up.
+    # No host refuses the connection to a dead container's address: nginx waits, and gives up.
     said = {502: "no replica of user-service answers", 504: "user-service did not answer in time"}
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["detail"] == said[answer.status_code]

@@ -1,4 +1,4 @@
-"""What a record says about the machine."""
+"""What a record contains about the machine."""
 
 import os
 import time

@@ -18,7 +18,7 @@ PORTS = PortBlock()
 
 
 def free_port() -> int:
-    """Return a port of ours that nobody listens on; the same comes again after all others."""
+    """Return a port of ours without a listener; the same comes again after all others."""
     port = PORTS.take()
     PORTS.give_back(port)
     return port
@@ -72,7 +72,7 @@ class Running:
         self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
 
     def wait_ready(self, path: str = "/ready") -> "Running":
-        """Return when `path` says 200.
+        """Return when `path` answers 200.
 
         Raises:
             AssertionError: with the log, when the process ends or takes too long.

@@ -1,4 +1,4 @@
-"""Promise 8: bad input gets a 4xx problem that says what is wrong, never a 5xx."""
+"""Promise 8: bad input gets a 4xx problem that names what is wrong, never a 5xx."""
 
 import json
 from typing import Any

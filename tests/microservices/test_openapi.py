@@ -29,7 +29,7 @@ SERVICES = ["user", "user2", "order", "payment", "gateway"]
 KAFKALESS = ["order2", "payment2"]
 PASSED_OVER = (
     "/faults",  # it would break the service we ask
-    *("/api/blocking", "/api/non-blocking", "/api/cpu-bound"),  # they take as long as they are told
+    *("/api/blocking", "/api/non-blocking", "/api/cpu-bound"),  # the request sets their duration
 )
 
 

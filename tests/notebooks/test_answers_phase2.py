@@ -1,4 +1,4 @@
-"""Reference answers to the exercises of phase 2: each is as short as its hint says, and right."""
+"""Reference answers to the exercises of phase 2: each is as short as its hint promises, and right."""
 
 from collections.abc import Iterator
 

@@ -53,7 +53,7 @@ def test_every_verdict_is_stored_so_that_nbval_compares_it(path: Path) -> None:
 
 
 def test_a_stored_verdict_holds_no_measured_digit(path: Path) -> None:
-    """Numbers it may say are those of its rule, and stand in the judge's own source."""
+    """It may contain only the numbers of its rule, which the judge's own source contains."""
     for cell in filter(is_verdict, code(read(path))):
         text = cell.outputs[0].data["text/plain"]
         name = text.split()[1]

@@ -9,7 +9,7 @@ const REDRIVER = "lab-redrive";
 const VIEWS = { topics: "Topics", groups: "Groups and lag", "dead-letters": "Dead letters" };
 
 const curves = new Map(); // group -> [[seconds, lag], ...]
-const opened = new Set(); // messages that somebody has unfolded
+const opened = new Set(); // messages that the reader has unfolded
 let overview = null;
 let previous = null; // the totals of the sample before, for the rate
 let rate = null;
@@ -55,9 +55,9 @@ function where() {
 
 async function ask(path) {
   const answer = await fetch(path, { headers: { Accept: "application/json" } });
-  const said = await answer.json();
-  if (!answer.ok) throw new Error(said.error || JSON.stringify(said));
-  return said;
+  const result = await answer.json();
+  if (!answer.ok) throw new Error(result.error || JSON.stringify(result));
+  return result;
 }
 
 // -- what is shown --
@@ -129,7 +129,7 @@ function groupsView() {
   if (!overview.groups.length) {
     return h("div", { class: "card" }, empty("No consumer group has read anything yet."));
   }
-  // The one that only remembers what was sent back comes last.
+  // The group that only records what was sent back comes last.
   const groups = [...overview.groups].sort((a, b) => (a.group === REDRIVER) - (b.group === REDRIVER));
   return h("div", {}, groups.map(({ group, state, members }) => {
     const rows = overview.lag.filter((row) => row.group === group);
@@ -199,7 +199,7 @@ function drawFrame(view) {
 }
 
 function draw(view, found) {
-  // What has not changed is left alone, and with it what somebody has marked or scrolled.
+  // What has not changed is left alone, and with it what the reader has marked or scrolled.
   const now = JSON.stringify([view, found, view === "groups" ? [...curves] : null, overview.lag, overview.topics, overview.groups]);
   if (now === drawn) return;
   drawn = now;
@@ -223,13 +223,13 @@ async function look() {
     draw(view, found);
     $("trouble").hidden = true;
     $("pulse").className = "pulse live";
-    $("said").textContent = `live, ${new Date().toLocaleTimeString("en", CLOCK)}`;
+    $("status").textContent = `live, ${new Date().toLocaleTimeString("en", CLOCK)}`;
   } catch (error) {
-    const gone = error instanceof TypeError; // nobody answers at all
+    const gone = error instanceof TypeError; // no server answers at all
     $("trouble").textContent = gone ? "This page's session has ended. Start one, and ask env.kafka.ui() for its page." : error.message;
     $("trouble").hidden = false;
     $("pulse").className = "pulse lost";
-    $("said").textContent = gone ? "ended" : "the broker does not answer";
+    $("status").textContent = gone ? "ended" : "the broker does not answer";
   }
 }
 
@@ -248,7 +248,7 @@ $("pause").addEventListener("click", () => {
   if (paused) {
     clearTimeout(timer);
     $("pulse").className = "pulse";
-    $("said").textContent = "paused";
+    $("status").textContent = "paused";
   } else beat();
 });
 window.addEventListener("hashchange", beat);

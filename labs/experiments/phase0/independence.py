@@ -1,6 +1,6 @@
 """Independence: which endpoints lose requests while one service is down.
 
-The load goes on while a service is killed and started again; the judge looks at every request.
+The load goes on while a service is killed and started again; the judge examines every request.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from labs.verdicts import Verdict
 
-TITLE = "What does killing one service cost the others?"
+TITLE = "Which endpoints fail while one service is down?"
 
 THEORY = (
     "An endpoint fails while a service it needs is down, and at no other time; it needs the"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from labs.verdicts import Verdict
 
-TITLE = "What does starting services together save over one by one?"
+TITLE = "How much time does it save to start services together?"
 
 THEORY = (
     "One by one takes the sum of the start-up times; together takes the slowest start, or "

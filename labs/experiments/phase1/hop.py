@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from labs.verdicts import Verdict
 
-TITLE = "What does one more program on the way cost a request?"
+TITLE = "By how much does one more hop lengthen a request?"
 
 THEORY = (
     "A request through the gateway takes as long as a direct one and one hop more: the "
@@ -55,7 +55,7 @@ RATE = 50
 
 BOUND = 0.010
 """Seconds the gateway may add to the median request. It adds one or two; on two cores with six
-other busy programs twice that, because both ways wait for a core alike."""
+other busy programs twice that, because both ways wait for a core equally."""
 
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99. The ways take turns, so that a late generator is late for all of

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 TITLE = "What does a dashboard show while one of its two services is stopped?"
 
 THEORY = (
-    "A part that is missing costs that part: the dashboard still answers 200, shows null "
-    "in its place, and names the service. It is whole again as soon as the part is."
+    "While one part is missing, the other parts are shown: the dashboard still answers 200, with "
+    "null in place of the missing part, and names the service. It is whole again as soon as that "
+    "service is."
 )
 
 BEFORE, DURING, AFTER = "before", "while stopped", "after"

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 TITLE = "How many requests does a limit per window admit in the worst span of its length?"
 
 THEORY = (
-    "A moving window admits at most its limit in any span of its length. A fixed one begins"
-    " with a client's first request, so a patient client uses all but that one just "
-    "before the end and a whole new limit just after it: twice the limit less one."
+    "A moving window admits at most its limit in any span of its length. A fixed one begins with "
+    "a client's first request. A client can send all but that one just before the end, and a "
+    "whole new limit just after it: twice the limit less one."
 )
 
 MOVING, FIXED = "moving", "fixed"

@@ -49,7 +49,7 @@ NAMES = {
 COLOURS = {MEMORY: ORANGE, GETSET: BLUE, INCR: GREEN}
 
 OVERLAP = 2.0
-"""Calls under way at the same time, on average, from which on they certainly met."""
+"""Calls under way at the same time, on average, from which on they certainly overlapped."""
 
 JUDGED = (
     "INCR counts every call, however many come at once; GET then SET counts every call of one "
@@ -78,7 +78,7 @@ def measure(
     concurrency: Sequence[int] = (1, 8, 32),
     replicas: int = 2,
 ) -> pd.DataFrame:
-    """Let c callers together ask N times for the count of `replicas` replicas, for each store and each c.
+    """Let c callers together request the count of `replicas` replicas N times, for each store and each c.
 
     One more call before and one after show by how much the count grew. Leaves the counter with INCR.
 
@@ -136,7 +136,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
-    """Return what one series of calls says."""
+    """Return the finding on one series of calls."""
     counted, requests = row["counted"], expected["requests"]
     if row["answered"] < requests or pd.isna(counted):
         return doubt("not every call was answered")

@@ -1,4 +1,4 @@
-"""A counter in memory drifts: N requests in turn to n replicas that each count what they see."""
+"""A counter in memory drifts: N requests in turn to n replicas that each count their own requests."""
 
 from __future__ import annotations
 
@@ -33,9 +33,8 @@ if TYPE_CHECKING:
 TITLE = "How far does a counter in memory fall behind when the service has n memories?"
 
 THEORY = (
-    "N requests dealt in turn to n fresh memories: the i-th request is shown ceil(i / n), "
-    "in the end each memory holds N / n, rounded up or down, and the drift is N - ceil(N / "
-    "n)."
+    "N requests are sent in turn to n empty memories. The i-th request is shown ceil(i / n), in "
+    "the end each memory holds N / n, rounded up or down, and the drift is N - ceil(N / n)."
 )
 
 JUDGED = (
@@ -60,7 +59,7 @@ def predict(requests: int, *, replicas: Sequence[int]) -> pd.DataFrame:
 def measure(
     env: Environment, *, requests: int = 30, replicas: Sequence[int] = (1, 2, 3, 4)
 ) -> pd.DataFrame:
-    """Start n replicas anew, so that each counts from nothing, and ask N times for the count, for each n.
+    """Start n replicas anew, so that each counts from nothing, and request the count N times, for each n.
 
     One request after the other, through the front door. Leaves the last number of replicas.
 

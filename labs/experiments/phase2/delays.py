@@ -189,7 +189,7 @@ def _finding(trials: pd.DataFrame, kept: Counted, expected: Mapping[Any, Any]) -
 
 
 def _computed(took: float, others: float, expected: Mapping[Any, Any]) -> Finding:
-    """Return what the time that the computations took says, against the predicted range.
+    """Return the finding on the time that the computations took, against the predicted range.
 
     Where other programs may have stretched them, the bystander's delay was compared with the
     stretched time, and the case is settled by that.

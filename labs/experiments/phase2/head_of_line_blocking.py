@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 TITLE = "Which requests does one computation on n replicas keep waiting?"
 
 THEORY = (
-    "While one of n replicas computes on its event loop, what nginx sends there in turn "
-    "waits for the end of the computation, and nothing else does: a share 1 / n of a steady"
-    " stream."
+    "While one of n replicas computes on its event loop, the requests that nginx sends to it in "
+    "turn wait for the end of the computation, and no others do: a share 1 / n of a steady "
+    "stream."
 )
 
 BOUND = 0.1
@@ -95,7 +95,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(watched: Watched, expected: float) -> Finding:
-    """Return what the share of one number of replicas says."""
+    """Return the finding on the share of one number of replicas."""
     bystanders = watched.counted.samples
     share = bystanders["waited"].mean()
     if share < expected - BOUND:

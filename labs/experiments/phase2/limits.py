@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How many requests does a limit of five admit when n replicas keep it?"
+TITLE = "How many requests does a limit of five admit when n replicas enforce it?"
 
 THEORY = (
-    "Each of n memories counts only what it admitted itself, and together they admit n times "
-    "the limit. A window that all share admits the limit once, however many keep it."
+    "Each of n memories counts only the requests that it admitted itself, and together they admit "
+    "n times the limit. A window that all replicas share admits the limit once, however many "
+    "replicas there are."
 )
 
 GATEWAY = "api-gateway"

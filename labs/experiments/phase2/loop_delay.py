@@ -153,8 +153,8 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Compare each replica's spikes with the computations that it did, and with how long they took.
 
     A spike is as long as the computation by its own answer, less the time to the next timer: other
-    programs that stretch the one stretch the other. A failure in any attempt stands, since a delay
-    that the loop wrote down was there. Where other programs may have held up the loop of a replica
+    programs that stretch the one stretch the other. A failure in any attempt stands, since a delay that the loop
+    recorded was there. Where other programs may have held up the loop of a replica
     that does not compute, or the answer of one that does, the attempt is in doubt.
     """
     spikes = summarise(samples, prediction)
@@ -175,7 +175,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(replicas: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
-    """Return what one attempt says of a case."""
+    """Return the finding of one attempt on a case."""
     n, k = expected["replicas"], expected["computations"]
     if not replicas["answered"].all():
         return failure("not every computation was answered")
@@ -193,7 +193,7 @@ def _finding(replicas: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
 
 
 def _length(busy: pd.DataFrame) -> Finding:
-    """Return what the spikes' lengths say, of replicas that each did one computation."""
+    """Return the finding on the spikes' lengths, of replicas that each did one computation."""
     spike, took, others = busy["highest"], busy["took"], busy["others"]
     if (spike < (1 - TOLERANCE) * busy["low"]).any():
         return failure("a spike is not as long as predicted")

@@ -40,13 +40,13 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What do a thread and a process spare the bystanders of a computation?"
+TITLE = "How long do requests wait behind a computation in a thread, and in a process?"
 
 THEORY = (
-    "On the event loop k computations delay a bystander by all of their time, k x s. In a "
-    "thread they share the interpreter lock with the loop, which gets it every few "
-    "milliseconds; in a process they share nothing with it but the machine: under 5 % of "
-    "the loop's delay."
+    "On the event loop k computations delay a bystander by all of their time, k x s. In a thread "
+    "they share the interpreter lock with the loop, which gets it every few milliseconds. In a "
+    "process they share only the machine with it. Both delays are under 5 % of the delay on the "
+    "loop."
 )
 
 LOOP, THREAD, PROCESS = "loop", "thread", "process"
@@ -111,7 +111,7 @@ def measure(
 
 
 def _start_pools(env: Environment, computations: int) -> None:
-    """Let every thread and process of the pools be there: the first computations start them."""
+    """Start every thread and process of the pools: the first computations do it."""
     for where in (THREAD, PROCESS):
         with Burst(env[GATEWAY].url) as burst:
             burst.send("warm-up", f"{CPU_BOUND}?seconds=0.05&where={where}", times=computations)
@@ -158,8 +158,8 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
     It has to be under `BOUND` of that, measured or predicted, whichever is less. Bystanders that do
     not overtake the computations waited for them, however busy the machine: that is certain. One
-    attempt in which they overtake late may be chance, since which thread gets the interpreter lock
-    next is not decided by us; two without a good one are a failure. On cores that other programs
+    attempt in which they overtake late may be chance, since the order in which threads get the interpreter lock is
+    not under control; two without a good one are a failure. On cores that other programs
     kept busy a late one is in doubt; a busy machine makes no delay shorter.
     """
     attempts = list(each_attempt(summarise(samples)))
@@ -181,7 +181,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 
 def _finding(trials: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
-    """Return what one attempt says of k computations in one place; its trials are in every place."""
+    """Return the finding of one attempt on k computations in one place; its trials are in every place."""
     where = expected["where"]
     own, loop = trials[trials["where"] == where], trials[trials["where"] == LOOP]
     if not own["ok"].all():

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 TITLE = "How many times slower is a bystander behind k computations? As many as you like."
 
 THEORY = (
-    "On one replica the delay is L0 + k x s, and its ratio to L0 is 1 + k x s / L0: there "
-    "is no ratio that some k does not give."
+    "On one replica the delay is L0 + k x s, and its ratio to L0 is 1 + k x s / L0: with a "
+    "suitable k, this ratio takes any value."
 )
 
 ORIGINAL_COMPUTATIONS, ORIGINAL_SECONDS = 18, 3.0

@@ -42,11 +42,11 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How many computations do n replicas carry on C cores?"
+TITLE = "How many computations per second do n replicas serve on C cores?"
 
 THEORY = (
-    "One core does mu = 1 / s requests of s seconds of CPU time in a second. n replicas on "
-    "C cores do min(n, C) x mu, and no more than they are offered."
+    "One core serves mu = 1 / s requests per second, of s seconds of CPU time each. n replicas on "
+    "C cores serve min(n, C) x mu, and no more than they are offered."
 )
 
 GATEWAY = "api-gateway"

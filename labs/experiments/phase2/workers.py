@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 TITLE = "Three workers in one replica, or three replicas of one worker?"
 
 THEORY = (
-    "w processes carry min(w, C) / s requests per second, in one replica or in several. But a "
-    "kill takes a whole replica, and with it all the workers inside."
+    "w processes serve min(w, C) / s requests per second, in one replica or in several. But a "
+    "kill ends a whole replica, with all the workers inside."
 )
 
 GATEWAY = "api-gateway"
@@ -48,7 +48,7 @@ TOGETHER = 16
 """Callers at a time: enough that no worker runs out of requests."""
 
 AFTER = 16
-"""Requests while one replica is dead: enough to meet every worker that is left."""
+"""Requests while one replica is dead: enough to reach every worker that is left."""
 
 SHADED = 1.0
 """Seconds after the kill that are drawn as the death; the last answers come sooner."""
@@ -78,7 +78,7 @@ def measure(
 ) -> pd.DataFrame:
     """Let each shape work off `requests` computations of `seconds` CPU time, then kill its first replica.
 
-    A few more requests meet what is left. Leaves `workers` replicas of one worker.
+    A few more requests reach the workers that are left. Leaves `workers` replicas of one worker.
 
     Returns:
         One row per request. Columns: `shape`, `when` (before or during the death), `sent` and
@@ -109,7 +109,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
     Where other programs left both shapes too little, they have to carry the same. A failure in any
     attempt stands: no machine revives a worker or makes a system faster, and too little counts as
-    one only on idle cores. An attempt is in doubt where not every worker was met before the kill,
+    one only on idle cores. An attempt is in doubt where not every worker was reached before the kill,
     since whether it survived is then unknown.
     """
     attempts = [
@@ -129,7 +129,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 def _rate(
     attempt: Mapping[str, Mapping[str, float]], shape: str, expected: Mapping[Any, Any]
 ) -> Finding:
-    """Return what one shape's rate says, beside those of all shapes in the same attempt."""
+    """Return the finding on one shape's rate, beside those of all shapes in the same attempt."""
     finding = compare(attempt[shape], expected)
     least, *_, most = sorted(row["achieved"] for row in attempt.values())
     as_much = least >= (1 - TOLERANCE) * most > 0
@@ -139,7 +139,7 @@ def _rate(
 def summarise(part: pd.DataFrame) -> dict[str, float]:
     """Return the numbers of one shape in one attempt.
 
-    `workers` met before the kill, `achieved` and `best` (requests per second) while every caller had
+    `workers` reached before the kill, `achieved` and `best` (requests per second) while every caller had
     a request under way, `survivors`, and `idle` (cores).
     """
     before, during = part[part["when"] == BEFORE], part[part["when"] == DURING]

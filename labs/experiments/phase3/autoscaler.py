@@ -1,4 +1,4 @@
-"""The HorizontalPodAutoscaler's arithmetic: how many replicas a utilisation asks for."""
+"""The HorizontalPodAutoscaler's arithmetic: how many replicas a utilisation requires."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def recommended(replicas: int, utilisation: float) -> int:
 def stabilised(recommendations: Sequence[int], window: int) -> int:
     """Return the highest recommendation of the last `window` intervals.
 
-    So the loop scales up at once, and down only when no interval of the window asked for more
+    So the loop scales up at once, and down only when no interval of the window required more
     (stabilizationWindowSeconds, by default 300 for scaling down).
     """
     return max(recommendations[-window:])

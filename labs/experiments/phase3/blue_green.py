@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What does it cost to switch all clients to another version at once, and back?"
+TITLE = "How many requests are lost when all clients are switched to another version, and back?"
 
 THEORY = (
     "Blue is version 1 and serves, green is version 2 and stands by; one reload of nginx exchanges "
@@ -89,7 +89,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return plot_release(
         samples,
         prediction,
-        deed="All clients were switched to version 2, and back",
+        action="All clients were switched to version 2, and back",
         time_label="time since the switch began (s)",
         height=4.6,
     )

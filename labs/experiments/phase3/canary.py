@@ -1,4 +1,4 @@
-"""Canary: a new version gets a small share of the requests first, and its errors decide what becomes of it."""
+"""Canary: a new version gets a small share of the requests first, and its errors decide whether it is promoted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "Can a release be decided while few clients meet the new version, and what do those pay?"
+TITLE = "Can few requests decide a release, and how many of them fail?"
 
 THEORY = (
     "A version that fails a share p of its requests is promoted when at most c of its first m "

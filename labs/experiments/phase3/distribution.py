@@ -1,4 +1,4 @@
-"""Distribution: how many requests each replica gets when the balancer does not look at the replicas.
+"""Distribution: how many requests each replica gets when the balancer ignores the replicas' state.
 
 Requests are sent one at a time, so that nothing is left to chance and every count is exact.
 """

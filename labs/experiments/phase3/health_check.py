@@ -1,6 +1,6 @@
 """Passive health check: what a dead replica costs the clients, and what a hanging one costs them.
 
-nginx learns of a fault by a failed attempt only. A dead replica refuses connections, which fails; a hanging one
+nginx detects a fault only by a failed attempt. A dead replica refuses connections, which fails; a hanging one
 accepts them and does not answer, which does not.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from environment import Environment
     from environment.nginx import Algorithm
 
-TITLE = "How many requests does a dead replica cost, and how many a hanging one?"
+TITLE = "How many requests fail at a dead replica, and how many wait for a hanging one?"
 
 THEORY = (
     "A dead replica costs at most max_fails failed attempts, those under way when the first one "

@@ -60,7 +60,7 @@ SIGMAS = 4
 """Half the width of the band: a uniform choice is outside about once in ten thousand runs."""
 
 ENOUGH = 100
-"""Requests per Pod, below which a choice that is not uniform would hide in the band."""
+"""Requests per Pod, below which a choice that is not uniform could stay inside the band."""
 
 JUDGED = (
     "every object is valid in both versions of Kubernetes, together they agree with "

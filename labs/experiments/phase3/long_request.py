@@ -91,8 +91,8 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
     least_conn fails when half of round robin's share waited. Where fewer did, this machine may have
     kept both idle replicas from answering for a moment, which made them as busy as the other: that
-    is in doubt until an attempt is free of it. Where round robin keeps too few waiting, the
-    computation was no hindrance, and nothing is proved.
+    is in doubt until an attempt is free of it. Where round robin keeps too few waiting, the computation delayed
+    nothing, and nothing is proved.
 
     Policy: pooled. What is judged is a share of bystanders, and an attempt has only a dozen.
     """

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What does it cost the clients to replace every replica, one by one?"
+TITLE = "How many requests are lost when every replica is replaced, one by one?"
 
 THEORY = (
     "Each replica in turn gets no more requests, finishes those it has, and is replaced: no POST "
-    "is lost. While the k-th of n replicas is away, k - 1 of the n - 1 others are new and serve "
-    "the share (k - 1) / (n - 1)."
+    "is lost. While the k-th of n replicas is missing, k - 1 of the n - 1 others are new and "
+    "serve the share (k - 1) / (n - 1)."
 )
 
 BEFORE, DURING, AFTER = "version 1", "rolling", "version 2"
@@ -82,7 +82,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return plot_release(
         samples,
         prediction,
-        deed="Every replica was replaced",
+        action="Every replica was replaced",
         time_label="time since the roll began (s)",
         height=4.4,
     )

@@ -1,4 +1,4 @@
-"""One slow replica: which share of the requests it gets by two algorithms, and which quantiles show it."""
+"""One slow replica: its share of the requests by two algorithms, and the quantiles that show it."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ ENOUGH = 20
 """Orders of each design."""
 
 DONE_SECONDS = 15.0
-"""How long the last orders may take to be done."""
+"""Longest wait for the last orders to be done."""
 
 ORIGINAL = {HTTP: 2.0, KAFKA: 0.1}
 """Seconds that the original course printed, both for accepting an order."""

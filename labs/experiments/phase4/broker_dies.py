@@ -35,9 +35,9 @@ TITLE = "Which orders are lost when the broker dies, and what has to be restarte
 THEORY = (
     "An event that is committed with its order waits in the outbox until the broker has "
     "acknowledged it, and is sent again until then. So no accepted order is lost when the broker "
-    "hangs and is killed; orders that are placed while it is away are done when it is back. A "
-    "consumer that was cut off for longer than its session timeout joins its group anew, and the "
-    "group may wait as long for the member that it was, and five seconds more."
+    "hangs and is killed; orders that are placed while it is down are done when it is back. A "
+    "consumer that had no connection for longer than its session timeout joins its group again. "
+    "The group may wait for its former member for one session timeout, and five seconds more."
 )
 
 BROKER = "kafka"
@@ -54,7 +54,7 @@ DONE_SECONDS = 30.0
 """How long the last order may take, once the broker is back, until it counts as never completed."""
 
 ALLOWANCE = 5.0
-"""Seconds of finding the broker again, and of a busy machine, in the time until orders are done."""
+"""Seconds of reconnecting to the broker, and of a busy machine, in the time until orders are done."""
 
 ENOUGH = 10
 """Orders of each moment."""
@@ -84,7 +84,7 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> p
     """Place orders steadily while the broker is paused, killed and started again.
 
     It is paused after `seconds`, killed `paused` seconds later and started at once; the orders go on for another
-    `seconds`. Records that were sent to a broker that hangs die with it: a producer that did not wait for an
+    `seconds`. Records that were sent to a broker that hangs are lost with it: a producer that did not wait for an
     acknowledgement has lost them.
 
     One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix seconds), `status`,
@@ -118,7 +118,7 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> p
 
 
 def _fates(env: Environment, user: str) -> pd.DataFrame:
-    """Return what became of each order of a user.
+    """Return the outcome of each order of a user.
 
     Events leave in the order of commits: once the event of the last order is published, no earlier one is to come.
     """

@@ -46,7 +46,7 @@ SETTLE_SECONDS = 20.0
 """How long a group may take until each partition has its member."""
 
 IDLE = 0.5
-"""Idle cores from which on a drain that is too slow is the group's own: its members wait, and hardly compute."""
+"""Idle cores from which on the group itself causes a slow drain: its members wait, and hardly compute."""
 
 JUDGED = (
     "a group works as fast as its busiest member lets it, within 15 %: four members are no faster "

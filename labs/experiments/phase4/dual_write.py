@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What becomes of an order whose service dies between its commit and its event?"
+TITLE = "Is an order completed whose service dies between its commit and its event?"
 
 THEORY = (
     "A service that commits an order and publishes its event afterwards loses the event when it is "
@@ -89,7 +89,7 @@ def _published(env: Environment, orders: list[str]) -> list[str]:
 
 
 def _fates(env: Environment, placed: dict[tuple[str, int], dict[str, list[str]]]) -> pd.DataFrame:
-    """Return what became of each order, by setting and kill.
+    """Return the outcome of each order, by setting and kill.
 
     The outbox keeps the order of commits: once the orders of `AFTER` are done, no earlier event is to come.
     """

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How often is an order charged whose event is delivered d times?"
+TITLE = "How often is an order charged when its event is delivered d times?"
 
 THEORY = (
     "At-least-once delivery delivers an event d >= 1 times. An inbox that is written in the "
@@ -47,7 +47,7 @@ COLOURS = {OFF: ORANGE, ON: BLUE}
 DELIVERIES = (1, 2, 4)
 
 PUBLISHED_SECONDS = 20.0
-"""How long the events of new orders may take to their topic."""
+"""Longest wait for the events of new orders to be in their topic."""
 
 JUDGED = "an order whose event is delivered d times is charged once with the inbox, d times without: exact"
 
@@ -67,7 +67,7 @@ def measure(
     """Deliver the events of orders several times, without the inbox and then with it.
 
     `orders` orders are placed for each number of deliveries, and their events sent again until each was sent that
-    often, as a relay does that is killed before it has noted that Kafka has them. Leaves the inbox on, and no work in
+    often, as a relay does that is killed before it deletes them from the outbox. Leaves the inbox on, and no work in
     a payment.
 
     One row per order. Columns: `inbox`, `order`, `deliveries` (that were meant), `delivered` (messages of the order in

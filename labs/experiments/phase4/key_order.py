@@ -1,4 +1,4 @@
-"""Keys and order: what a key keeps in order within a topic, and what nothing keeps in order across two."""
+"""Keys and order: events with one key are in order within a topic, and not across two topics."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "In which order does a reader see what happened to one order?"
+TITLE = "In which order does a reader receive the events of one order?"
 
 THEORY = (
-    "Events with one key lie in one partition, and a partition has one order for every reader: no "
-    "inversion within a topic. Two topics are two logs, and nothing orders their events: a reader "
-    "that is behind in one of them sees all payments before the first order."
+    "Events with one key are in one partition, and a partition has one order for every reader: no "
+    "inversion within a topic. Two topics are two logs, without an order between their events: a "
+    "reader that is behind in one of them reads all payments before the first order."
 )
 
 TOPICS = (CREATED, PAID)

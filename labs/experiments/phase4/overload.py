@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "What becomes of more orders than the payments can follow, with HTTP and with Kafka?"
+TITLE = "What happens to more orders than the payments can follow, with HTTP and with Kafka?"
 
 THEORY = (
     "At most mu = slots / s payments are made per second. When rho mu > mu orders per second are "
     "offered, a queue grows by (rho - 1) mu per second. With HTTP it is a queue of clients, and a "
-    "client leaves when its timeout W is over: only the orders of the first (W - s) / (rho - 1) "
+    "client gives up after its timeout W: only the orders of the first (W - s) / (rho - 1) "
     "seconds are answered, although all of them are worked on. With Kafka the queue is the lag, "
     "and all orders are accepted."
 )
@@ -63,7 +63,7 @@ SETTLE = 0.5
 after a step's beginning the lag is still that of the step before."""
 
 SAMPLE = 0.1
-"""Seconds between two looks at the lag."""
+"""Seconds between two samples of the lag."""
 
 LAG_LIMIT = 0.1
 """Seconds of the load's lag p99: shares and slopes are judged here, and no latencies."""
@@ -72,7 +72,7 @@ IDLE = 0.5
 """Idle cores from which on the payments had what they needed: they wait more than they compute."""
 
 ENOUGH = 10
-"""Looks at the lag in each step."""
+"""Samples of the lag in each step."""
 
 JUDGED = (
     "above capacity HTTP answers only the orders that came early enough, and Kafka accepts all, "
@@ -118,9 +118,10 @@ def measure(
 
     Leaves payment-service with these slots and seconds, and with a queue.
 
-    One row per order and per look at the lag. Columns: `design`, `step`, `what` ("order" or "lag"), `intended` (unix
-    seconds, of a look as well), `since` (s since the step began), `lag` (of the load, s), `latency` (s), `ok`,
-    `behind` (messages not yet paid for), `idle` (cores that no program used during the step), `runtime`, `attempt`.
+    One row per order and per sample of the lag. Columns: `design`, `step`, `what` ("order" or "lag"), `intended`
+    (unix seconds, of a sample as well), `since` (s since the step began), `lag` (of the load, s), `latency` (s),
+    `ok`, `behind` (messages not yet paid for), `idle` (cores that no program used during the step), `runtime`,
+    `attempt`.
     """
     for system in (http, env):
         system.configure(PAYMENTS, PAYMENT_SLOTS=slots, PAYMENT_SECONDS=seconds)

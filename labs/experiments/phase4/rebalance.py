@@ -1,4 +1,4 @@
-"""Rebalance: what orders wait for when a member joins the group, leaves it, or dies."""
+"""Rebalance: how long orders wait when a member joins the group, leaves it, or dies."""
 
 from __future__ import annotations
 
@@ -36,10 +36,9 @@ if TYPE_CHECKING:
 TITLE = "How long do orders wait when the members of a group change, and is one lost?"
 
 THEORY = (
-    "A member that joins or leaves announces it: partitions change hands once the work that was "
-    "begun is done. A member that dies announces nothing; its partitions wait until the group has "
-    "missed it for the session timeout. The work that it had not finished is done again by another "
-    "member, and nothing is lost."
+    "A member that joins or leaves announces it: partitions are reassigned once the work that was "
+    "begun is done. A member that dies announces nothing; its partitions wait until its session "
+    "timeout has passed. Another member does its unfinished work again, and nothing is lost."
 )
 
 JOINS, LEAVES, DIES = "joins", "leaves", "dies"

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 TITLE = "Does a new reader, which begins at the start of the log, build the same view?"
 
 THEORY = (
-    "A view is a function of the log. A reader that has lost it, and reads the log again from the "
-    "start, has the same one: each number is 1 times what it was."
+    "A view is a function of the log. A reader that has lost its view, and reads the log again "
+    "from the start, gets the same view: each number is 1 times its former value."
 )
 
 SERVICE, GROUP = "analytics-service", "analytics-service-group"
@@ -69,7 +69,7 @@ def predict() -> pd.DataFrame:
 
 
 def measure(env: Environment, *, orders: int = 12) -> pd.DataFrame:
-    """Look at analytics-service's view once some orders are done, and again when it was built anew.
+    """Read analytics-service's view once some orders are done, and again when it was built anew.
 
     In between analytics-service begins with an empty view, and its group is set to the start of each topic.
 

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     from environment import Environment
 
-TITLE = "How long does a message that cannot be used hold up those behind it?"
+TITLE = "How long does a message that cannot be used delay the messages behind it?"
 
 THEORY = (
-    "Attempt i, from 0, on a message that arrived at t comes at t + b (2^i - 1), each wait up to a "
-    "tenth longer by jitter. After the last of r attempts the message becomes a dead letter: the "
-    "partition has waited for b (2^(r - 1) - 1), and moves on."
+    "Attempt i, counted from 0, on a message that arrived at t is made at t + b (2^i - 1), each "
+    "wait up to a tenth longer by jitter. After the last of r attempts the message becomes a dead "
+    "letter. The partition has waited for b (2^(r - 1) - 1), and the next message is processed."
 )
 
 GOOD = "good"
@@ -59,7 +59,7 @@ TICK = 0.003
 """Seconds by which a service's clock may be coarse."""
 
 IDLE = 0.5
-"""Idle cores from which on a wait that is too long is the system's own."""
+"""Idle cores from which on the system itself causes a wait that is too long."""
 
 DONE_SECONDS = 20.0
 

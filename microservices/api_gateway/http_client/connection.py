@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
             return await self._response
         finally:
             self._response = None
-            if not self._complete:  # it failed, or its caller has left: the rest is of no use
+            if not self._complete:  # it failed or was cancelled: the rest is not needed
                 self.close()
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Pass bytes to the parser, which calls the methods below."""
         if self._response is None:
-            return self.close()  # bytes without a request: they would pass for the next response
+            return self.close()  # bytes without a request would be taken for a response
         self._seen += len(data)
         try:
             self._parser.feed_data(data)

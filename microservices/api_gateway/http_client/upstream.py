@@ -1,4 +1,4 @@
-"""An upstream as the routes see it: a response within a time, retries where they do no harm, or a problem."""
+"""An upstream as the routes see it: a response within a time limit, retries where they are safe, or a problem."""
 
 import asyncio
 from dataclasses import dataclass
@@ -109,8 +109,8 @@ class Upstream:
 
 
 def worth_retrying(status: int, request: UpstreamRequest) -> bool:
-    """Return whether another try may end better and cannot do harm.
+    """Return whether another try may succeed and is safe.
 
-    503 means that the upstream did nothing; after a 502 or 504 it may have done everything.
+    503 means that the upstream did not begin the work; after a 502 or 504 it may have finished it.
     """
     return status == 503 or (status in TRANSIENT and request.repeatable)

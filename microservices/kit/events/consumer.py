@@ -4,8 +4,8 @@ A group's offset in each partition is where it goes on reading. It is stored her
 effect of a message is durable (`delivery.py`): a replica that is killed at any moment leaves a
 message that is delivered again, never one that is lost.
 
-A thread polls Kafka all the time, also while all messages are being worked on, so that the group
-never takes a busy replica for a dead one.
+A thread polls Kafka all the time, also while all messages are being worked on, so that the group does not remove a
+busy replica.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ FEW = 100
 """Messages of a paused partition that are left when it is resumed."""
 
 FINISH_SECONDS = 3.0
-"""Longest wait, when we give a partition back, for work that has begun."""
+"""Longest wait for work that has begun, when a partition is revoked."""
 
 LEAVE_SECONDS = 1.0
-"""Longest wait for Kafka to confirm that we leave; it may be away."""
+"""Longest wait for Kafka to confirm that this replica leaves the group; Kafka may be down."""
 
 Place = tuple[str, int]
 """Topic and partition."""
@@ -80,7 +80,7 @@ class EventConsumer:
             await asyncio.to_thread(self._thread.join, LEAVE_SECONDS)
 
     async def unavailable(self) -> str | None:
-        """Return why no events come, `None` when this replica is in the group, if only as a spare."""
+        """Return why no events are consumed, `None` when this replica is in the group, even without a partition."""
         return None if self._joined else f"not yet a member of {self._config.group}"
 
     async def _start(self) -> None:
@@ -99,7 +99,7 @@ class EventConsumer:
         except BaseException:  # else the thread would end without a line in the log
             log.exception("the consumer has ended")
         finally:
-            self._joined = False  # and /ready says so
+            self._joined = False  # and /ready answers 503
             self._finished.set()
 
     def _poll(self) -> None:
@@ -137,9 +137,9 @@ class EventConsumer:
             try:
                 call(self._consumer)
             except KafkaException as error:  # the partition has another owner meanwhile
-                log.warning("not done: %s", error.args[0].str())
+                log.warning("a consumer call failed: %s", error.args[0].str())
             except Exception:
-                log.exception("not done")
+                log.exception("a consumer call failed")
 
     def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = True
@@ -147,12 +147,12 @@ class EventConsumer:
         self._loop.call_soon_threadsafe(self._take, [(p.topic, p.partition) for p in places])
 
     def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
-        log.info("gives back %s", named(places))
+        log.info("revoked %s", named(places))
         self._release(places, FINISH_SECONDS)
 
     def _on_lost(self, _: Consumer, places: list[TopicPartition]) -> None:
         self._joined = False  # until the next assignment
-        log.warning("lost %s: the group took this replica for dead", named(places))
+        log.warning("lost %s: the group removed this replica", named(places))
         self._release(places, 0)
 
     def _release(self, places: list[TopicPartition], seconds: float) -> None:
@@ -182,7 +182,7 @@ class EventConsumer:
 
 
 class Partition:
-    """The messages of one partition that we hold: worked on side by side, settled one after the other."""
+    """The messages of one partition that we hold: processed concurrently, settled in their order."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class Partition:
         try:
             delivery = Delivery(receive(message), self._config, self._dependencies)
         except Exception:
-            log.exception("a message cannot be taken in, reading it again")
+            log.exception("a message cannot be accepted, reading it again")
             return self._rewind(message)
         self._deliveries.append(delivery)
         self._arrived.set()
@@ -241,7 +241,7 @@ class Partition:
                 return await delivery.settle()
             except Abandoned:
                 raise
-            except Exception:  # a defect of ours; moving on would lose the message
+            except Exception:  # a bug of this service; moving on would lose the message
                 log.exception("a message cannot be settled, trying again")
             await asyncio.sleep(RETRY_SECONDS)
 

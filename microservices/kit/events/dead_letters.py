@@ -1,7 +1,7 @@
 """Dead letters: messages that cannot be used are set aside, as they came, with where they came from.
 
-The partition moves on behind them. They are kept in `<topic>-dlq`, and can be sent again from there
-once the reason is repaired.
+The consumer goes on with the partition's next message. Dead letters are kept in `<topic>-dlq`, and can be sent again
+from there once the reason is repaired.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ def dead_letter(message: Received, *, group: str, attempts: int, error: str) -> 
 async def publish_dead_letter(producer: EventProducer, letter: Record) -> None:
     """Publish a dead letter; it is durable on return.
 
-    Tries until it is: the message would be lost otherwise.
+    Retries until then: the message would be lost otherwise.
     """
     while True:
         try:

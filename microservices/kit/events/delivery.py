@@ -4,7 +4,7 @@ read it             -> a message that cannot be read is a dead letter at once: n
 do the work         -> slow, outside of any transaction
 have the effect     -> with the inbox row and the outbox rows, in one transaction
 an attempt fails    -> another one, after a wait that doubles; after `tries` of them a dead letter
-the database is away -> wait; that is no fault of the message
+the database does not answer -> wait; that does not count as an attempt
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from microservices.kit.events.received import Received
 log = logging.getLogger(__name__)
 
 DATABASE_SECONDS = 0.5
-"""The wait for a database that is away."""
+"""The wait for a database that does not answer."""
 
 LONGEST_SECONDS = 30.0
 
@@ -124,7 +124,7 @@ class Delivery:
         if self.event is None or self.handler.work is None:
             return None
         working = asyncio.create_task(self._work(self.handler.work, self.event))
-        # Its outcome is looked at when it is this message's turn, which may never come.
+        # Its outcome is read when it is this message's turn, which may never come.
         working.add_done_callback(lambda task: task.cancelled() or task.exception())
         return working
 
@@ -171,7 +171,7 @@ def wait_after(attempt: int, *, first: float) -> float:
 
 
 def traceparent_of(message: Received) -> str:
-    """Return the message's `traceparent`, a new one when it has none that is good."""
+    """Return the message's `traceparent`, or a new one when it has no valid one."""
     value = dict(message.headers).get(trace.HEADER)
     return trace.next_step(value.decode("ascii", "replace") if isinstance(value, bytes) else None)
 

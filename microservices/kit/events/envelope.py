@@ -22,7 +22,7 @@ MAX_BYTES = 100_000
 """Longest event: several times what the largest order needs."""
 
 AHEAD = timedelta(seconds=60)
-"""How far the clocks of two machines may be apart: an event from a later future is refused."""
+"""How far the clocks of two machines may be apart: an event with a later timestamp is refused."""
 
 CorrelationId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 """What `X-Correlation-Id` may hold."""
@@ -32,7 +32,7 @@ TIMESTAMP = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 
 def _past(value: str) -> str:
     if datetime.fromisoformat(value) > datetime.now(UTC) + AHEAD:
-        raise ValueError("lies in the future")
+        raise ValueError("is in the future")
     return value
 
 
@@ -50,7 +50,7 @@ class Envelope(WireModel):
 
 @dataclass(frozen=True)
 class Cause:
-    """Where an event comes from: the customer's click, the event before it, the trace."""
+    """Where an event comes from: the client's request, the event before it, the trace."""
 
     correlation_id: str
     event_id: str | None

@@ -1,7 +1,7 @@
-"""The event types: what can happen. Every event's name and topic stands here, once.
+"""The event types: what can happen. Every event's name and topic is written here, once.
 
 A change of an event's fields is a new version. Its consumers are released before its publishers: a
-consumer of an older version sets the event aside, with its bytes, until it is replaced.
+consumer of an older version publishes the event as a dead letter, until that consumer is replaced by the new version.
 """
 
 from typing import Annotated, Any, ClassVar, Self
@@ -30,7 +30,7 @@ class Data(WireModel):
 
 
 class OrderCreated(Data):
-    """A customer has ordered; nothing is paid yet."""
+    """A customer has placed an order; it is not paid yet."""
 
     topic = "order-created"
     user_id: Id
@@ -48,7 +48,7 @@ class PaymentCompleted(Data):
 
 
 class PaymentFailed(Data):
-    """Nothing was charged, and nothing will be."""
+    """The payment failed: the order is not charged."""
 
     topic = "payment-failed"
     payment_id: Id
@@ -57,7 +57,7 @@ class PaymentFailed(Data):
 
 
 class PaymentRefunded(Data):
-    """What the order was charged was paid back."""
+    """The order's charge was refunded."""
 
     topic = "payment-refunded"
     payment_id: Id
@@ -65,7 +65,7 @@ class PaymentRefunded(Data):
 
 
 class InventoryReserved(Data):
-    """The order's items are set aside."""
+    """The order's items are reserved."""
 
     topic = "inventory-reserved"
     reservation_id: Id
@@ -81,13 +81,13 @@ class InventoryFailed(Data):
 
 
 class OrderConfirmed(Data):
-    """The order ended well."""
+    """The order is paid and confirmed."""
 
     topic = "order-confirmed"
 
 
 class OrderCancelled(Data):
-    """The order ended without a sale."""
+    """The order was cancelled."""
 
     topic = "order-cancelled"
     reason: Text

@@ -14,7 +14,7 @@ MAX_BYTES = 2_000_000
 """Longest message we carry: a dead letter is longer than the message in it, by its headers."""
 
 CLIENT_LOG = logging.getLogger("microservices.kit.events.kafka.client")
-# While Kafka is away the client library would log it several times per second.
+# While Kafka is down the client library would log it several times per second.
 CLIENT_LOG.setLevel(logging.CRITICAL)
 
 GROUP_SETTINGS: dict[str, Any] = {
@@ -33,13 +33,13 @@ GROUP_SETTINGS: dict[str, Any] = {
 
 
 def log_absence(error: KafkaError) -> None:
-    """Log when Kafka is away; the client goes on trying by itself."""
+    """Log when Kafka does not answer; the client retries by itself."""
     if error.code() == KafkaError._ALL_BROKERS_DOWN:
         log.warning("kafka does not answer, trying again")
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
-    """Return what producer, consumer and admin have in common: they reconnect for ever, and soon.
+    """Return what producer, consumer and admin have in common: they reconnect without a limit, after short waits.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set.

@@ -1,4 +1,4 @@
-"""A lease: one replica of a service holds it for a while, and renews it as long as it lives."""
+"""A lease: one replica of a service holds it for a limited time, and renews it while it runs."""
 
 import time
 

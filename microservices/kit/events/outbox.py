@@ -79,5 +79,5 @@ def first(connection: Connection, limit: int) -> list[tuple[int, Record]]:
 
 
 def remove(connection: Connection, positions: Sequence[int]) -> None:
-    """Delete events that Kafka has."""
+    """Delete events that Kafka has acknowledged."""
     connection.execute(DELETE, {"last": max(positions)})

@@ -1,7 +1,7 @@
 """The producer: sends records to Kafka, and returns when Kafka has acknowledged them.
 
 `acks=all` and idempotent: a record is acknowledged when it is durable, and a retry inside the client
-neither doubles nor reorders anything. While Kafka is away the client goes on trying, for ever.
+neither doubles nor reorders anything. While Kafka is down the client retries without a limit.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class EventProducer:
             "acks": "all",
             "enable.idempotence": True,
             "linger.ms": 1,
-            "message.timeout.ms": 0,  # never give a record up
+            "message.timeout.ms": 0,  # no time limit for a record
             "message.max.bytes": MAX_BYTES,
         }
         self._stopping = threading.Event()
@@ -54,7 +54,7 @@ class EventProducer:
         """Send records in their order; on return Kafka has them all.
 
         Raises:
-            KafkaException: Kafka refuses one of them for good.
+            KafkaException: Kafka refuses one of them permanently.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
@@ -96,7 +96,7 @@ class EventProducer:
             try:
                 self._producer.poll(POLL_SECONDS)
             except Exception:  # else the thread would end, and no record be acknowledged
-                log.exception("the producer goes on")
+                log.exception("an error in the producer's thread, which continues")
 
 
 def settle(done: asyncio.Future[None], refused: KafkaError | None) -> None:

@@ -1,9 +1,9 @@
 """The relay: publishes the events of the outbox, in their order.
 
-One replica at a time does it, the one with the lease. It is woken by a commit of its own process,
-and looks for commits of other replicas many times per second. When it is killed after Kafka has an
-event and before the row is deleted, the next one publishes that event again: at least once. That is
-why consumers have an inbox.
+One replica at a time does it, the one with the lease. A commit of its own process wakes it, and it polls for commits
+of other replicas many times per second. When it is killed after Kafka has an
+event and before the row is deleted, the next one publishes that event again: at least once. Therefore consumers have
+an inbox.
 """
 
 import asyncio
@@ -46,7 +46,7 @@ class Relay:
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
-        """Look for events now: some were committed."""
+        """Wake the relay: events were committed."""
         self._woken.set()
 
     async def unavailable(self) -> str | None:
@@ -99,7 +99,7 @@ class Relay:
         records = [record for _, record in rows]
         sending = asyncio.ensure_future(self._producer.send(records))
         try:
-            # While Kafka is away this lasts. We keep the lease: another replica could not publish either.
+            # While Kafka is down this waits. The relay keeps the lease: another replica could not publish either.
             while not (await asyncio.wait([sending], timeout=RENEW_SECONDS))[0]:
                 await self._holds_lease()
             sending.result()

@@ -36,7 +36,7 @@ class Topics:
         self._admin: AdminClient | None = None
 
     async def create(self) -> None:
-        """Create the topics; while Kafka is away, wait for it."""
+        """Create the topics; while Kafka is down, wait for it."""
         while True:
             try:
                 return await asyncio.to_thread(self._create)

@@ -12,7 +12,7 @@ ACCEPTED = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-
 
 
 def next_step(traceparent: str | None) -> str:
-    """Return the `traceparent` of a step that follows; without a good one a new trace begins."""
+    """Return the `traceparent` of a step that follows; without a valid one a new trace begins."""
     match = ACCEPTED.fullmatch(traceparent or "")
     trace_id, flags = match.groups() if match else (new_hex(16), "01")
     return f"00-{trace_id}-{new_hex(8)}-{flags}"

@@ -1,1 +1,1 @@
-"""HTTP, as every service speaks it: the application, requests, problems, probes, metrics, faults."""
+"""HTTP in every service: the application, requests, problems, probes, metrics, faults."""

@@ -57,7 +57,7 @@ def create_app(
 
     Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
     tried before those of `routers`. `parts` are entered when the service starts and left, in
-    reverse, when it stops. `/ready` asks `needs`, and the database. Give `drain` when a part has to
+    reverse, when it stops. `/ready` checks `needs`, and the database. Give `drain` when a part has to
     see that the service shuts down.
     """
 

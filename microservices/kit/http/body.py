@@ -21,7 +21,7 @@ class BodyLimit:
         try:
             body = None if announced(scope) > MAX_BYTES else await read(receive)
         except ClientDisconnect:
-            return None  # half a request must not pass for a whole one; its client has left
+            return None  # an incomplete body must not be handled; the client has disconnected
         if body is None:
             detail = f"the body is over {MAX_BYTES} bytes"
             # The rest of the body is still being sent: this connection cannot be used again.

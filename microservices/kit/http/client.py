@@ -13,7 +13,7 @@ def open_client(url: str, *, seconds: float) -> httpx.AsyncClient:
         timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS),
         event_hooks={"request": [add_correlation_id]},
-        trust_env=False,  # a proxy of the machine must not come between two services
+        trust_env=False,  # no proxy of the machine between two services
         verify=False,  # plain http; loading certificates would only delay the start
     )
 

@@ -35,7 +35,7 @@ class Ready(WireModel):
 
 @router.get("/health", response_model=Health)
 async def get_health(request: Request) -> Response:
-    """Answer that the process is alive, with its identity. No other part is asked."""
+    """Answer that the process is alive, with its identity. No other part is checked."""
     return json_response(request.app.state.health)
 
 
@@ -43,7 +43,7 @@ async def get_health(request: Request) -> Response:
 async def get_ready(request: Request) -> Response:
     """Answer whether this replica takes requests: it is not draining, and all of its own parts answer.
 
-    Never asks another service: one that is down would take all its callers out of rotation.
+    Never calls another service: one that is down would take all its callers out of rotation.
     """
     if reason := await unready(request.app.state.drain, request.app.state.needs):
         raise Problem(503, reason, headers={"Retry-After": "1"})

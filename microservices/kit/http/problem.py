@@ -82,7 +82,7 @@ def title(status: int) -> str:
 
 
 def install(app: FastAPI, *, away: Sequence[type[Exception]] = ()) -> None:
-    """Make `app` answer every error as a problem; the errors in `away` mean that its database is away."""
+    """Make `app` answer every error as a problem; the errors in `away` mean that its database does not answer."""
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     for error in away:

@@ -16,7 +16,7 @@ from microservices.kit.wire import read_json
 def json_response(
     body: bytes, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Return a response of JSON that is encoded already, so that FastAPI has nothing left to do."""
+    """Return a response of JSON that is encoded already, so that FastAPI does not encode it again."""
     return Response(body, status, headers, media_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""Consumer groups: how far each is, who has which partition, and setting them back."""
+"""Consumer groups: their offsets, the member of each partition, and resetting them."""
 
 import time
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Topics and messages: what was sent is what is read, and what cannot be says why."""
+"""Topics and messages: what was sent is what is read, and a refusal gives its reason."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""An upstream that does what a test says: answers in pieces, breaks off, hangs, lies."""
+"""An upstream that a test scripts: it answers in pieces, breaks off, hangs, or sends wrong lengths."""
 
 import select
 import socket

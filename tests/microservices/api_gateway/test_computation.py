@@ -141,7 +141,7 @@ def test_processes_of_the_pool_end_with_the_service(own_front: Front, end: str) 
 
 
 def busy(leader: psutil.Process) -> bool:
-    """Tell whether a process of the pool computes already."""
+    """Return whether a process of the pool computes already."""
     return any(sum(child.cpu_times()[:2]) > 0.3 for child in leader.children(recursive=True))
 
 

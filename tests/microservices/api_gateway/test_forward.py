@@ -98,7 +98,7 @@ def test_other_methods_are_refused_with_the_right_ones(gateway: Running) -> None
 
 
 def test_ready_asks_no_other_service(front: Front) -> None:
-    gateway = front()  # nobody listens behind it
+    gateway = front()  # no upstream listens behind it
     assert gateway.http.get("/ready").status_code == 200
     assert gateway.http.get("/api/users").status_code == 503
     assert gateway.http.get("/ready").status_code == 200

@@ -1,7 +1,7 @@
 """Manifests: Kubernetes objects read from files as `kubectl kustomize FOLDER` reads them.
 
-A kustomization may have `resources`, a `namespace` and JSON patches; anything else is an error. A key that is ignored
-in silence would make another cluster than the one that was checked.
+A kustomization may have `resources`, a `namespace` and JSON patches; anything else is an error. With a key that is
+silently ignored, the cluster would differ from the one that was checked.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Kubernetes' own schemas, of two versions: which of them an object breaks, without a cluster."""
+"""Kubernetes' own schemas, of two versions: objects are validated against them, without a cluster."""
 
 from labs.experiments.phase3.kubernetes.manifests import Manifest
 
@@ -7,7 +7,7 @@ VERSIONS = ("1.35", "1.37")
 
 
 def schema_problem(manifest: Manifest, version: str) -> str:
-    """Return what that version's schema has against an object; empty when it is valid.
+    """Return why an object is invalid by that version's schema; empty when it is valid.
 
     Strict: an unknown field is a problem too, and so is a kind that Kubernetes does not have.
     """

@@ -22,7 +22,7 @@ BUSY = 1.5
 
 
 class Attempts(NamedTuple):
-    """The attempts of a release, and what the load and the machine say of them.
+    """The attempts of a release, and the findings on their load and machine.
 
     Attributes:
         clear: The attempts that show what the release did.
@@ -51,7 +51,7 @@ def sort_attempts(
 
 
 def too_busy(attempt: pd.DataFrame) -> bool:
-    """Return whether the machine had no time for the system.
+    """Return whether the machine had too little CPU time for the system.
 
     A POST then waits for the machine instead of its work, and fails by a time limit although its
     replica drains. So the latencies of the POSTs that were answered decide whether the attempt

@@ -44,7 +44,7 @@ class Step:
 
     @property
     def finding(self) -> Finding:
-        """What the counts say of a step that should lose nothing."""
+        """The finding on a step that should lose nothing."""
         if self.failed:
             return failure("a POST failed")
         if self.wrong:
@@ -53,7 +53,7 @@ class Step:
 
     @property
     def of_versions(self) -> Finding:
-        """What the counts say of the version that should serve the step alone."""
+        """The finding on the version that should serve the step alone."""
         if self.strays > self.spare:
             return failure("the other version answered, too")
         if self.expected is not None and self.requests < ENOUGH:

@@ -23,21 +23,21 @@ COLOURS = {"1": BLUE, "2": GREEN}
 
 @styled
 def plot_release(
-    samples: pd.DataFrame, prediction: pd.DataFrame, *, deed: str, time_label: str, height: float
+    samples: pd.DataFrame, prediction: pd.DataFrame, *, action: str, time_label: str, height: float
 ) -> Figure:
     """Draw which replica served each request over time (s), and version 2's share (%).
 
     Args:
         samples: `Posts.samples` of all attempts.
         prediction: The predicted `share` and `failed` of each `step`.
-        deed: What was done, for the title.
+        action: What was done, for the title.
         time_label: The label of the time axis.
         height: In inches.
     """
     drawn = drawn_attempt(samples, sort_attempts(samples).clear)
     failed = int((~drawn["ok"]).sum())
     figure, axes = canvas(
-        f"{deed}: {failed} of {len(drawn)} POSTs failed",
+        f"{action}: {failed} of {len(drawn)} POSTs failed",
         runtime=drawn["runtime"].iloc[0],
         note=f"{prediction['failed'].sum():g} predicted to fail{note_attempt(samples, drawn)}",
         rows=2,

@@ -1,4 +1,4 @@
-"""Off the event loop: the bound, who must overtake whom, and what the machine may have done."""
+"""Off the event loop: the bound, the order of the answers, and the influence of the machine."""
 
 import pandas as pd
 import pytest

@@ -29,7 +29,7 @@ from microservices.kit.settings import HIDDEN
 MANIFESTS = read_manifests(BASE)
 DESCRIPTION = read_description(variables=read_phase("phase2"))
 PORTS = ("containerPort", "port", "targetPort", "number")
-"""Where a manifest says a port that docker-compose.yml says too; a nodePort is the cluster's own."""
+"""Where a manifest repeats a port of docker-compose.yml; a nodePort is the cluster's own."""
 
 Path = tuple[str | int, ...]
 

@@ -30,7 +30,7 @@ def kustomize() -> list[str] | None:
         return [path, "build"]
     if path := shutil.which("kubectl"):
         version = subprocess.run([path, "version", "--client"], capture_output=True, text=True)
-        # kubectl before 1.21 holds a kustomize that does not know `patches` with a target.
+        # kubectl before 1.21 holds a kustomize without support for `patches` with a target.
         return [path, "kustomize"] if "Kustomize Version: v5" in version.stdout else None
     return None
 
