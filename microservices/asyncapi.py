@@ -23,11 +23,11 @@ DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 def services() -> dict[str, ModuleType]:
     """Return the newest version of each service that exchanges events: it declares what it `CONSUMES`."""
-    folders = sorted(PACKAGE.glob("*_service"))
-    newest = {folder.name: max(map(_number, folder.glob("v*.py"))) for folder in folders}
+    versions = sorted(PACKAGE.glob("*_service/v*.py"), key=_number)
+    newest = {path.parent.name: _number(path) for path in versions}  # the last one of each service
     modules = {
         name.replace("_", "-"): import_module(f"microservices.{name}.v{number}")
-        for name, number in newest.items()
+        for name, number in sorted(newest.items())
     }
     return {name: module for name, module in modules.items() if hasattr(module, "CONSUMES")}
 
