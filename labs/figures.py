@@ -40,6 +40,9 @@ FAULT: dict[str, Any] = {"color": VERMILLION, "alpha": 0.13, "linewidth": 0, "zo
 WIDTH = 9.0
 """The width of every figure in inches, so that figures on a page line up."""
 
+HEAD, LINE, GAP = 0.62, 0.22, 0.15
+"""Inches: the two lines above the axes, a third one, and the room between a line's text and the legend."""
+
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -113,9 +116,7 @@ def canvas(
         figsize=(WIDTH, height),
         gridspec_kw={"height_ratios": ratios} if ratios else None,
     )
-    # The title lines have a height in inches, so that tall and flat figures look alike.
-    head = 0.62 / height
-    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - head))
+    _leave_head(figure, HEAD)
     figure.text(
         0.012, 1 - 0.12 / height, title, size=13, weight="bold", ha="left", va="top", color=INK
     )
@@ -124,11 +125,17 @@ def canvas(
     return figure, list(axes[:, 0])
 
 
+def _leave_head(figure: Figure, inches: float) -> None:
+    """Leave so much room above the axes: in inches, so that tall and flat figures look alike."""
+    share = inches / figure.get_size_inches()[1]
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - share))
+
+
 def legend(figure: Figure, axes: Axes) -> None:
-    """Put the legend of `axes` at the right end of the figure's second line."""
+    """Put the legend of `axes` at the right end of the figure's second line, or below a line that is too long."""
     height = figure.get_size_inches()[1]
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(
+    box = figure.legend(
         handles,
         labels,
         loc="upper right",
@@ -138,7 +145,12 @@ def legend(figure: Figure, axes: Axes) -> None:
         borderpad=0,
         columnspacing=1.4,
         handlelength=2.4,
-    ).set_in_layout(False)
+    )
+    box.set_in_layout(False)
+    _, subtitle = figure.texts[:2]
+    if subtitle.get_window_extent().x1 > box.get_window_extent().x0 - GAP * figure.dpi:
+        box.set_bbox_to_anchor((0.992, 1 - (0.38 + LINE) / height))
+        _leave_head(figure, HEAD + LINE)
 
 
 def name_fault(axes: Axes, began: float, ended: float, text: str) -> None:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 
 from environment.waiting import wait_until
 from labs.experiment import find, modules
@@ -121,6 +122,10 @@ SAMPLES = {
 }
 
 
+BADGE = 1.3
+"""Inches at the right end of the title's line, where the badge of an inconclusive verdict begins."""
+
+
 @pytest.fixture(autouse=True)
 def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_RUNS", str(tmp_path))
@@ -163,6 +168,7 @@ def test_every_figure_has_title_runtime_and_units(name: str) -> None:
     title, subtitle = (text.get_text() for text in figure.texts[:2])
     assert len(title) > 10
     assert subtitle.startswith(f"runtime: {samples['runtime'].iloc[0]}")
+    assert overlaps(figure) == []
     for axes in figure.axes:
         if axes.has_data() and axes.axison:
             above = [axes.get_title(loc="left"), axes.get_title()]
@@ -171,6 +177,19 @@ def test_every_figure_has_title_runtime_and_units(name: str) -> None:
             left = [axes.get_ylabel(), figure.get_supylabel()]
             assert categorical(axes.yaxis) or has_unit(*left, *above), f"{name}: {left}"
     plt.close(figure)
+
+
+def overlaps(figure: Figure) -> list[str]:
+    """Return the lines above the axes that run into the verdict's badge, the legend or the figure's edge."""
+    title, subtitle = (text.get_window_extent() for text in figure.texts[:2])
+    legends = [each.get_window_extent() for each in figure.legends]
+    width = figure.bbox.width
+    wrong_lines = {
+        "title": title.x1 > width - BADGE * figure.dpi,
+        "second line": subtitle.x1 > width or any(subtitle.overlaps(each) for each in legends),
+        "legend": any(each.x0 < 0 for each in legends),
+    }
+    return [line for line, wrong in wrong_lines.items() if wrong]
 
 
 def shared_x(axes: Axes) -> list[Axes]:

@@ -223,7 +223,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     killed, began = last["killed"].iloc[0], last["began"].iloc[0]
     losers = [name for name in prediction["endpoint"] if not _sent(last, name)["ok"].all()]
     figure, axes = canvas(
-        f"While {killed} was down, {' and '.join(losers) or 'no endpoint'} lost requests",
+        f"Without {killed}, {' and '.join(losers) or 'no endpoint'} lost requests",
         runtime=last["runtime"].iloc[0],
         note=f"per half second of start; {schedule.counted.share}",
         rows=len(prediction),

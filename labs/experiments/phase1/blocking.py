@@ -151,8 +151,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         for name, expected in prediction.groupby("endpoint", sort=False)
     }
     figure, axes = canvas(
-        f"The last call ends after {ends[BLOCKING]:.1f} s where calls block, "
-        f"after {ends[NON_BLOCKING]:.1f} s where they await",
+        f"The last call ends after {ends[BLOCKING]:.1f} s if calls block, "
+        f"after {ends[NON_BLOCKING]:.1f} s if they await",
         runtime=last["runtime"].iloc[0],
         note=f"{calls} overlapping calls, each waits {single:g} s",
         rows=2,

@@ -67,7 +67,7 @@ ORIGINAL = {1: 150, 3: 450}
 
 RULE = (
     "crosses are in doubt, or fail; set aside: windows without an idle core, of which the best part "
-    "counts, and those in which the generator was late"
+    "counts,\nand those in which the generator was late"
 )
 
 JUDGED = "n replicas carry min(n, C) times what one core does: within 20 % of the predicted rate"
