@@ -82,7 +82,7 @@ class Broker:
         return self._groups[group]
 
     def close(self) -> None:
-        """Close the clients. One that stays open keeps connecting to the address, also when another program listens there."""
+        """Close the clients. One left open keeps connecting to its address, whatever listens there."""
         self.__dict__.pop("admin", None)  # this client closes with its last reference
         while self._groups:
             self._groups.popitem()[1].close()
