@@ -1,6 +1,6 @@
 """Orders in the database. Items are stored as the JSON of an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -17,6 +17,7 @@ from sqlalchemy import (
 )
 
 from microservices.kit.http.idempotency import answers_table
+from microservices.kit.http.pages import Page, PageRequest, read_page
 from microservices.kit.items import Item
 from microservices.kit.wire import encode, from_cents
 from microservices.order_service import model
@@ -70,9 +71,11 @@ def find_order(connection: Connection, id: str) -> Row[Any] | None:
     return connection.execute(select(orders).where(orders.c.id == id)).first()
 
 
-def all_orders(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every order, oldest first."""
-    return connection.execute(select(orders).order_by(orders.c.position)).all()
+def page_of_orders(
+    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
+) -> Page:
+    """Return one page of orders, oldest first."""
+    return read_page(connection, page, select(orders), orders.c.position, wire)
 
 
 def items_column(items: list[Item]) -> str:

@@ -1,10 +1,23 @@
 """Charges in the database: one row per order, so that no order is charged twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, String, Table, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+)
+
+from microservices.kit.http.pages import Page, PageRequest, read_page
 
 metadata = MetaData()
 
@@ -56,7 +69,20 @@ def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Ch
     return charge
 
 
-def all_charges(connection: Connection) -> Sequence[Row[str, int]]:
-    """Return (order id, cents) of every charge, oldest first."""
-    statement = select(charges.c.order_id, charges.c.amount_cents).order_by(charges.c.position)
-    return connection.execute(statement).all()
+def page_of_charges(
+    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
+) -> tuple[Page, int]:
+    """Return one page of charges, oldest first, and the sum of all charges, in cents."""
+    charged = select(charges.c.position, charges.c.order_id, charges.c.amount_cents)
+    return read_page(connection, page, charged, charges.c.position, wire), sum_of(connection)
+
+
+LOW = 1_000_000
+"""What divides an amount into two parts, whose sums stay small: SQLite cannot add beyond 64 bits."""
+
+
+def sum_of(connection: Connection) -> int:
+    """Return the sum of all charges, in cents."""
+    high, low = func.sum(charges.c.amount_cents // LOW), func.sum(charges.c.amount_cents % LOW)
+    sums = connection.execute(select(func.coalesce(high, 0), func.coalesce(low, 0))).one()
+    return int(sums[0]) * LOW + int(sums[1])
