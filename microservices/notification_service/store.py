@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, select
 
-from microservices.kit.http.pages import Page, PageRequest, read_page
+from microservices.kit.http.pages import Page, PageRequest
+from microservices.kit.page_query import paged, read_page
 
 metadata = MetaData()
 
@@ -18,6 +19,8 @@ notifications = Table(
     Column("template", String(64), nullable=False),
     Column("requested_at", String(32), nullable=False),
 )
+
+PAGE = paged(select(notifications), notifications.c.position)
 
 
 def create_tables(connection: Connection) -> None:
@@ -34,4 +37,4 @@ def page_of_notifications(
     connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
 ) -> Page:
     """Return one page of notifications, oldest first."""
-    return read_page(connection, page, select(notifications), notifications.c.position, wire)
+    return read_page(connection, page, PAGE, wire)

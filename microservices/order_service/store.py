@@ -17,8 +17,9 @@ from sqlalchemy import (
 )
 
 from microservices.kit.http.idempotency import answers_table
-from microservices.kit.http.pages import Page, PageRequest, read_page
+from microservices.kit.http.pages import Page, PageRequest
 from microservices.kit.items import Item
+from microservices.kit.page_query import paged, read_page
 from microservices.kit.wire import encode, from_cents
 from microservices.order_service import model
 from microservices.order_service.model import NewOrder
@@ -39,6 +40,8 @@ orders = Table(
 )
 
 answers = answers_table(metadata)
+
+PAGE = paged(select(orders), orders.c.position)
 
 
 def create_tables(connection: Connection) -> None:
@@ -75,7 +78,7 @@ def page_of_orders(
     connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
 ) -> Page:
     """Return one page of orders, oldest first."""
-    return read_page(connection, page, select(orders), orders.c.position, wire)
+    return read_page(connection, page, PAGE, wire)
 
 
 def items_column(items: list[Item]) -> str:

@@ -17,7 +17,8 @@ from sqlalchemy import (
     select,
 )
 
-from microservices.kit.http.pages import Page, PageRequest, read_page
+from microservices.kit.http.pages import Page, PageRequest
+from microservices.kit.page_query import paged, read_page
 
 metadata = MetaData()
 
@@ -31,6 +32,15 @@ charges = Table(
     Column("payment_id", String(64), nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
 )
+
+PAGE = paged(
+    select(charges.c.position, charges.c.order_id, charges.c.amount_cents), charges.c.position
+)
+
+UNIT = 1_000_000
+"""Divides an amount into two parts, whose sums stay small: SQLite cannot add beyond 64 bits."""
+
+SUMS = select(func.sum(charges.c.amount_cents // UNIT), func.sum(charges.c.amount_cents % UNIT))
 
 
 @dataclass(frozen=True)
@@ -73,16 +83,10 @@ def page_of_charges(
     connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
 ) -> tuple[Page, int]:
     """Return one page of charges, oldest first, and the sum of all charges, in cents."""
-    charged = select(charges.c.position, charges.c.order_id, charges.c.amount_cents)
-    return read_page(connection, page, charged, charges.c.position, wire), sum_of(connection)
+    return read_page(connection, page, PAGE, wire), sum_of_charges(connection)
 
 
-LOW = 1_000_000
-"""What divides an amount into two parts, whose sums stay small: SQLite cannot add beyond 64 bits."""
-
-
-def sum_of(connection: Connection) -> int:
+def sum_of_charges(connection: Connection) -> int:
     """Return the sum of all charges, in cents."""
-    high, low = func.sum(charges.c.amount_cents // LOW), func.sum(charges.c.amount_cents % LOW)
-    sums = connection.execute(select(func.coalesce(high, 0), func.coalesce(low, 0))).one()
-    return int(sums[0]) * LOW + int(sums[1])
+    high, low = connection.execute(SUMS).one()
+    return int(high or 0) * UNIT + int(low or 0)

@@ -17,11 +17,11 @@ from microservices.user_service.model import NewUser
 CREATE_PROBLEMS = documented(400, 413, 415, 422, 503)
 
 
-async def answer_users(request: Request, *columns: Column[Any]) -> Response:
+async def answer_users(request: Request, table: Table, *columns: Column[Any]) -> Response:
     """Answer with these columns of the users, one page of them."""
     database: Database = request.app.state.database
     page = pages.requested_page(request)
-    return pages.page_response(await database.read(store.page_of_users, page, *columns))
+    return pages.page_response(await database.read(store.page_of_users, page, table, *columns))
 
 
 async def answer_created(request: Request, table: Table, new: NewUser) -> Response:

@@ -49,7 +49,7 @@ router = APIRouter(tags=["users"], route_class=StrictRoute)
 )
 async def list_users(request: Request) -> Response:
     """List the users, in the order of creation: one page, with a `Link` to the next one."""
-    return await api.answer_users(request, *COLUMNS)
+    return await api.answer_users(request, users, *COLUMNS)
 
 
 @router.post("/users", status_code=201, response_model=User, responses=api.CREATE_PROBLEMS)

@@ -8,31 +8,21 @@ The cursor is the position of the last row of the page. A row gets its position 
 grow, so rows that arrive meanwhile are neither shown twice nor left out.
 """
 
-from __future__ import annotations
-
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 
 from microservices.kit.http.problem import documented
 from microservices.kit.http.strict_json import json_response
-from microservices.kit.wire import encode
-
-if TYPE_CHECKING:  # the gateway, which has no database, describes pages too
-    from sqlalchemy import Column, Connection, Select
 
 MAX_ROWS = 20_000
 """Most rows of a page, and their number when the client names none."""
 
 MAX_BYTES = 8_000_000
 """Largest page: half of what the gateway accepts as an answer."""
-
-ROWS_AT_A_TIME = 50
-"""Rows that are fetched together: a page is built without holding all of its rows in memory."""
 
 NUMBER = re.compile(r"[0-9]{1,18}")
 
@@ -117,32 +107,6 @@ def requested_page(request: Request) -> PageRequest:
     if errors:
         raise RequestValidationError(errors)
     return page
-
-
-def read_page(
-    connection: Connection,
-    page: PageRequest,
-    statement: Select[Any],
-    position: Column[int],
-    wire: Callable[[Mapping[Any, Any]], object],
-) -> Page:
-    """Read one page of `statement` in the order of `position`; `wire` returns the wire form of a row.
-
-    Raises:
-        LookupError: `position` is not among the columns of the statement.
-    """
-    following = statement.where(position > page.cursor).order_by(position).limit(page.limit + 1)
-    rows: list[bytes] = []
-    size, cursor = 0, page.cursor
-    with connection.execute(following.execution_options(yield_per=ROWS_AT_A_TIME)) as result:
-        for row in result.mappings():
-            text = encode(wire(row))
-            size += len(text) + 1
-            if rows and (len(rows) == page.limit or size > MAX_BYTES):
-                return Page(b"[%b]" % b",".join(rows), PageRequest(page.limit, cursor))
-            rows.append(text)
-            cursor = row[position]
-    return Page(b"[%b]" % b",".join(rows), None)
 
 
 def page_response(page: Page) -> Response:
