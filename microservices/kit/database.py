@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
-from zlib import crc32
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, Insert, Table, inspect
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
+from microservices.kit.postgresql import begin_in_turn, open_engine
 from microservices.kit.settings import BadSetting, Settings
 from microservices.kit.sqlite import SqliteFile
 
@@ -59,7 +59,7 @@ def open_database(service: str, settings: Settings) -> "Database":
         file = SqliteFile(_sqlite_path(service, settings))
         return Database(file.open(), file.begin, file)
     try:
-        return Database(_postgresql(settings.database_url), _begin_postgresql(service))
+        return Database(open_engine(settings.database_url), begin_in_turn(service))
     except ModuleNotFoundError as error:
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
@@ -71,22 +71,6 @@ def _sqlite_path(service: str, settings: Settings) -> Path:
         detail = f"a folder this user can write to is expected ({error.strerror})"
         raise BadSetting(f"DATA_DIR is {str(settings.data_dir)!r}: {detail}") from None
     return settings.data_dir / f"{service}.db"
-
-
-def _postgresql(url: str) -> Engine:
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 2})
-
-
-def _begin_postgresql(service: str) -> Begin:
-    turn = text("SELECT pg_advisory_xact_lock(:service)").bindparams(
-        service=crc32(service.encode())
-    )
-
-    def begin(connection: Connection, writes: bool) -> None:
-        if writes:
-            connection.execute(turn)
-
-    return begin
 
 
 Row = Mapping[str, Any]
@@ -215,6 +199,15 @@ class Database:
         with self._engine.begin() as connection:
             self._begin(connection, writes)
             yield connection
+
+    def check(self) -> None:
+        """Refuse to go on when a write would be refused: before work that cannot be undone.
+
+        Raises:
+            OperationalError: The file of the database was deleted, replaced or damaged.
+        """
+        if self._file:
+            self._file.check(writes=True)
 
     async def unavailable(self) -> str | None:
         """Return why the database cannot be used now; `None` when it answers with a row of each table."""

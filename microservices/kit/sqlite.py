@@ -46,11 +46,19 @@ class SqliteFile:
         """Begin a transaction. One that writes waits for its turn now, and not when it first writes.
 
         Raises:
-            OperationalError: The file is not the one that was opened, or is damaged.
+            OperationalError: The file cannot be used.
+        """
+        self.check(writes=writes)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    def check(self, *, writes: bool) -> None:
+        """Refuse a file that is not the one that was opened, and to write to one that is damaged.
+
+        Raises:
+            OperationalError: The file cannot be used.
         """
         if reason := self.wrong() if writes else self._replaced():
             raise OperationalError("BEGIN", None, unusable(reason))
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     def wrong(self) -> str | None:
         """Return what is wrong with the file, `None` when nothing is."""
