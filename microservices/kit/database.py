@@ -286,5 +286,6 @@ def _create_and_list(connection: Connection, create: Callable[[Connection], None
 
 def reason_of(error: SQLAlchemyError) -> str:
     """Return in one line what the database's driver reported."""
-    cause = getattr(error, "orig", None) or error.__cause__ or error
+    cause = error if hasattr(error, "orig") else error.__cause__ or error
+    cause = getattr(cause, "orig", None) or cause
     return (str(cause).splitlines() or [type(cause).__name__])[0]

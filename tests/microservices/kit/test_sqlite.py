@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from environment.waiting import wait_until
 from microservices.kit.database import Database, open_database
@@ -141,7 +141,7 @@ def test_a_file_that_came_to_harm_is_not_ready_and_takes_no_write(
 ) -> None:
     harm(file)
     assert reason in (runner.run(database.unavailable()) or "ready")
-    with pytest.raises(DBAPIError):
+    with pytest.raises(SQLAlchemyError):
         runner.run(database.write(insert))
 
 
@@ -150,7 +150,7 @@ def test_a_file_that_was_deleted_is_not_made_anew(
 ) -> None:
     file.unlink()
     for _ in range(3):
-        with pytest.raises(DBAPIError):
+        with pytest.raises(SQLAlchemyError):
             runner.run(database.read(count))
     assert not file.exists()
 
@@ -172,7 +172,7 @@ def test_damage_that_a_request_finds_makes_the_service_not_ready(
     size = file.stat().st_size
     overwrite(file, size // 2, b"\xff" * 4 * PAGE)  # between the first and the last row
     assert runner.run(database.unavailable()) is None
-    with pytest.raises(DBAPIError, match="malformed"):
+    with pytest.raises(SQLAlchemyError, match="malformed"):
         runner.run(
             database.read(
                 lambda connection: connection.execute(
@@ -181,7 +181,7 @@ def test_damage_that_a_request_finds_makes_the_service_not_ready(
             )
         )
     assert "numbers.db is damaged" in (runner.run(database.unavailable()) or "ready")
-    with pytest.raises(DBAPIError):
+    with pytest.raises(SQLAlchemyError):
         runner.run(database.write(insert))
 
 
