@@ -54,14 +54,6 @@ def probe(url: str, evidence: str) -> tuple[bool, str]:
         return False, str(error) or type(error).__name__
 
 
-def explanation(text: str) -> str:
-    """Return what a response explains: the detail of a problem document, else the beginning of its text."""
-    try:
-        return str(json.loads(text)["detail"])
-    except (ValueError, TypeError, LookupError):
-        return text[:200]
-
-
 def _ping(connection: socket.socket) -> tuple[bool, str]:
     """Ping Valkey: it accepts connections while it still reads its file, and answers PING only afterwards."""
     connection.settimeout(ANSWER_SECONDS)
@@ -100,6 +92,14 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(content) < size:
         raise ConnectionError("the answer broke off")
     return content
+
+
+def explanation(text: str) -> str:
+    """Return what a response explains: the detail of a problem document, else the beginning of its text."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, TypeError, LookupError):
+        return text[:200]
 
 
 def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:

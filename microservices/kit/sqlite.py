@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 TURN_SECONDS = 5.0
@@ -36,7 +36,8 @@ class SqliteFile:
 
     def open(self) -> Engine:
         """Return the engine; nothing is connected yet."""
-        engine = create_engine(f"sqlite:///{self.path}", connect_args={"timeout": TURN_SECONDS})
+        url = URL.create("sqlite", database=str(self.path))  # any path, also one with `?` or `%`
+        engine = create_engine(url, connect_args={"timeout": TURN_SECONDS})
         event.listen(engine, "do_connect", self._before_connecting)
         event.listen(engine, "connect", self._configure)
         event.listen(engine, "handle_error", self._note_damage)
