@@ -34,7 +34,7 @@ class Replica:
     """One replica that should run, and where it is from this machine and for other replicas (`host:port`).
 
     `serving` is whether the proxy shall send it requests. Times are Unix seconds; `cpu_seconds` is what it had used
-    when it became ready.
+    when it became ready. `logged` is the end of its log before it was started anew.
     """
 
     service: str
@@ -47,6 +47,7 @@ class Replica:
     began: float | None = None
     ready: float | None = None
     cpu_seconds: float | None = None
+    logged: str = ""
 
     @property
     def id(self) -> str:

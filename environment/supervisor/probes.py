@@ -49,7 +49,7 @@ def probe(url: str, evidence: str) -> tuple[bool, str]:
             with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
                 return (True, "connected") if kind == "tcp" else _ping(it)
         status, text = http_request(url, "GET", NGINX_READY if kind == "nginx" else path)
-        return status == 200, f"status {status} {text[:200]}".strip()
+        return status == 200, f"status {status} {explanation(text)}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
 
@@ -92,6 +92,14 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(content) < size:
         raise ConnectionError("the answer broke off")
     return content
+
+
+def explanation(text: str) -> str:
+    """Return what a response explains: the detail of a problem document, else the beginning of its text."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, TypeError, LookupError):
+        return text[:200]
 
 
 def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:

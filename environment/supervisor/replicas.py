@@ -12,6 +12,7 @@ from environment.runtimes import Launch, Runtime
 from environment.states import ReplicaState
 from environment.supervisor.balancer import Balancer
 from environment.supervisor.faults import Faults
+from environment.supervisor.log_excerpt import LINES_READ, MARK_LINES, excerpt
 from environment.supervisor.plan import Plan, Replica
 from environment.supervisor.probes import probe
 from environment.waiting import wait_until
@@ -65,6 +66,7 @@ class Replicas:
 
         def up(replica: Replica) -> None:
             nonlocal done
+            replica.logged = self._runtime.logs(replica.id, MARK_LINES) if replica.began else ""
             replica.began, replica.ready = time.time(), None
             files = self._balancer.files() if replica.service == PROXY else {}
             try:
@@ -167,12 +169,13 @@ class Replicas:
         if self.closing.is_set():
             return f"{replica.id} was not awaited any longer: the session is being removed."
         status = self._runtime.status(replica.id)
+        log = self._runtime.logs(replica.id, LINES_READ)
         waited = time.time() - (replica.began or time.time())
         how = f"ended with exit code {status.exit_code}" if status.condition == "exited" else "runs"
         return (
             f"{replica.id} did not become ready: awaited `{evidence}` at {replica.url} for "
             f"{waited:.1f} s (limit {READY_SECONDS:.0f} s); it {how}; last answer: {response}\n"
-            f"Its last log lines:\n{self._runtime.logs(replica.id, 12) or '(none)'}\n"
+            f"From its log:\n{excerpt(log, replica.logged) or '(nothing)'}\n"
             "Next: repair the cause that the log names, then run the same command or cell again."
         )
 

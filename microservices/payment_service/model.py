@@ -36,7 +36,7 @@ class Entry(WireModel):
 
 
 class Ledger(WireModel):
-    """All charges and refunds. `balances` add up to zero."""
+    """A page of charges and refunds. `balances` are the sums of all of them, and add up to zero."""
 
     charges: list[Entry]
     refunds: list[Entry]

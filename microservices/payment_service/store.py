@@ -1,10 +1,24 @@
 """Charges in the database: one row per order, so that no order is charged twice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, String, Table, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    func,
+    select,
+)
+
+from microservices.kit.http.pages import Page, PageRequest
+from microservices.kit.page_query import paged, read_page
 
 metadata = MetaData()
 
@@ -18,6 +32,15 @@ charges = Table(
     Column("payment_id", String(64), nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
 )
+
+PAGE = paged(
+    select(charges.c.position, charges.c.order_id, charges.c.amount_cents), charges.c.position
+)
+
+UNIT = 1_000_000
+"""Divides an amount into two parts, whose sums stay small: SQLite cannot add beyond 64 bits."""
+
+SUMS = select(func.sum(charges.c.amount_cents // UNIT), func.sum(charges.c.amount_cents % UNIT))
 
 
 @dataclass(frozen=True)
@@ -56,7 +79,14 @@ def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Ch
     return charge
 
 
-def all_charges(connection: Connection) -> Sequence[Row[str, int]]:
-    """Return (order id, cents) of every charge, oldest first."""
-    statement = select(charges.c.order_id, charges.c.amount_cents).order_by(charges.c.position)
-    return connection.execute(statement).all()
+def page_of_charges(
+    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
+) -> tuple[Page, int]:
+    """Return one page of charges, oldest first, and the sum of all charges, in cents."""
+    return read_page(connection, page, PAGE, wire), sum_of_charges(connection)
+
+
+def sum_of_charges(connection: Connection) -> int:
+    """Return the sum of all charges, in cents."""
+    high, low = connection.execute(SUMS).one()
+    return int(high or 0) * UNIT + int(low or 0)

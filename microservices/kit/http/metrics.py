@@ -78,6 +78,8 @@ class MeasureRequests:
         method, route = method_label(scope), route_label(scope)
         self.metrics.requests.labels(method, route, status).inc()
         self.metrics.seconds.labels(method, route).observe(seconds)
+        if scope["path"] == "/ready" and status == 503:
+            return  # probes ask many times a second; probes.py logs the reason, once
         if method != "GET" or status >= 500:
             fields = {"method": method, "path": scope["path"], "status": status}
             log.info("request", extra=fields | {"seconds": round(seconds, 4)})
