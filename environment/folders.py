@@ -1,12 +1,11 @@
 """Where sessions live on disk: one folder each, private to this user, gone when the session is.
 
 A folder holds `supervisor` (the identity of the supervisor), `socket` (for verbs), `owner` (the process for which the
-session runs), and state, data and logs of the replicas.
+session runs), `children` (the identities of its child processes), and state, data and logs of the replicas.
 """
 
 import os
 import random
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ from environment.identity import Identity
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 _UNCLAIMED_SECONDS = 3.0
-_OWN_NAMES = {"supervisor", "supervisor.log", "owner", "socket", "data", "logs"}
+_OWN_NAMES = {"supervisor", "supervisor.log", "owner", "socket", "children", "data", "logs"}
 _ADVICE = "Set LAB_STATE to a folder you can write to."
 
 
@@ -63,12 +62,9 @@ def live_sessions() -> list[str]:
     )
 
 
-def sweep_folders() -> list[str]:
-    """Remove the folders of sessions whose supervisor has died; return their names."""
-    swept = [path for path in _folders() if _abandoned(path)]
-    for path in swept:
-        shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in swept]
+def abandoned_folders() -> list[Path]:
+    """Return the folders of sessions whose supervisor has died."""
+    return [path for path in _folders() if _abandoned(path)]
 
 
 def _folders() -> list[Path]:
