@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from environment.errors import LabError
+from environment.file_limit import raise_file_limit
 from environment.folders import new_folder
 from environment.specification import Specification
 from environment.supervisor.lifetime import Supervisor
@@ -22,6 +23,7 @@ def main() -> None:
         folder = new_folder()
     except LabError as error:
         sys.exit(str(error))
+    raise_file_limit()
     try:
         supervisor = Supervisor(folder, specification)
         log = (folder / "supervisor.log").open("ab")

@@ -159,6 +159,14 @@ class Plan:
         fronts = {name: self.front(name) for name in self.services}
         return {name: port for name, port in fronts.items() if port is not None}
 
+    def entrance(self, service: str) -> int:
+        """Return the described port by which a service is reached: its first, or the first that the proxy opens."""
+        described = self.services[service]
+        fronts = list(self.fronted().values())
+        if service != PROXY or described.port in fronts:
+            return described.port
+        return fronts[0]
+
     def names(self, service: str, number: int) -> list[str]:
         """Return the names by which other replicas look for this one, at its described ports."""
         if service == PROXY:
@@ -203,7 +211,14 @@ class Plan:
         wanted = self.spec.only
         if missing := [name for name in wanted if name not in described]:
             raise UnknownName(unknown("service", missing[0], described))
-        return {n: s for n, s in described.items() if n in wanted or not wanted}
+        chosen = {n: s for n, s in described.items() if n in wanted or not wanted}
+        if PROXY in chosen and not any(service.speaks_http for service in chosen.values()):
+            own = [name for name, service in described.items() if service.speaks_http]
+            raise LabError(
+                f"{PROXY} has no service to stand in front of, and opens no port then. "
+                f"Name one of these as well: {', '.join(own)}."
+            )
+        return chosen
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -41,7 +41,7 @@ class Replicas:
             names=self._plan.names(service, number),
             fixed=self._plan.fixed_ports(service, number),
         )
-        address = addresses[described.port]
+        address = addresses[self._plan.entrance(service)]
         scheme = "http" if described.speaks_http or service == PROXY else "tcp"
         replica.url, replica.inside = f"{scheme}://{address.outside}", address.inside
         if service == PROXY:
