@@ -116,7 +116,7 @@ class Service(_Closed):
     profiles: tuple[str, ...] = ()
     volumes: tuple[NamedVolume, ...] = ()
     tmpfs: tuple[str, ...] = ()
-    user: str | None = None
+    user: Annotated[str, StringConstraints(pattern=r"^\d+(:\d+)?$")] | None = None
     read_only: bool = False
     cap_drop: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()

@@ -253,6 +253,7 @@ class ProcessRuntime:
         for path, content in files.items():
             file = Path(self._on_disk(service, path))
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)  # it may hold a password
             file.write_bytes(content)
 
     def _translated(self, value: str) -> str:

@@ -4,6 +4,7 @@ Nothing is started here. docker-compose.yml describes the services; their number
 phase's file, then from the specification, then from the verbs.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from environment.nginx import PROXY
 from environment.phases import read_phase
 from environment.runtimes import replica_id
 from environment.specification import Specification
+from environment.valkey import with_password
 
 FRONT_DOOR = "api-gateway"
 """The service whose address is the system's own; a phase without it has none."""
@@ -60,6 +62,7 @@ class Plan:
     def __init__(self, specification: Specification, *, token: str) -> None:
         """Read the description. Raises `UnknownName` for a service or a setting that is not described."""
         self.spec = specification
+        self.valkey_password = secrets.token_hex(16)
         self._variables = {
             **read_phase(specification.phase),
             "SEED": str(specification.seed),
@@ -118,6 +121,7 @@ class Plan:
             replica.service
         ]
         own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
+        own = {name: with_password(value, self.valkey_password) for name, value in own.items()}
         if service.x_lab.ready == "kafka":  # it advertises this address to its clients
             own["OUTSIDE"] = urlsplit(replica.url).netloc
         return service.model_copy(update={"environment": own})
