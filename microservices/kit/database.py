@@ -25,7 +25,7 @@ from functools import cache, partial
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 from zlib import crc32
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Insert, Table, create_engine, event, text
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 
 from microservices.kit.settings import BadSetting, Settings
@@ -65,16 +65,17 @@ def open_database(service: str, settings: Settings) -> "Database":
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
 
-def _sqlite_url(service: str, settings: Settings) -> str:
+def _sqlite_url(service: str, settings: Settings) -> URL:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         detail = f"a folder this user can write to is expected ({error.strerror})"
         raise BadSetting(f"DATA_DIR is {str(settings.data_dir)!r}: {detail}") from None
-    return f"sqlite:///{settings.data_dir / service}.db"
+    # Not as text: a folder's name may hold ? or %.
+    return URL.create("sqlite", database=str(settings.data_dir / f"{service}.db"))
 
 
-def _sqlite(url: str) -> Engine:
+def _sqlite(url: URL) -> Engine:
     engine = create_engine(url, connect_args={"timeout": TURN_SECONDS})
 
     @event.listens_for(engine, "connect")
