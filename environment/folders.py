@@ -31,8 +31,10 @@ def home() -> Path:
         if chosen
         else platformdirs.user_state_path("microservices-lab") / "sessions"
     )
-    if len(os.fsencode(path / "abcd" / "socket")) > _LONGEST_SOCKET:
-        path = Path(tempfile.gettempdir()) / f"microservices-lab-{os.getuid()}"
+    if not _fits(path):
+        path = _short_home(path)
+    if not _is_text(path):
+        raise LabError(f"{str(path)!a} is not UTF-8, and Java opens no such folder. {_ADVICE}")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -40,6 +42,27 @@ def home() -> Path:
     if path.stat().st_uid != os.getuid():
         raise LabError(f"{path} belongs to another user. {_ADVICE}")
     return path
+
+
+def _short_home(path: Path) -> Path:
+    """Return the folder that is taken in place of one whose path is too long for sockets."""
+    for temporary in (tempfile.gettempdir(), "/tmp"):  # TMPDIR may name a long one too
+        short = Path(temporary) / f"microservices-lab-{os.getuid()}"
+        if _fits(short):
+            return short
+    raise LabError(f"The path of {path} is too long for sockets. Set LAB_STATE to a shorter one.")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path / "abcd" / "socket")) <= _LONGEST_SOCKET
 
 
 def new_folder() -> Path:

@@ -229,7 +229,8 @@ class ProcessRuntime:
 
     def _environment(self, child: _Child, service: Service) -> dict[str, str]:
         own = {
-            name: self._translated(self._on_disk(service, value))
+            # In this order: the name of a folder may look like an address.
+            name: self._on_disk(service, self._translated(value))
             for name, value in service.environment.items()
         }
         return {

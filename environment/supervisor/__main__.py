@@ -31,7 +31,10 @@ def main() -> None:
             signal.signal(number, lambda *_: in_thread(lambda: supervisor.end(drain=True)))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         supervisor.serve()
-    except (LabError, OSError) as error:
+    except LabError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit(str(error))
+    except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit(f"{error}. Is the disk full, or the state folder read-only? `lab doctor` looks.")
     # The process that launched this one may be dead already; then the watchers end the session.
