@@ -122,6 +122,7 @@ class Service(_Closed):
     security_opt: tuple[str, ...] = ()
     mem_limit: Bytes | None = None
     pids_limit: int | None = None
+    ulimits: dict[Literal["nofile"], int] = Field(default_factory=dict)
     stop_grace_period: Seconds = 10.0
     networks: tuple[str, ...] = ()
     x_lab: Lab = Field(alias="x-lab")
