@@ -244,7 +244,7 @@ def test_workers_of_a_dead_nginx_end_with_its_restart() -> None:
         assert workers
         master.kill()
         env.restart("nginx")
-        assert [worker for worker in workers if worker.is_running()] == []
+        assert Orphans(str(env.session), workers).alive() == []
         assert env["user-service"].replicas[0].ready
 
 
