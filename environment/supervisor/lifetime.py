@@ -87,13 +87,13 @@ class Supervisor(Lifetime):
             finally:
                 self._server.close()
                 wait_until(self._folder_removed, timeout=REMOVAL_SECONDS)
+                if self._watchdog:
+                    self._watchdog.end()
                 self.ended.set()
 
     def leave(self) -> NoReturn:
         """End this process after the last responses, with everything that a verb may still have had at work."""
         self._server.finish_responses()
-        if self._watchdog:
-            self._watchdog.end()
         for child in psutil.Process().children(recursive=True):
             with suppress(psutil.Error):
                 child.kill()

@@ -68,8 +68,8 @@ class VerbServer:
             try:
                 connection, _ = self._listener.accept()
                 in_thread(self._respond, connection)
-            # No descriptor or no thread is free (or the session has ended). Others give theirs back, and the clients
-            # wait: a session that accepted no more would be out of reach for ever.
+            # No descriptor or no thread is free (or the session has ended). Others give theirs back: a session that
+            # accepted no more would be out of reach for ever.
             except (OSError, RuntimeError) as error:
                 if connection:
                     connection.close()
