@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import psutil
 
 from environment.errors import LabError
+from environment.file_limit import LITTLE, allowed_files
 from environment.folders import home, live_sessions
 from environment.runtimes.programs import WHEELS, program
 
@@ -36,6 +37,7 @@ def examine() -> list[Finding]:
         _cores,
         _memory,
         _disk,
+        _open_files,
         _sessions,
         _programs,
         _engine,
@@ -89,6 +91,18 @@ def _disk() -> Finding:
         return Finding("disk", "ok", f"{free:.0f} GiB free at {folder}")
     return Finding(
         "disk", "broken", f"{free:.1f} GiB free at {folder}", "free 2 GiB, or set LAB_STATE"
+    )
+
+
+def _open_files() -> Finding:
+    allowed = allowed_files()
+    if allowed >= LITTLE:
+        return Finding("open files", "ok", f"{allowed} per process")
+    return Finding(
+        "open files",
+        "missing",
+        f"{allowed} per process, {LITTLE} wanted",
+        "labs with many clients may run out; raise the hard limit (`ulimit -Hn`)",
     )
 
 

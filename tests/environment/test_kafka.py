@@ -360,7 +360,6 @@ def test_the_settings_name_each_address_once() -> None:
         {
             "HOST": "0.0.0.0",
             "PORT": "9094",
-            "DATA_DIR": "/data",
             "OUTSIDE": "127.0.0.1:20001",
             "INSIDE": "kafka:9092",
             "CONTROLLER": "kafka:9093",

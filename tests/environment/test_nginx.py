@@ -132,6 +132,15 @@ def test_the_front_door_and_each_service_have_a_front() -> None:
     )
 
 
+def test_without_a_gateway_nginx_is_reached_at_its_first_front() -> None:
+    whole = Plan(Specification.checked(phase="phase4"), token="")
+    assert whole.entrance("nginx") == 80
+    only = ("nginx", "order-service", "user-service")
+    part = Plan(Specification.checked(phase="phase4", only=only), token="")
+    assert part.entrance("nginx") == 3001
+    assert part.entrance("user-service") == 3001
+
+
 def test_fixed_ports_are_those_of_the_fronts() -> None:
     plan = Plan(Specification.checked(phase="phase2", fixed_ports=True), token="")
     assert plan.fixed_ports("nginx", 1) == {80: 8000, 3001: 3001, 3002: 3002, 3003: 3003}

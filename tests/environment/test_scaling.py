@@ -1,13 +1,18 @@
 """Copies behind one front door: nginx follows, shared state is shared, and nothing is lost on the way."""
 
+import socket
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from environment import Environment, LabError
@@ -280,6 +285,31 @@ class TestSharedState:
                 assert (answer.status_code, "Valkey" in answer.json()["detail"]) == (503, True)
             assert get(door(env, "/api/users")).status_code == 200
         assert get(door(env, "/api/count")).status_code == 200
+
+    def test_valkey_refuses_a_client_without_its_password(self, env: Environment) -> None:
+        with socket.create_connection(env["valkey"].url.removeprefix("tcp://").split(":"), 5) as it:
+            it.sendall(b"GET count\r\n")
+            assert it.recv(100).startswith(b"-NOAUTH")
+
+    def test_the_password_is_in_no_log_title_or_state(self, env: Environment) -> None:
+        """Looked for by the variable of a replica: on Docker the engine has it, on processes the kernel."""
+        replica = env["api-gateway"].replicas[0]
+        if replica.pid:
+            url = psutil.Process(replica.pid).environ()["VALKEY_URL"]
+        else:
+            inspect = ["docker", "exec", str(replica.container), "printenv", "VALKEY_URL"]
+            url = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+        password = str(urlsplit(url).password)
+        assert len(password) >= 16
+        titles = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+        logs = [env[name].logs(1000) for name in ("api-gateway", "valkey", "nginx")]
+        folder = Path(env.state()["data"])
+        assert password not in "".join([titles, str(env.state()), *logs])
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        holding = [path for path in files if password.encode() in path.read_bytes()]
+        assert {(path.name, path.stat().st_mode & 0o777) for path in holding} <= {
+            ("password.conf", 0o600)
+        }
 
     def test_what_valkey_has_written_survives_a_kill(self, env: Environment) -> None:
         before = get(door(env, "/api/count")).json()["count"]
