@@ -2,9 +2,9 @@
 
 The Python of the machine runs this file, and nothing is installed yet. Therefore it uses the standard library only.
 
-`.venv/` has two layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and
-the checks need; its versions never contradict the first file. A layer is only ever added to: `scripts/run.py` leaves
-the tools of `scripts/test.py` where they are.
+`.venv/` has layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and the
+checks need; its versions never contradict the first file. On a machine without Java, `--java` adds one for Kafka. A
+layer is only ever added to: `scripts/run.py` leaves the tools of `scripts/test.py` where they are.
 """
 
 import ast
@@ -61,6 +61,9 @@ _STUDENT = Layer(_STUDENT_LOCK, VENV / "made-from", (_STUDENT_LOCK, ROOT / "pypr
 # The students' lock is an input of the tools too: a change of it may move a package that both files name.
 _DEV = Layer(_DEV_LOCK, VENV / "tools-from", (_DEV_LOCK, _STUDENT_LOCK), _COMPOSE)
 
+_JAVA_LOCK = ROOT / "environment" / "images" / "java.lock"
+_JAVA = Layer(_JAVA_LOCK, VENV / "java-from", (_JAVA_LOCK,))
+
 _REGISTRY_SETTINGS = (
     *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy"),
     *("cert", "client-cert", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir"),
@@ -97,13 +100,14 @@ def ready_python(arguments: list[str], tools: bool = False) -> tuple[Path, list[
     """Make the environment if it is missing or stale.
 
     Args:
-        arguments: The command line. With `--setup-only` in it, the program ends here.
+        arguments: The command line. With `--setup-only` in it, the program ends here; with `--java`, the environment
+            also gets a Java for Kafka.
         tools: Whether the tools for tests and checks are needed too.
 
     Returns:
         The Python of the environment, and the arguments.
     """
-    layers = [_STUDENT, _DEV] if tools else [_STUDENT]
+    layers = [_STUDENT] + [_DEV] * tools + [_JAVA] * ("--java" in arguments)
     with sentences("Stopped. The same command continues the setup."):
         with _one_at_a_time():
             if not all(layer.is_ready() for layer in layers):
@@ -111,7 +115,7 @@ def ready_python(arguments: list[str], tools: bool = False) -> tuple[Path, list[
         if "--setup-only" in arguments:
             print(f"{VENV} is ready.", flush=True)
             sys.exit(0)
-    return PYTHON, arguments
+    return PYTHON, [argument for argument in arguments if argument != "--java"]
 
 
 @contextmanager
@@ -178,7 +182,7 @@ def _make(layers: list[Layer]) -> None:
         installer.install(layer.lock)
         if layer is _STUDENT:
             installer.install_project()
-        else:
+        elif layer is _DEV:
             _add_compose(installer)
         layer.stamp.write_text(layer.wanted())
     print(f"  done in {time.monotonic() - began:.0f} s", flush=True)

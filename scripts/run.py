@@ -1,4 +1,7 @@
-"""Run the labs headless and write a report: `python3 scripts/run.py [lab run arguments]`."""
+"""Run the labs headless and write a report: `python3 scripts/run.py [lab run arguments]`.
+
+`--setup-only` only makes `.venv/`; `--java` adds a Java for Kafka to it.
+"""
 
 import os
 import sys

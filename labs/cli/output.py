@@ -52,7 +52,7 @@ def guard() -> None:
     """Take over standard output and standard error of this process."""
     for kind, name, number in ((Output, "stdout", 1), (Messages, "stderr", 2)):
         given = getattr(sys, name)
-        buffer = open(number, "wb", closefd=False)  # noqa: PTH123, SIM115 - it has a number, and stays open
+        buffer = open(number, "wb", closefd=False)  # noqa: SIM115 - it has a number, and stays open
         encoding = given.encoding if given else "utf-8"
         stream = kind(buffer, encoding=encoding, errors="backslashreplace", line_buffering=True)
         setattr(sys, name, stream)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from environment.outside import back_outside
-from tests.scripts.test_venv import LOCKS, ROOT
+from tests.scripts.test_venv import JAVA, LOCKS, ROOT
 
 pytestmark = pytest.mark.slow  # asks the package registry
 
@@ -49,7 +49,7 @@ def installs(
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_locks_install_from_wheels(uv: Path, python: str, platform: str) -> None:
-    done = installs(uv, python, platform, *(ROOT / name for name in LOCKS))
+    done = installs(uv, python, platform, *(ROOT / name for name in (*LOCKS, JAVA)))
     assert done.returncode == 0, done.stderr
     assert "jupyterlab" in done.stderr
     assert "ruff" in done.stderr

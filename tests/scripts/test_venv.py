@@ -19,6 +19,7 @@ from labs.cli.start import KEPT
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 COMMANDS = ("run.py", "test.py", "check.py")
+JAVA = "environment/images/java.lock"
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 
 
@@ -28,8 +29,9 @@ def clone(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     for path in SCRIPTS.glob("*.py"):
         shutil.copy(path, tmp_path / "scripts")
-    for name in (*LOCKS, "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    for name in (*LOCKS, "pyproject.toml", JAVA):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -136,6 +138,13 @@ def test_tools_alone_bring_both_layers(venv: ModuleType) -> None:
         "project",
         "requirements-dev.lock",
     ]
+
+
+def test_java_is_added_when_it_is_asked_for(venv: ModuleType) -> None:
+    FakeInstaller.installed = []
+    assert venv.ready_python(["phase4", "--java"])[1] == ["phase4"]
+    assert FakeInstaller.installed == ["requirements.lock", "project", "java.lock"]
+    assert installed_by(venv) == []
 
 
 def test_a_changed_lock_makes_stale_what_depends_on_it(venv: ModuleType, clone: Path) -> None:
@@ -388,7 +397,7 @@ def pins(name: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, JAVA])
 def test_a_lock_holds_names_versions_and_hashes_only(name: str) -> None:
     for line in (ROOT / name).read_text().splitlines():
         assert re.fullmatch(r"[\w.-]+==[^:@]+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
