@@ -7,9 +7,9 @@ checks need; its versions never contradict the first file. On a machine without 
 layer is only ever added to: `scripts/run.py` leaves the tools of `scripts/test.py` where they are.
 """
 
-import ast
 import fcntl
 import hashlib
+import importlib.util
 import os
 import platform
 import re
@@ -64,28 +64,10 @@ _DEV = Layer(_DEV_LOCK, VENV / "tools-from", (_DEV_LOCK, _STUDENT_LOCK), _COMPOS
 _JAVA_LOCK = ROOT / "environment" / "images" / "java.lock"
 _JAVA = Layer(_JAVA_LOCK, VENV / "java-from", (_JAVA_LOCK,))
 
-_REGISTRY_SETTINGS = (
-    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy"),
-    *("cert", "client-cert", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir"),
-    *("keyring-provider", "use-deprecated", "use-feature"),
-)
-"""The settings of pip that are kept configure how a registry is reached. Others, such as `target`, redirect an
-install."""
-
-_UV_NAMES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "UV_FIND_LINKS",
-    "no-index": "UV_NO_INDEX",
-    "trusted-host": "UV_INSECURE_HOST",
-    "proxy": "ALL_PROXY",
-    "cert": "SSL_CERT_FILE",
-    "client-cert": "SSL_CLIENT_CERT",
-    "default-timeout": "UV_HTTP_TIMEOUT",
-    "timeout": "UV_HTTP_TIMEOUT",
-    "keyring-provider": "UV_KEYRING_PROVIDER",
-}
-"""uv does not read pip's configuration; these are its variables for the same settings."""
+# Not `import environment`, which needs packages that are not installed yet.
+_spec = importlib.util.spec_from_file_location("registry", ROOT / "environment" / "registry.py")
+registry = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(registry)
 
 
 class StepFailed(Exception):
@@ -213,8 +195,8 @@ class Installer:
     """Installs lock files with uv, or with pip where uv is not to be had or fails."""
 
     def __init__(self) -> None:
-        self.environment = installer_environment(_pip_settings())
         self.pip = [str(PYTHON), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        self.environment = installer_environment(self.pip)
         self.has_uv = self._has_uv()
 
     def install(self, lock: Path) -> None:
@@ -275,37 +257,10 @@ class Installer:
         self.has_uv = False
 
 
-def _pip_settings() -> dict[str, str]:
-    """Return pip's settings, from its files and variables, by their names in a configuration file."""
-    command = [str(PYTHON), "-P", "-m", "pip", "config", "list"]
-    listed = subprocess.run(
-        command, cwd=ROOT, env=own_variables(), capture_output=True, text=True
-    ).stdout
-    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for section, name, value in re.findall(r"^(.*)\.([\w-]+)=('.*'|\".*\")$", listed, re.MULTILINE):
-        if section in settings:
-            settings[section][name] = " ".join(ast.literal_eval(value).split())
-    return {**settings["global"], **settings["install"], **settings[":env:"]}
-
-
-def installer_environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return the variables for pip and uv: the user's way to a registry, and nothing that redirects an install."""
-    environment = {
-        name: value for name, value in own_variables().items() if not name.startswith("PIP_")
-    }
-    environment.update(PIP_CONFIG_FILE=os.devnull, UV_NO_PROGRESS="1")
-    for name in _REGISTRY_SETTINGS:
-        value = settings.get(name)
-        if value:
-            environment["PIP_" + name.upper().replace("-", "_")] = value
-            if name in _UV_NAMES:
-                # uv separates the entries of this one list with commas.
-                listed = value.replace(" ", ",") if name == "find-links" else value
-                environment.setdefault(_UV_NAMES[name], listed)
-    if "extra-index-url" in settings:
-        # As pip does: any of the indexes may have the version. The hashes decide whether it is the right file.
-        environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    return environment
+def installer_environment(pip: list[str]) -> dict[str, str]:
+    """Return the variables for pip and uv."""
+    variables = own_variables()
+    return registry.installer_environment(registry.pip_settings(pip, variables), variables)
 
 
 def missing_packages(lock: Path) -> set[str]:

@@ -17,10 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ipykernel.kernelspec import (  # type: ignore[import-untyped]
-    get_kernel_dict,
-    make_ipkernel_cmd,
-)
+from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
 from jupyter_core import paths
 
 from environment.outside import inside

@@ -4,7 +4,7 @@ Run as `python -P -m labs.running.kernel -f FILE`. Those of the user are out of 
 folder of one run (labs/running/jupyter.py).
 """
 
-from ipykernel.kernelapp import launch_new_instance  # type: ignore[import-untyped]
+from ipykernel.kernelapp import launch_new_instance
 from IPython.core import application
 
 if __name__ == "__main__":

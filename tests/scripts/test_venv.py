@@ -29,7 +29,7 @@ def clone(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     for path in SCRIPTS.glob("*.py"):
         shutil.copy(path, tmp_path / "scripts")
-    for name in (*LOCKS, "pyproject.toml", JAVA):
+    for name in (*LOCKS, "pyproject.toml", JAVA, "environment/registry.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv" / "bin" / "python"
@@ -251,7 +251,7 @@ def steps(clone: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, lis
         commands.append(command)
 
     monkeypatch.setattr(module, "_run", run)
-    monkeypatch.setattr(module, "_pip_settings", dict)
+    monkeypatch.setattr(module, "installer_environment", lambda pip: {})
     monkeypatch.setattr(module, "missing_packages", lambda lock: set())
     return module, commands
 
@@ -326,8 +326,7 @@ def test_settings_of_pip_do_not_redirect_the_install(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setenv("PIP_PREFIX", "/elsewhere")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    module = load(clone)
-    environment = module.installer_environment(module._pip_settings())
+    environment = load(clone).installer_environment([sys.executable, "-m", "pip"])
     assert environment["PIP_INDEX_URL"] == "https://mirror.invalid/simple"
     assert environment["UV_DEFAULT_INDEX"] == "https://mirror.invalid/simple"
     assert environment["PIP_FIND_LINKS"] == "/one /two"
