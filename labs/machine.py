@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import subprocess
 from functools import cache
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from environment.cgroup import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,18 +33,11 @@ PACKAGES = (
 
 
 def cores() -> int:
-    """Return how many cores this process may use: its CPU affinity, and the quota of its cgroup, if any."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(allowed or 1, _quota()))
+    """Return how many cores this process may use: its CPU affinity, and the quota of its cgroup, if any.
 
-
-def _quota() -> int:
-    """Return how many whole cores cgroup v2 grants; many when it sets no limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # not Linux, no cgroup v2, or "max"
-        return 1 << 16
+    A part of a core counts as one.
+    """
+    return math.ceil(usable_cores())
 
 
 def _processor() -> str:

@@ -65,6 +65,8 @@ def as_described(
         "hostname": launch.id,
         "labels": {**labels, **container_labels(launch)},
         "environment": dict(service.environment),
+        # The SDK would add the proxies of ~/.docker/config.json, through which no service is reached.
+        "use_config_proxy": False,
         # Docker's own default would be every interface of this machine.
         "ports": {f"{port}/tcp": ("127.0.0.1", own) for port, own in place.ports.items()},
         "network": network,

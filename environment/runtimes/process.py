@@ -35,7 +35,11 @@ from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 
 # What a child inherits of the shell it was started from. Anything else, a stray DATABASE_URL for example, stays out.
-_INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE"}
+_INHERITED = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"),
+    # Where a Python that is not the system's finds its own libraries.
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"),
+}
 
 
 @dataclass

