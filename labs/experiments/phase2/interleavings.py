@@ -21,7 +21,7 @@ class _State(NamedTuple):
     A queue that all callers share is a `left` of one number; callers with calls of their own have one number each.
     """
 
-    count: int
+    stored: int
     held: tuple[int | None, ...]
     left: tuple[int, ...]
 
@@ -45,7 +45,7 @@ def possible_counts(calls: int, *, callers: int, shared: bool = True) -> pd.Data
         state = states.popleft()
         steps = list(_steps(state))
         if not steps:
-            found.setdefault(state.count, schedules[state].strip())
+            found.setdefault(state.stored, schedules[state].strip())
         for step, after in steps:
             if after not in schedules:
                 schedules[after] = f"{schedules[state]} {step}"
@@ -62,8 +62,8 @@ def _steps(state: _State) -> Iterator[tuple[str, _State]]:
             yield f"{name}={held + 1}", _State(held + 1, after, state.left)
         elif state.left[queue := caller % len(state.left)]:
             left = _put(state.left, queue, state.left[queue] - 1)
-            after = _put(state.held, caller, state.count)
-            yield f"{name}{state.count}", _State(state.count, after, left)
+            after = _put(state.held, caller, state.stored)
+            yield f"{name}{state.stored}", _State(state.stored, after, left)
 
 
 def _put(values: tuple[T, ...], at: int, value: T) -> tuple[T, ...]:
