@@ -44,6 +44,10 @@ CALLERS = 12
 IDLE = 0.5
 """Idle cores from which on the system is why too little was carried: waiting needs none."""
 
+ALIKE = 0.4
+"""Of the predicted ratio of awaited to blocking rates: a replica below this serves both kinds alike. Other programs
+slow both."""
+
 JUDGED = (
     "three replicas of awaited work carry what one does, and three of blocking waits carry three times "
     "as much: rates within 20 %"
@@ -97,8 +101,9 @@ def measure(
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Compare each rate with the predicted one, within `TOLERANCE`.
 
-    More than predicted fails, since nothing makes a wait shorter. Less fails on idle cores; else the
-    best part of the window decides, because what other programs hold up is held up for a while only.
+    More than predicted fails, since nothing makes a wait shorter. Less fails on idle cores, and where
+    awaited waits are served as slowly as blocking ones; else the best part of the window decides,
+    because what other programs hold up is held up for a while only.
     Policy `every_attempt`: an attempt that carried the rate shows that the system can, and a failure
     was seen on idle cores.
     """
@@ -107,13 +112,15 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     for expected in prediction.to_dict("records"):
         work, n = expected["work"], expected["replicas"]
         part = rates[(rates["work"] == work) & (rates["replicas"] == n)]
-        findings = [_finding(row, expected) for row in part.to_dict("records")]
+        ratio = expected["rate"] * expected["seconds"] / n
+        findings = [_finding(row, expected, ratio) for row in part.to_dict("records")]
         details = {"predicted": expected["rate"], "measured": part["achieved"].tolist()}
         cases.append(Case(f"{work}, {plural(n, 'replica')}", findings, details))
     return verdict(__name__, JUDGED, cases, every_attempt)
 
 
-def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any], ratio: float) -> Finding:
+    """Return the finding on one rate; `ratio` is the predicted one of it to that of blocking waits."""
     if not row["answered"]:
         return failure("not every request was answered")
     if row["achieved"] > (1 + TOLERANCE) * expected["rate"]:
@@ -121,6 +128,8 @@ def _finding(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
     enough = (1 - TOLERANCE) * expected["rate"]
     if row["achieved"] >= enough:
         return SETTLED
+    if row["work"] == AWAITED and row["achieved"] < ALIKE * ratio * row["blocking"]:
+        return failure("awaited waits were served as slowly as blocking ones")
     if row["idle"] >= IDLE:
         return failure("carried less than predicted, on cores that were idle")
     return SETTLED if row["best"] >= enough else doubt("other programs kept the cores busy")
@@ -130,7 +139,8 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
     """Return one row per attempt, kind of work and number of replicas.
 
     Columns: `attempt`, `work`, `replicas`, `achieved` and `best` (answers per second, while every
-    caller had a request under way), `answered` (whether all were), `idle` (cores).
+    caller had a request under way), `blocking` (the rate of blocking waits on as many replicas),
+    `answered` (whether all were), `idle` (cores).
     """
     rows = []
     for key, part in samples.groupby(["attempt", "work", "replicas"]):
@@ -144,7 +154,9 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
                 "idle": float(part["idle"].iloc[0]),
             }
         )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    alone = table[table["work"] == BLOCKING].set_index(["attempt", "replicas"])["achieved"]
+    return table.join(alone.rename("blocking"), on=["attempt", "replicas"])
 
 
 @styled
