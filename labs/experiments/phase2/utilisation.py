@@ -188,9 +188,9 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
     """Return one row per attempt, kind of arrivals and planned utilisation.
 
     Columns: `attempt`, `arrivals`, `utilisation` (planned), `occupied` (s that a request really
-    occupied the replica, the mean), the mean `measured` latency (s), the `exact` one that this schedule gives on a server that needs `occupied` for each, the
-    `variation` of the times between arrivals (deviation / mean: 0 for even ones, about 1 for Poisson),
-    `idle` (cores), and `ok`.
+    occupied the replica, the mean), the mean `measured` latency (s), the `exact` one that this
+    schedule gives on a server that needs `occupied` for each, the `variation` of the times between
+    arrivals (deviation / mean: 0 for even ones, about 1 for Poisson), `idle` (cores), and `ok`.
     """
     rows = []
     for key, part in samples.groupby(["attempt", "arrivals", "utilisation"]):
