@@ -8,7 +8,8 @@ import pytest
 
 from environment import Environment
 from labs.experiment import until_conclusive
-from labs.experiments.phase2 import utilisation, waits
+from labs.experiments.phase2 import stale_upstream, utilisation, waits
+from labs.experiments.phase2.stale_upstream import REFUSES, SILENT
 from labs.experiments.phase2.utilisation import POISSON
 from labs.load.open_loop import Stream
 from labs.verdicts import Outcome
@@ -42,6 +43,23 @@ def test_poisson_arrivals_that_are_secretly_even_fail(
     verdict = utilisation.judge(samples, prediction)
     assert verdict.outcome is Outcome.FAIL
     assert f"{POISSON} at 0.7: the arrivals are of another kind than their name" in verdict.reasons
+
+
+class Reloading(Environment):
+    """Scales as if nginx were always reloaded, whatever was asked for."""
+
+    def scale(self, service: str, replicas: int, *, reload: bool = True) -> Any:
+        return super().scale(service, replicas)
+
+
+def test_a_stale_upstream_that_is_secretly_reloaded_fails() -> None:
+    with Reloading("phase2", runtime="process", only=NEEDED) as env:
+        prediction = stale_upstream.predict(runtime=env.runtime)
+        samples = until_conclusive(stale_upstream, prediction, env, requests=10)
+    verdict = stale_upstream.judge(samples, prediction)
+    assert verdict.outcome is Outcome.FAIL
+    current = "nginx tried no dead address: its list is not stale"
+    assert verdict.reasons == (f"{REFUSES}: {current}", f"{SILENT}: {current}")
 
 
 def test_awaited_waits_that_block_need_copies_and_fail(blocking: Environment) -> None:
