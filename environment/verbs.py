@@ -85,8 +85,11 @@ class Looking(Protocol):
 class Changing(Protocol):
     """What changes the system. `targets` are names of services (all their replicas) or ids of replicas."""
 
-    def scale(self, service: str, replicas: int, *, say: Say = silent) -> None:
-        """Make `replicas` (1 to 8) the number of replicas; those that leave are drained."""
+    def scale(self, service: str, replicas: int, *, reload: bool = True, say: Say = silent) -> None:
+        """Make `replicas` (1 to 8) the number of replicas; those that leave are drained.
+
+        Without `reload` nginx keeps its list of addresses, also of those that have left.
+        """
         ...
 
     def configure(self, service: str, settings: Mapping[str, str], *, say: Say = silent) -> None:

@@ -180,9 +180,13 @@ class Environment:
                 self._client.down()
             self._forget()
 
-    def scale(self, service: str, replicas: int) -> Service:
-        """Make `replicas` (1 to 8) the number of replicas: a target, not a change."""
-        self._verbs.scale(service, replicas)
+    def scale(self, service: str, replicas: int, *, reload: bool = True) -> Service:
+        """Make `replicas` (1 to 8) the number of replicas: a target, not a change.
+
+        With `reload=False` nginx keeps the addresses that it has, also of replicas that have left, until the next
+        change.
+        """
+        self._verbs.scale(service, replicas, reload=reload)
         return self[service]
 
     def configure(self, service: str, **settings: object) -> Service:

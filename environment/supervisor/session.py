@@ -56,8 +56,11 @@ class Session(Looking, Changing):
 
     # -- verbs that change --
 
-    def scale(self, service: str, replicas: int, *, say: Say = silent) -> None:
-        """Make `replicas` the number of replicas; those that leave get no more requests, and are drained."""
+    def scale(self, service: str, replicas: int, *, reload: bool = True, say: Say = silent) -> None:
+        """Make `replicas` the number of replicas; those that leave get no more requests, and are drained.
+
+        Without `reload` nginx keeps the addresses that it has until a later verb changes its list.
+        """
         if not 1 <= replicas <= 8:
             raise LabError(f"A service has 1 to 8 replicas, not {replicas}.")
         with self._changing:
@@ -75,7 +78,8 @@ class Session(Looking, Changing):
             for replica in new:
                 replica.serving = True
             self._plan.drop(leaving := self._plan.of(service)[replicas:])
-            if new or leaving:
+            self._balancer.stale |= bool(new or leaving)
+            if reload and self._balancer.stale:
                 self._balancer.follow()
             self._replicas.drain(leaving, say)
             self._replicas.remove(leaving)
