@@ -1,8 +1,10 @@
 """Each service against its own OpenAPI document: no undocumented answer, and never a 5xx."""
 
+import json
 from contextlib import suppress
 from typing import Any
 
+import openapi_spec_validator
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -31,6 +33,36 @@ PASSED_OVER = (
     "/faults",  # it would break the service we ask
     *("/api/blocking", "/api/non-blocking", "/api/cpu-bound"),  # the request sets their duration
 )
+
+
+@pytest.mark.parametrize("name", [*SERVICES, *KAFKALESS])
+def test_the_document_is_valid_and_defines_a_problem_once(
+    shared: dict[str, Running], name: str
+) -> None:
+    document = shared[name].http.get("/openapi.json").json()
+    openapi_spec_validator.validate(document)
+    problems = [
+        media["schema"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for response in operation["responses"].values()
+        for kind, media in response.get("content", {}).items()
+        if kind == "application/problem+json"
+    ]
+    assert problems
+    assert {json.dumps(each) for each in problems} == {
+        '{"$ref": "#/components/schemas/ProblemDocument"}'
+    }
+    assert document["components"]["schemas"]["ProblemDocument"]["required"] == [
+        *("type", "title", "status", "detail")
+    ]
+
+
+def test_a_problem_that_breaks_its_schema_is_found(front_of_wrong_problems: Scripted) -> None:
+    schema = schemathesis.openapi.from_url(f"{front_of_wrong_problems.url}/openapi.json")
+    (operation,) = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
+    with pytest.raises(schemathesis.errors.FailureGroup, match="detail"):
+        operation.Case().call_and_validate(checks=[response_schema_conformance])
 
 
 def operations(running: Running) -> list[Any]:

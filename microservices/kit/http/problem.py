@@ -125,8 +125,8 @@ def _explain(request: Request, error: HTTPException) -> str:
 def allowed_methods(request: Request) -> str:
     """Return every method of the path; the router gives only the first route that matched."""
     path = getattr(request.scope.get("route"), "path", "")
-    documented_methods = request.app.openapi()["paths"].get(path, {"get": None})
-    return ", ".join(sorted(method.upper() for method in documented_methods))
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def _validation_problem(_: Request, error: Exception) -> Response:

@@ -8,6 +8,8 @@ import pytest
 from tests.microservices.conftest import Start
 from tests.microservices.running import Running
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:

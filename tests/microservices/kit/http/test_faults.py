@@ -5,6 +5,7 @@ import pytest
 
 from tests.microservices.conftest import Start
 from tests.microservices.examples import AUTHORIZED
+from tests.microservices.kit.http.wire import CLOSING, exchange, request
 from tests.microservices.running import Running
 
 
@@ -34,6 +35,14 @@ def test_a_rate_hits_about_that_share(user: Running) -> None:
     set_faults(user, {"status": 500, "rate": 0.5})
     failed = sum(user.http.get("/users").status_code == 500 for _ in range(200))
     assert 60 <= failed <= 140  # 5.6 standard deviations
+
+
+def test_a_fault_is_the_answer_to_a_long_body_too(user: Running) -> None:
+    set_faults(user, {"status": 503})
+    sent = request("POST", "/users", b'{"name":"Ada"}'.rjust(900_000))
+    for _ in range(10):
+        fault, health = exchange(user.port, sent[:500], sent[500:], CLOSING)
+        assert (fault.problem["status"], health.status) == (503, 200)
 
 
 def test_seconds_delay_every_answer(user: Running) -> None:

@@ -3,6 +3,7 @@
 import json
 import socket
 import time
+from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -13,6 +14,7 @@ from tests.microservices.kit.http.wire import (
     CLOSING,
     OFFER,
     Answer,
+    answers,
     drop,
     exchange,
     read_all,
@@ -22,6 +24,8 @@ from tests.microservices.running import Running
 
 CHUNKED = "Transfer-Encoding: chunked"
 JSON = "Content-Type: application/json"
+PROTOCOL = "microservices.kit.http.protocol"
+TIMES = [f"{PROTOCOL}.{name}_SECONDS" for name in ("HEAD", "BODY", "SEND")]
 
 
 def payment_of(amount: float) -> tuple[str, bytes]:
@@ -104,7 +108,7 @@ def test_a_malformed_request_gets_a_problem(payment: Running, kind: str) -> None
 
 LIMITS: dict[str, tuple[int, list[bytes]]] = {
     "a target": (414, [b"GET /" + b"a" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"]),
-    "a target without an end": (414, [b"GET /" + b"a" * 20_000] * 2),
+    "a target without an end": (414, [b"GET /" + b"a" * 9_000, *[b"a" * 9_000] * 3]),
     "a header": (431, [request("GET", "/health", None, "X: " + "a" * 9_000)]),
     "many headers": (431, [request("GET", "/health", None, *["X: 1"] * (MAX_HEADERS + 1))]),
     "a head": (431, [request("GET", "/health", None, *["X: " + "a" * 8_000] * 5)]),
@@ -135,7 +139,9 @@ def test_what_is_over_a_limit_gets_a_problem(payment: Running, kind: str) -> Non
 
 def test_a_head_up_to_the_limit_is_read(payment: Running) -> None:
     headers = ["X: " + "a" * 8_000] * 3 + ["X: 1"] * (MAX_HEADERS - 5)
-    (answer,) = exchange(payment.port, request("GET", "/health", None, *headers, "Connection: close"))
+    (answer,) = exchange(
+        payment.port, request("GET", "/health", None, *headers, "Connection: close")
+    )
     assert answer.status == 200
 
 
@@ -160,17 +166,16 @@ def test_garbage_after_requests_costs_none_of_their_answers(
 
 
 @pytest.fixture(scope="module")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> object:
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A payment-service whose clients have two seconds, and whose payments take a moment."""
-    limits = ("HEAD_SECONDS", "BODY_SECONDS", "SEND_SECONDS")
+    data = tmp_path_factory.mktemp("slow")
     running = Running(
-        "payment-service",
-        data=tmp_path_factory.mktemp("slow"),
-        constants={f"microservices.kit.http.protocol.{name}": 2 for name in limits},
-        PAYMENT_SECONDS=0.2,
-    ).wait_ready()
-    yield running
-    running.close()
+        "payment-service", data=data, constants=dict.fromkeys(TIMES, 2), PAYMENT_SECONDS=0.2
+    )
+    try:
+        yield running.wait_ready()
+    finally:
+        running.close()
 
 
 class TestTime:
@@ -223,19 +228,13 @@ class TestTime:
                 if not more or b"HTTP/1.1 408" in received:
                     break
         assert time.monotonic() - began < 6
-        from tests.microservices.kit.http.wire import answers
-
         return answers(received)[-1]
 
     def test_an_answer_that_takes_longer_than_a_client_may_is_waited_for(
         self, start: Start
     ) -> None:
-        limits = ("HEAD_SECONDS", "BODY_SECONDS", "SEND_SECONDS")
-        patient = start(
-            "payment-service",
-            constants={f"microservices.kit.http.protocol.{name}": 1 for name in limits},
-            PAYMENT_SECONDS=3.5,
-        )
+        times = dict.fromkeys(TIMES, 1)
+        patient = start("payment-service", constants=times, PAYMENT_SECONDS=3.5)
         assert patient.http.post("/pay", json={"amount": 5}).status_code == 200
 
 
