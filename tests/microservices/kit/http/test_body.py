@@ -10,8 +10,8 @@ from starlette.types import Message
 
 from microservices.kit.http.body import MAX_BYTES, Refused, read_announced
 from tests.microservices.examples import new_order
-from tests.microservices.kit.http.wire import CLOSING, exchange, request
 from tests.microservices.running import Running
+from tests.wire import CLOSING, exchange, request
 
 JSON = {"Content-Type": "application/json"}
 

@@ -5,8 +5,8 @@ import pytest
 
 from tests.microservices.conftest import Start
 from tests.microservices.examples import AUTHORIZED
-from tests.microservices.kit.http.wire import CLOSING, exchange, request
 from tests.microservices.running import Running
+from tests.wire import CLOSING, exchange, request
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ import pytest
 
 from microservices.kit.http.protocol import MAX_HEADERS
 from tests.microservices.conftest import Start
-from tests.microservices.kit.http.wire import (
+from tests.microservices.running import Running
+from tests.wire import (
     CLOSING,
     OFFER,
     Answer,
@@ -20,7 +21,6 @@ from tests.microservices.kit.http.wire import (
     read_all,
     request,
 )
-from tests.microservices.running import Running
 
 CHUNKED = "Transfer-Encoding: chunked"
 JSON = "Content-Type: application/json"
