@@ -123,6 +123,10 @@ def test_a_failing_replica_answers_a_long_body_itself(env: Environment) -> None:
         for _ in range(15):
             fault, _ = send(env["user-service"].url, sent, CLOSING.replace(b"/health", b"/ready"))
             assert (fault.status, "injected" in fault.problem["detail"]) == (503, True)
+        alone = request("POST", "/users", b'{"name":"Ada"}'.rjust(900_000), "Connection: close")
+        for replica in env["user-service"].replicas * 5:
+            (fault,) = send(replica.url, alone[:500], alone[500:])
+            assert fault.problem["status"] == 503
         log = env.access_log().iloc[before:]
         assert [len(tried) for tried in log["attempts"]] == [1] * len(log)
         assert set(log["replica"]) == {"user-service-1", "user-service-2"}

@@ -100,12 +100,19 @@ def test_a_request_that_needs_no_body_is_answered_after_it(
 ) -> None:
     name, method, path, status = EARLY[reason]
     kind = "text/plain" if status == 415 else "application/json"
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 900000\r\n\r\n"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\nContent-Length: 900000\r\n"
+    )
+    kept, closed, body = (
+        f"{head}\r\n",
+        f"{head}Connection: close\r\n\r\n",
+        b'{"a":1}'.rjust(900_000),
+    )
     for _ in range(3):
-        first, health = exchange(
-            shared[name].port, head.encode(), b'{"a":1}'.rjust(900_000), CLOSING
-        )
-        assert (first.status, health.status) == (status, 200)  # on one connection
+        first, health = exchange(shared[name].port, kept.encode(), body, CLOSING)
+        assert (first.status, health.status) == (status, 200)
+        (only,) = exchange(shared[name].port, closed.encode(), body)
+        assert only.status == status
 
 
 def test_a_body_at_the_limit_is_read(user: Running) -> None:

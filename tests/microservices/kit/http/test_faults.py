@@ -39,10 +39,14 @@ def test_a_rate_hits_about_that_share(user: Running) -> None:
 
 def test_a_fault_is_the_answer_to_a_long_body_too(user: Running) -> None:
     set_faults(user, {"status": 503})
-    sent = request("POST", "/users", b'{"name":"Ada"}'.rjust(900_000))
-    for _ in range(10):
-        fault, health = exchange(user.port, sent[:500], sent[500:], CLOSING)
+    body = b'{"name":"Ada"}'.rjust(900_000)
+    kept = request("POST", "/users", body)
+    closed = request("POST", "/users", body, "Connection: close")
+    for _ in range(5):
+        fault, health = exchange(user.port, kept[:500], kept[500:], CLOSING)
         assert (fault.problem["status"], health.status) == (503, 200)
+        (fault,) = exchange(user.port, closed[:500], closed[500:])
+        assert fault.problem["status"] == 503
 
 
 def test_seconds_delay_every_answer(user: Running) -> None:

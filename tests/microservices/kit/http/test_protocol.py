@@ -44,18 +44,18 @@ def chunked(body: bytes, *headers: str, trailer: str = "") -> bytes:
 class TestUpgrades:
     """An offer of another protocol is ignored, and the body is read."""
 
-    @pytest.mark.parametrize("path", ["/pay", "/api/pay"])
+    @pytest.mark.parametrize("name", ["payment", "payment2", "gateway"])
     @pytest.mark.parametrize("segments", ["one", "two", "many"])
     def test_a_payment_that_offers_http2_is_charged_what_it_names(
-        self, payment: Running, gateway: Running, path: str, segments: str
+        self, shared: dict[str, Running], name: str, segments: str
     ) -> None:
         order_id, body = payment_of(77)
+        path = "/api/pay" if name == "gateway" else "/pay"
         whole = request("POST", path, body, *OFFER)
         head = whole[: -len(body)]
         parts = {"one": [whole], "two": [head, body], "many": [head[:40], head[40:], body[:9]]}
         sent = parts[segments] + ([body[9:]] if segments == "many" else [])
-        running = gateway if path.startswith("/api") else payment
-        paid, health = exchange(running.port, *sent, CLOSING)
+        paid, health = exchange(shared[name].port, *sent, CLOSING)
         assert paid.status == 200
         document = json.loads(paid.body)
         assert (document["orderId"], document["amount"]) == (order_id, 77)
