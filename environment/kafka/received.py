@@ -1,6 +1,6 @@
 """A received message: everything that is read from a message of the client library, once.
 
-`Message.headers()` raises for a header whose name is not UTF-8 (clients in C, Go or Java can send it), and a second call
+`Message.headers()` raises for a header whose name is not UTF-8 (clients in C or Go can send it), and a second call
 on such a message ends this process (confluent-kafka 2.16.1, decision 13). So it is called here only, once, and neither
 the message nor its list is handed on.
 """

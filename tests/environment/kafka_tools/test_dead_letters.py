@@ -1,6 +1,7 @@
 """Dead letters: browsed with their origin, sent back once, with their own bytes."""
 
 import pytest
+
 from environment import LabError
 from environment.errors import NotReady
 from environment.kafka import dead_letters

@@ -14,7 +14,7 @@ from environment.waiting import wait_until
 from microservices.kit.database import open_database
 from microservices.kit.drain import Drain
 from microservices.kit.events import consumer as consumers
-from microservices.kit.events import inbox
+from microservices.kit.events import inbox, partition
 from microservices.kit.events.consumer import EventConsumer
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.delivery import Dependencies
@@ -97,8 +97,8 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 def test_a_paused_partition_that_comes_back_is_read_again(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "MOST", 5)
-    monkeypatch.setattr(consumers, "FEW", 1)
+    monkeypatch.setattr(partition, "MOST", 5)
+    monkeypatch.setattr(partition, "FEW", 1)
     monkeypatch.setattr(consumers, "FINISH_SECONDS", 0.1)
     cluster.publish(120)
 
@@ -132,7 +132,7 @@ def test_a_paused_partition_that_comes_back_is_read_again(
 def test_a_message_that_cannot_be_taken_in_is_read_again(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    receive, failures = consumers.receive, []
+    receive, failures = partition.receive, []
 
     def fails_twice(message: Any) -> Any:
         if message.key() == b"order-3" and len(failures) < 2:
@@ -140,7 +140,7 @@ def test_a_message_that_cannot_be_taken_in_is_read_again(
             raise SystemError("error return without exception set")
         return receive(message)
 
-    monkeypatch.setattr(consumers, "receive", fails_twice)
+    monkeypatch.setattr(partition, "receive", fails_twice)
     cluster.publish(40)
 
     async def test() -> None:

@@ -12,13 +12,15 @@ from sqlalchemy.exc import OperationalError
 
 from microservices.kit.concurrency_limit import ConcurrencyLimit
 from microservices.kit.database import open_database
-from microservices.kit.events import inbox
+from microservices.kit.events import dead_letter_office, inbox
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies, wait_after
 from microservices.kit.events.envelope import Cause, Event, write_event
 from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.received import Received, receive
 from microservices.kit.events.record import Record
+from microservices.kit.events.stalls import Stalls
 from microservices.kit.settings import Settings
 
 Deliver = Callable[[Received], Delivery]
@@ -48,6 +50,11 @@ class OddMessage(Message):
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 
+def create_tables(connection: Connection) -> None:
+    inbox.table.create(connection)
+    dead_letter_office.table.create(connection)
+
+
 def received(value: bytes | None, key: bytes | None = b"order-1") -> Received:
     return receive(Message(value, key))  # type: ignore[arg-type]
 
@@ -66,7 +73,7 @@ class Service:
     """Counts effects; raises `errors`, one per attempt, first."""
 
     def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **config: Any) -> None:
-        self.errors, self.kafka = list(errors), Kafka()
+        self.errors, self.kafka, self.stalls = list(errors), Kafka(), Stalls()
         self.effects: list[str] = []
         self.attempts: list[float] = []
         self.config = {"first_wait": 0.01} | config
@@ -81,10 +88,11 @@ class Service:
     def run(self, folder: Path, test: Callable[[Deliver], Awaitable[None]]) -> None:
         async def with_database() -> None:
             database = open_database("a-service", Settings(port=1, data_dir=folder))
-            await database.start(inbox.table.create)
+            await database.start(create_tables)
             handlers = [Handler(OrderConfirmed, self.effect, self.work)]
             config = ConsumerConfig("a-group", handlers, **self.config)
-            dependencies = Dependencies(database, self.kafka)  # type: ignore[arg-type]
+            self.office = DeadLetterOffice(database, self.kafka)  # type: ignore[arg-type]
+            dependencies = Dependencies(database, self.office, stalls=self.stalls)
             try:
                 async with asyncio.timeout(10):
                     await test(lambda message: Delivery(message, config, dependencies))

@@ -10,8 +10,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from sqlalchemy import Connection, func, select
 
+from microservices.kit import clock
 from microservices.kit.database import Database, open_database
-from microservices.kit.events import inbox, lease, outbox
+from microservices.kit.events import dead_letter_office, inbox, lease, outbox
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.envelope import Cause
 from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.record import Record
@@ -43,7 +45,7 @@ class Kafka:
 
 
 def create_tables(connection: Connection) -> None:
-    for table in (outbox.table, inbox.table, lease.table):
+    for table in (outbox.table, inbox.table, lease.table, dead_letter_office.table):
         table.create(connection)
 
 
@@ -67,7 +69,8 @@ async def opened(folder: Path) -> AsyncIterator[Database]:
 
 
 def relay(database: Database, kafka: Kafka) -> Relay:
-    return Relay(database, kafka)  # type: ignore[arg-type]
+    office = DeadLetterOffice(database, kafka)  # type: ignore[arg-type]
+    return Relay(database, kafka, office)  # type: ignore[arg-type]
 
 
 def run(folder: Path, test: Callable[[Database, Kafka], Awaitable[None]]) -> None:
@@ -199,7 +202,7 @@ def test_another_replica_waits_until_a_lease_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(lease.time, "time", lambda: now)
+    monkeypatch.setattr(clock, "shared_seconds", lambda _: now)
 
     async def test(database: Database, _: Kafka) -> None:
         nonlocal now
