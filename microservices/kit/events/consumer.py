@@ -14,12 +14,18 @@ import asyncio
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import TimeoutError as TimedOut
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
 
 from microservices.kit.backoff import backoff
 from microservices.kit.drain import Drain
@@ -37,6 +43,9 @@ SLICE = 50
 
 FINISH_SECONDS = 3.0
 """Longest wait for work that has begun, when a partition is revoked."""
+
+COMMITTED_SECONDS = 5.0
+"""Longest wait for the offsets that the group has committed."""
 
 LONGEST_SECONDS = 10.0
 """Longest wait before this replica joins again: each time, the whole group divides its partitions anew."""
@@ -70,6 +79,7 @@ class EventConsumer:
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._topics.on_new_id = self._doubtful.set
         self._starting = asyncio.create_task(self._start())
         return self
 
@@ -143,7 +153,7 @@ class EventConsumer:
             self._fetch()
             self._do_calls()
             if self._doubtful.is_set():
-                raise RuntimeError("a message, or a partition, could not be accepted")
+                raise RuntimeError("a message or a topic is not what it was expected to be")
 
     def _fetch(self) -> None:
         message = self._consumer.poll(POLL_SECONDS)
@@ -179,10 +189,38 @@ class EventConsumer:
         except Exception:
             log.exception(failure)
 
-    def _on_assign(self, _: Consumer, places: list[TopicPartition]) -> None:
+    def _on_assign(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        ids = self._topics.ids
+        if places and (outdated := self._outdated(consumer, places, ids)):
+            log.warning(
+                "committed in a topic that was deleted, from the start: %s", named(outdated)
+            )
+            consumer.incremental_assign(
+                [
+                    TopicPartition(place.topic, place.partition, OFFSET_BEGINNING)
+                    if place in outdated
+                    else place
+                    for place in places
+                ]
+            )
         self._joined = True
         log.info("assigned %s", named(places))
-        self._loop.call_soon_threadsafe(self._take, [(p.topic, p.partition) for p in places])
+        taken = [(place.topic, place.partition) for place in places]
+        self._loop.call_soon_threadsafe(self._take, taken, ids)
+
+    def _outdated(
+        self, consumer: Consumer, places: list[TopicPartition], ids: Mapping[str, str]
+    ) -> list[TopicPartition]:
+        """Return the partitions whose committed offset belongs to a topic that was deleted since.
+
+        Kafka may keep that offset, and the new topic has other messages before it.
+        """
+        committed = consumer.committed(places, timeout=COMMITTED_SECONDS)
+        return [
+            place
+            for place, at in zip(places, committed, strict=True)
+            if at.offset >= 0 and at.metadata and at.metadata != ids.get(place.topic, at.metadata)
+        ]
 
     def _on_revoke(self, _: Consumer, places: list[TopicPartition]) -> None:
         log.info("revoked %s", named(places))
@@ -201,11 +239,15 @@ class EventConsumer:
 
     # -- in the loop --
 
-    def _take(self, places: list[Place]) -> None:
+    def _take(self, places: list[Place], ids: Mapping[str, str]) -> None:
         try:
             for place in places:
                 self._partitions[place] = Partition(
-                    place, self._config, self._dependencies, self._calls.append
+                    place,
+                    self._config,
+                    self._dependencies,
+                    self._calls.append,
+                    topic_id=ids.get(place[0], ""),
                 )
         except Exception:
             log.exception("a partition cannot be accepted")

@@ -38,8 +38,10 @@ class Partition:
         config: ConsumerConfig,
         dependencies: Dependencies,
         call: Callable[[Callable[[Consumer], None]], None],
+        *,
+        topic_id: str = "",
     ) -> None:
-        self._place, self._call = place, call
+        self._place, self._call, self._topic_id = place, call, topic_id
         self._config, self._dependencies = config, dependencies
         self._deliveries: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
@@ -93,16 +95,18 @@ class Partition:
     async def _run(self) -> None:
         with suppress(Abandoned):
             while await self._next():
-                delivery = self._deliveries[0]
-                await self._settle(delivery)
-                self._move_past(delivery.message)
+                await self._settle(self._deliveries[0])
                 self._deliveries.popleft()
-                self._resume()
 
     async def _settle(self, delivery: Delivery) -> None:
+        settled = False
         while True:
             try:
-                return await delivery.settle()
+                if not settled:
+                    await delivery.settle()
+                    settled = True
+                self._move_past(delivery.message)
+                return self._resume(left=len(self._deliveries) - 1)
             except Abandoned:
                 raise
             except Exception:  # a bug of this service; moving on would lose the message
@@ -118,7 +122,8 @@ class Partition:
 
     def _move_past(self, message: Received) -> None:
         topic, partition, epoch = message.topic, message.partition, message.leader_epoch
-        after = TopicPartition(topic, partition, message.offset + 1, leader_epoch=epoch)
+        # The id is committed too: the offset means nothing in another topic with the same name.
+        after = TopicPartition(topic, partition, message.offset + 1, self._topic_id, epoch)
         self._call(lambda consumer: consumer.store_offsets(offsets=[after]))
 
     def _read_the_gap(self, missing: int, offset: int) -> None:
@@ -155,8 +160,8 @@ class Partition:
         self._rewinding = False
         self._next_offset = None  # whatever comes first is the next one
 
-    def _resume(self) -> None:
-        if self._paused and len(self._deliveries) <= FEW:
+    def _resume(self, *, left: int) -> None:
+        if self._paused and left <= FEW:
             self._paused = False
             self._call(lambda consumer: consumer.resume([TopicPartition(*self._place)]))
 

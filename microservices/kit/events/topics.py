@@ -3,16 +3,18 @@
 import asyncio
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Self
 
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, TopicMetadata  # type: ignore[attr-defined]
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, TopicDescription  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from microservices.kit.events.event_types import Data, dead_letter_topic
 from microservices.kit.events.kafka import MAX_BYTES, RETRY_SECONDS
+from microservices.kit.events.refusals import is_gone
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ class Topics:
         published = {kind.topic for kind in publishes}
         dead_letters = {dead_letter_topic(topic) for topic in consumed}
         self.names = sorted(consumed | published | dead_letters)
+        self.ids: dict[str, str] = {}
+        """Kafka's id of each topic: a topic that was deleted and created again has the same name and another id."""
+        self.on_new_id: Callable[[], None] = lambda: None
         self._client = client
         self._admin: AdminClient | None = None
 
@@ -86,15 +91,26 @@ class Topics:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             try:
-                if missing := await asyncio.to_thread(self._missing, self.names):
-                    log.error("topics are missing, creating them: %s", ", ".join(missing))
-                    await asyncio.to_thread(self._create, missing)
+                await asyncio.to_thread(self._look)
             except KafkaException as error:
                 log.warning("topics cannot be checked, trying again: %s", error.args[0].str())
             except Exception:  # whatever it is, the next attempt may succeed
                 log.exception("topics cannot be checked, trying again")
 
     # -- in a thread --
+
+    def _look(self) -> None:
+        before = self.ids
+        if missing := self._missing(self.names):
+            log.error("topics are missing, creating them: %s", ", ".join(missing))
+            self._create(missing)
+            self._missing(self.names)
+        known = before.keys() & self.ids.keys()
+        if again := sorted(name for name in known if before[name] != self.ids[name]):
+            log.error(
+                "topics were created again, reading them from their start: %s", ", ".join(again)
+            )
+            self.on_new_id()
 
     def _create(self, names: Sequence[str]) -> None:
         wide = {"max.message.bytes": str(MAX_BYTES)}
@@ -122,8 +138,10 @@ class Topics:
 
     def _missing(self, names: Iterable[str], *, with_leaders: bool = False) -> list[str]:
         """Return those of the topics that Kafka does not have, or not with a leader in every partition."""
-        listed = self._connected().list_topics(timeout=1).topics
-        return [name for name in names if not usable(listed.get(name), with_leaders=with_leaders)]
+        asked = self._connected().describe_topics(TopicCollection([*names]), request_timeout=2)
+        found = {name: described(future) for name, future in asked.items()}
+        self.ids = self.ids | {name: str(one.topic_id) for name, one in found.items() if one}
+        return [name for name, one in found.items() if not usable(one, with_leaders=with_leaders)]
 
     def _connected(self) -> AdminClient:
         if self._admin is None:
@@ -131,9 +149,18 @@ class Topics:
         return self._admin
 
 
-def usable(topic: TopicMetadata | None, *, with_leaders: bool) -> bool:
+def described(future: "Future[TopicDescription]") -> TopicDescription | None:
+    """Return the description of a topic, `None` when it does not exist."""
+    try:
+        return future.result()
+    except KafkaException as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+def usable(topic: TopicDescription | None, *, with_leaders: bool) -> bool:
     """Return whether a topic exists; `with_leaders`: and each of its partitions has a leader."""
     if topic is None or not topic.partitions:
         return False
-    leaders = [partition.leader for partition in topic.partitions.values()]
-    return not with_leaders or min(leaders) >= 0
+    return not with_leaders or all(partition.leader for partition in topic.partitions)
