@@ -8,6 +8,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Self
 
@@ -41,9 +42,7 @@ class EventProducer:
             "message.timeout.ms": 0,  # no time limit for a record
             "message.max.bytes": MAX_BYTES,
             "topic.metadata.refresh.interval.ms": METADATA_MS,
-            "error_cb": self._on_error,
         }
-        self._report = client.get("error_cb", lambda _: None)
         self._failed = threading.Event()
         self._retired: list[Producer] = []
         self._stopping = threading.Event()
@@ -110,41 +109,47 @@ class EventProducer:
                 on_delivery=delivered,
             )
         except KafkaException as error:
-            if error.args[0].fatal():
-                self._failed.set()
+            self._note(error)
             raise
-
-    def _on_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:
-            self._failed.set()
-        self._report(error)
 
     # -- in the thread --
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            try:
-                self._producer.poll(POLL_SECONDS)
-                if self._failed.is_set():
-                    self._replace()
-                for retired in [*self._retired]:
-                    self._serve(retired)
-            except Exception:  # else the thread would end, and no record be acknowledged
-                log.exception("an error in the producer's thread, which continues")
+            for step in (self._serve_current, self._replace_failed, self._serve_retired):
+                try:
+                    step()
+                except (
+                    Exception
+                ) as error:  # else the thread would end, and no record be acknowledged
+                    log.exception("an error in the producer's thread, which continues")
+                    self._note(error)
 
-    def _replace(self) -> None:
+    def _note(self, error: Exception) -> None:
+        """Note a fatal error of the current client, which raises it where it is used."""
+        cause = error.args[0] if isinstance(error, KafkaException) else None
+        if isinstance(cause, KafkaError) and (cause.fatal() or cause.code() == KafkaError._FATAL):
+            self._failed.set()
+
+    def _serve_current(self) -> None:
+        self._producer.poll(POLL_SECONDS)
+
+    def _replace_failed(self) -> None:
         """Take another client: after a fatal error this one will not work again, whatever Kafka does."""
-        log.error("the producer had a fatal error, continuing with a new one")
-        failed, self._producer = self._producer, Producer(self._settings)
-        self._retired.append(failed)
-        self._failed.clear()
+        if self._failed.is_set():
+            log.error("the producer had a fatal error, continuing with a new one")
+            failed, self._producer = self._producer, Producer(self._settings)
+            self._retired.append(failed)
+            self._failed.clear()
 
-    def _serve(self, retired: Producer) -> None:
-        """Return what a retired client still holds to the callers that wait for it, as not sent."""
-        retired.purge()
-        retired.poll(0)
-        if not len(retired):
-            self._retired.remove(retired)
+    def _serve_retired(self) -> None:
+        """Return what failed clients still hold to the callers that wait for it, as not sent."""
+        for retired in [*self._retired]:
+            retired.purge()
+            with suppress(KafkaException):  # its fatal error, again
+                retired.poll(0)
+            if not len(retired):
+                self._retired.remove(retired)
 
 
 def settle(done: asyncio.Future[None], errors: Sequence[Exception | None]) -> None:
