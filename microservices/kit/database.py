@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, Insert, Table, inspect
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from microservices.kit.database_errors import DatabaseAway, translate_away
 from microservices.kit.postgresql import begin_in_turn, open_engine
 from microservices.kit.settings import BadSetting, Settings
 from microservices.kit.sqlite import SqliteFile
@@ -97,7 +98,7 @@ def _nothing(_: Connection) -> None:
 class Database:
     """Runs functions of a connection in transactions: writes one after the other, reads beside them."""
 
-    AWAY: ClassVar[tuple[type[Exception], ...]] = (OperationalError, InterfaceError)
+    AWAY: ClassVar[tuple[type[Exception], ...]] = (DatabaseAway,)
     """The errors that reads and writes raise while the database does not answer."""
 
     def __init__(self, engine: Engine, begin: Begin, file: SqliteFile | None = None) -> None:
@@ -196,7 +197,7 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with translate_away(), self._engine.begin() as connection:
             self._begin(connection, writes)
             yield connection
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    func,
     select,
 )
 
@@ -39,6 +40,8 @@ table = Table(
 """The events that are not in Kafka yet, in the database of each service that publishes some."""
 
 OLDEST = select(table).order_by(table.c.position).limit(bindparam("most"))
+DELETE_ONE = table.delete().where(table.c.position == bindparam("one"))
+COUNT = select(func.count()).select_from(table)
 DELETE = table.delete().where(table.c.position <= bindparam("last"))
 
 
@@ -81,3 +84,13 @@ def first(connection: Connection, limit: int) -> list[tuple[int, Record]]:
 def remove(connection: Connection, positions: Sequence[int]) -> None:
     """Delete events that Kafka has acknowledged."""
     connection.execute(DELETE, {"last": max(positions)})
+
+
+def remove_each(connection: Connection, positions: Sequence[int]) -> None:
+    """Delete events one by one: those between them stay."""
+    connection.execute(DELETE_ONE, [{"one": position} for position in positions])
+
+
+def count(connection: Connection) -> int:
+    """Return the number of events that are not in Kafka yet."""
+    return connection.execute(COUNT).scalar_one()

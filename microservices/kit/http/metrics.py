@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -37,11 +38,15 @@ class Metrics:
         )
         in_flight.set_function(lambda: len(drain.in_flight))
         self.answered = 0
+        self.refresh: list[Callable[[], Awaitable[None]]] = []
+        """Called before the metrics are shown: gauges that are read from a database."""
 
 
 async def get_metrics(request: Request) -> Response:
     """Answer with the Prometheus text format."""
     metrics: Metrics = request.app.state.metrics
+    for refresh in metrics.refresh:
+        await refresh()
     return Response(
         generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
     )
