@@ -16,8 +16,8 @@ def env() -> Iterator[Environment]:
         yield env
 
 
-def test_the_slow_replica_gets_one_in_twenty_at_ninety_per_second() -> None:
-    rate = (20 - (3 + 1) / 2) / 0.2
+def test_the_slow_replica_gets_one_in_twenty_at_eighty_five_per_second() -> None:
+    rate = (20 - 3) / 0.2
     table = slow_replica.predict([(rate, 0.2)]).set_index("algorithm")
     assert table["share"]["least_conn"] == pytest.approx(1 / 20)
 
