@@ -40,7 +40,7 @@ def test_three_failures_and_two_seconds_cost_as_predicted(env: Environment) -> N
     limits = {"replicas": 3, "max_fails": 3, "fail_timeout": 2}
     prediction = health_check.predict(**limits)
     verdict = health_check.judge(health_check.measure(env, **limits, seconds=5), prediction)
-    dead, _ = (case["attempts"][0] for case in verdict.details["cases"])
+    dead, *_ = (case["attempts"][0] for case in verdict.details["cases"])
     assert dead["fault"] == DEAD
     assert dead["failed"] >= 3
     assert verdict.outcome != "fail", verdict.reasons
