@@ -70,6 +70,13 @@ MUTANTS = {
         {},
         {"seconds": 1},
     ),
+    "late_to_join_again": Wrong(
+        "payment-service",
+        "broker_dies",
+        "orders were done later than predicted",
+        {},
+        {"seconds": 1},
+    ),
     "slow_handover": Wrong(
         "payment-service",
         "rebalance",
