@@ -10,6 +10,9 @@ from labs.experiments.phase3 import distribution, health_check, slow_replica
 from labs.experiments.phase3.health_check import DEAD
 
 
+ARRIVALS: tuple[slow_replica.Arrivals, ...] = ("poisson", "even")
+
+
 @pytest.fixture(scope="module")
 def env() -> Iterator[Environment]:
     with Environment("phase3", runtime="process") as env:
@@ -44,3 +47,14 @@ def test_three_failures_and_two_seconds_cost_as_predicted(env: Environment) -> N
     assert dead["fault"] == DEAD
     assert dead["failed"] >= 3
     assert verdict.outcome != "fail", verdict.reasons
+
+
+@pytest.mark.slow
+def test_random_arrivals_keep_requests_from_the_slow_replica(env: Environment) -> None:
+    load: dict[str, Any] = {"cases": [(20, 0.04)], "seconds": 10}
+    samples = slow_replica.measure(env, **load, arrivals="poisson")
+    random, even = (slow_replica.predict(load["cases"], arrivals=name) for name in ARRIVALS)
+    verdict = slow_replica.judge(samples, random)
+    assert verdict.outcome != "fail", verdict.reasons
+    assert random["share"].iloc[1] == pytest.approx(1 / 3.8)
+    assert slow_replica.judge(samples, even).outcome != "pass"

@@ -209,5 +209,6 @@ def _draw_clients(ax: Axes, samples: pd.DataFrame) -> None:
             colour = PALETTE[order.index(networks[str(client)]) % len(PALETTE)]
             ax.barh([replica], [count], left=begin, height=0.6, color=colour, edgecolor="white")
             middle = (begin + count / 2, float(str(replica)))
-            ax.text(*middle, str(client), ha="center", va="center", size=8, color=INK)
+            ink = "white" if colour == BLUE else INK
+            ax.text(*middle, str(client), ha="center", va="center", size=8, color=ink)
             begin += count

@@ -82,7 +82,8 @@ ENOUGH = 10
 
 JUDGED = (
     "above capacity HTTP answers only the orders that came early enough, and Kafka accepts all, "
-    "while its lag grows by lambda - mu: within 15 % of mu; below capacity both follow"
+    "while its lag grows by lambda - mu: within 15 % of mu; below capacity both follow orders that "
+    "are evenly spaced"
 )
 
 
