@@ -9,7 +9,6 @@ from environment import Environment
 from labs.experiments.phase3 import distribution, health_check, slow_replica
 from labs.experiments.phase3.health_check import DEAD
 
-
 ARRIVALS: tuple[slow_replica.Arrivals, ...] = ("poisson", "even")
 
 

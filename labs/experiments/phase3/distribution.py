@@ -207,8 +207,9 @@ def _draw_clients(ax: Axes, samples: pd.DataFrame) -> None:
         begin = 0
         for client, count in requests.groupby("client", sort=False).size().items():
             colour = PALETTE[order.index(networks[str(client)]) % len(PALETTE)]
-            ax.barh([replica], [count], left=begin, height=0.6, color=colour, edgecolor="white")
-            middle = (begin + count / 2, float(str(replica)))
+            at = float(str(replica))
+            ax.barh(at, count, left=begin, height=0.6, color=colour, edgecolor="white")
+            middle = (begin + count / 2, at)
             ink = "white" if colour == BLUE else INK
             ax.text(*middle, str(client), ha="center", va="center", size=8, color=ink)
             begin += count

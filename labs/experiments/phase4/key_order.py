@@ -146,7 +146,9 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """
     attempts = list(each_attempt(samples))
     cases = [
-        Case(reader, [_as_predicted(part[part["reader"] == reader], rows) for part in attempts])
+        Case(
+            str(reader), [_as_predicted(part[part["reader"] == reader], rows) for part in attempts]
+        )
         for reader, rows in prediction.groupby("reader", sort=False)
     ]
     inversions = [
