@@ -40,7 +40,7 @@ def draw_waits(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) ->
     length = requests["ended"].iloc[0] - requests["began"].iloc[0]
     longest = min(length, expected["longest"])
     edges = [0, length - longest, length]
-    ax.plot(edges, [longest, longest, 0], label="predicted, at most", **PREDICTION)
+    ax.plot(edges, [longest, longest, 0], label="bound", **PREDICTION)
     for at_fault, colour, name in ((True, ORANGE, "the faulty one"), (False, BLUE, "others")):
         answered = (requests["replica"] == requests["faulty"]) == at_fault
         style: dict[str, Any] = {"ms": 4, "color": colour, "label": f"answered by {name}"}

@@ -261,7 +261,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         colour = COLOURS.get(change["partitions"], INK)
         line = {**PREDICTION, "color": colour}
         ax.plot(window, [change["high"] + change["seconds"]] * 2, **line)
-    ax.plot([], [], label="predicted, at most", **PREDICTION)
+    ax.plot([], [], label="bound", **PREDICTION)
     dead = last["its"] & (last["published"] >= last[DIES].iloc[0] - prediction["seconds"].iloc[0])
     for chosen, colour, label in (
         (~dead, BLUE, "an order"),
