@@ -22,7 +22,7 @@ from typing import Any, Protocol, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from environment.errors import LabError
-from environment.nginx import Algorithm
+from environment.nginx import READ_TIMEOUT, Algorithm
 from environment.progress import Say, silent
 from environment.states import AccessLog, SessionState, Timing
 
@@ -112,6 +112,7 @@ class Changing(Protocol):
         fail_timeout: int = 1,
         backup: Sequence[int] = (),
         forwarded: bool = False,
+        read_timeout: int = READ_TIMEOUT,
     ) -> None:
         """Set how nginx chooses among the replicas of one service, or of every service."""
         ...

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from environment.errors import LabError
-from environment.nginx import PROXY, Algorithm, Balance
+from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
 from environment.progress import Say, silent
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
@@ -115,6 +115,7 @@ class Session(Looking, Changing):
         fail_timeout: int = 1,
         backup: Sequence[int] = (),
         forwarded: bool = False,
+        read_timeout: int = READ_TIMEOUT,
     ) -> None:
         """Set how nginx chooses among the replicas of one service, or of every service."""
         with self._changing:
@@ -126,7 +127,13 @@ class Session(Looking, Changing):
                     "There is no nginx in front, so nothing is balanced. Phase 2 has one."
                 )
             balance = Balance(
-                algorithm, tuple(weights), max_fails, fail_timeout, tuple(backup), forwarded
+                algorithm,
+                tuple(weights),
+                max_fails,
+                fail_timeout,
+                tuple(backup),
+                forwarded,
+                read_timeout,
             )
             self._balancer.balance(chosen, balance)
 

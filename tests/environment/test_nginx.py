@@ -88,6 +88,13 @@ def test_nginx_takes_every_algorithm_with_every_option(
     assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text
 
 
+def test_a_read_timeout_of_its_own_is_its_services_alone(tmp_path: Path) -> None:
+    text = render([upstream(Balance(read_timeout=1))])
+    assert "test is successful" in checked_by_nginx(tmp_path, text)
+    assert text.index("server_name") < text.index("proxy_read_timeout 1s;")
+    assert render([upstream(Balance())]).count("proxy_read_timeout") == 1
+
+
 def test_a_replica_marked_down_keeps_its_place() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
