@@ -85,11 +85,14 @@ class EarlyEvent(BadEvent):
         self.seconds = seconds
 
 
-def write_event(data: Data, cause: Cause) -> bytes:
-    """Return the value of a new event."""
+def write_event(data: Data, cause: Cause, event_id: str | None = None) -> bytes:
+    """Return the value of a new event.
+
+    Give `event_id` when the event may be published again: consumers have an inbox, so it has its effect once.
+    """
     envelope = {
         "eventType": type(data).__name__,
-        "eventId": new_id(),
+        "eventId": event_id or new_id(),
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "correlationId": cause.correlation_id,
         "causationId": cause.event_id,

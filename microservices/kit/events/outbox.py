@@ -45,10 +45,10 @@ COUNT = select(func.count()).select_from(table)
 DELETE = table.delete().where(table.c.position <= bindparam("last"))
 
 
-def record_of(data: Data, cause: Cause) -> Record:
+def record_of(data: Data, cause: Cause, event_id: str | None = None) -> Record:
     """Return a new event as a record: its key is the order, so that one order's events stay in order."""
     traceparent = trace.next_step(cause.traceparent).encode()
-    key, value = data.order_id.encode(), write_event(data, cause)
+    key, value = data.order_id.encode(), write_event(data, cause, event_id)
     return Record(data.topic, key, value, [(trace.HEADER, traceparent)])
 
 
@@ -64,9 +64,10 @@ def row(record: Record) -> dict[str, Any]:
     }
 
 
-def add(connection: Connection, *events: Data, cause: Cause) -> None:
-    """Insert new events, in the caller's transaction."""
-    connection.execute(insert_into(table), [row(record_of(data, cause)) for data in events])
+def add(connection: Connection, *events: Data, cause: Cause, event_id: str | None = None) -> None:
+    """Insert new events, in the caller's transaction; `event_id` is for one that may be published again."""
+    rows = [row(record_of(data, cause, event_id)) for data in events]
+    connection.execute(insert_into(table), rows)
 
 
 def first(connection: Connection, limit: int) -> list[tuple[int, Record]]:

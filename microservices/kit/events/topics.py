@@ -44,6 +44,7 @@ class Topics:
         consumed = {kind.topic for kind in consumes}
         published = {kind.topic for kind in publishes}
         dead_letters = {dead_letter_topic(topic) for topic in consumed}
+        self._consumed = consumed
         self.names = sorted(consumed | published | dead_letters)
         self.ids: dict[str, str] = {}
         """Kafka's id of each topic: a topic that was deleted and created again has the same name and another id."""
@@ -105,7 +106,7 @@ class Topics:
             log.error("topics are missing, creating them: %s", ", ".join(missing))
             self._create(missing)
             self._missing(self.names)
-        known = before.keys() & self.ids.keys()
+        known = before.keys() & self._consumed
         if again := sorted(name for name in known if before[name] != self.ids[name]):
             log.error(
                 "topics were created again, reading them from their start: %s", ", ".join(again)
@@ -138,7 +139,7 @@ class Topics:
 
     def _missing(self, names: Iterable[str], *, with_leaders: bool = False) -> list[str]:
         """Return those of the topics that Kafka does not have, or not with a leader in every partition."""
-        asked = self._connected().describe_topics(TopicCollection([*names]), request_timeout=2)
+        asked = self._connected().describe_topics(TopicCollection([*names]), request_timeout=1)
         found = {name: described(future) for name, future in asked.items()}
         self.ids = self.ids | {name: str(one.topic_id) for name, one in found.items() if one}
         return [name for name, one in found.items() if not usable(one, with_leaders=with_leaders)]

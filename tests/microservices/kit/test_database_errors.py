@@ -67,7 +67,7 @@ def test_a_full_disk_is_away(tmp_path: Path) -> None:
 
 
 def test_a_locked_file_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("microservices.kit.database.TURN_SECONDS", 0.1)
+    monkeypatch.setattr("microservices.kit.sqlite.TURN_SECONDS", 0.1)
     other = sqlite3.connect(tmp_path / "a-service.db", isolation_level=None)
     other.execute("PRAGMA journal_mode=WAL")
     other.execute("CREATE TABLE one (n INT)")

@@ -84,8 +84,8 @@ def test_nothing_waits_for_a_client_that_failed() -> None:
     async def test(producer: EventProducer, cluster: Cluster) -> None:
         await producer.send([Record(TOPIC, b"key", b"before")])
         unsent = [asyncio.create_task(producer.send([Record(TOPIC, b"key", b"lost")]))]
-        fail(producer._producer)
         failed = producer._producer
+        fail(failed)
         unsent.append(asyncio.create_task(producer.send([Record(TOPIC, b"key", b"lost too")])))
         for error in await asyncio.gather(*unsent, return_exceptions=True):
             assert error is None or (isinstance(error, NotSent) and will_pass(error.errors[0]))  # type: ignore[arg-type]
