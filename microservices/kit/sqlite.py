@@ -28,10 +28,13 @@ class SqliteFile:
     """The file of a database, held open from the first connection on."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self._log = path, Path(f"{path}-wal")
+        self.path = path
         self._held: int | None = None
         self._identity: Identity | None = None
-        self._log_identity: Identity | None = None
+        # Its write-ahead log, and the index of that, by which replicas keep out of each other's way.
+        self._beside: dict[Path, Identity | None] = {
+            Path(f"{path}{end}"): None for end in ("-wal", "-shm")
+        }
         self._damage: str | None = None
 
     def open(self) -> Engine:
@@ -69,8 +72,9 @@ class SqliteFile:
             return self._damage
         if os.pread(self._held, len(HEADER), 0) != HEADER:
             return f"{self.path.name} is not a database any more: its beginning was overwritten"
-        if identity(self._log) != self._log_identity:
-            return f"{self._log.name} was deleted or replaced"
+        for path, opened in self._beside.items():
+            if identity(path) != opened:
+                return f"{path.name} was deleted or replaced under the service; restart it"
         return None
 
     def look(self, connection: Connection, tables: Sequence[str]) -> None:
@@ -108,7 +112,8 @@ class SqliteFile:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the WAL
         if self._held is None:
             self._held = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            self._identity, self._log_identity = identity(self.path), identity(self._log)
+            self._identity = identity(self.path)
+            self._beside = {path: identity(path) for path in self._beside}
 
     def _note_damage(self, context: Any) -> None:
         error = context.original_exception

@@ -99,6 +99,10 @@ def delete_log(file: Path) -> None:
     Path(f"{file}-wal").unlink()
 
 
+def delete_index(file: Path) -> None:
+    Path(f"{file}-shm").unlink()
+
+
 def drop_table(file: Path) -> None:
     with sqlite3.connect(file) as connection:
         connection.execute("DROP TABLE numbers")
@@ -129,6 +133,7 @@ def test_a_sound_file_is_ready_and_takes_writes(database: Database, runner: asyn
         (overwrite_a_table, "malformed"),
         (overwrite_the_newest_rows, "malformed"),
         (delete_log, "numbers.db-wal was deleted or replaced"),
+        (delete_index, "numbers.db-shm was deleted or replaced"),
         (drop_table, "no such table: numbers"),
     ],
 )
