@@ -9,8 +9,7 @@ from environment import cgroup
 from environment.client import doctor
 
 V1 = (
-    "30 20 0:29 {root} {top}/cpu rw - cgroup cgroup rw,cpu,cpuacct
-"
+    "30 20 0:29 {root} {top}/cpu rw - cgroup cgroup rw,cpu,cpuacct\n"
     "31 20 0:30 {root} {top}/memory rw - cgroup cgroup rw,memory"
 )
 V2 = "30 20 0:29 {root} {top} rw,nosuid - cgroup2 cgroup2 rw"
