@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 import threading
@@ -397,6 +398,17 @@ def unfit() -> str:
         return (
             "This Linux has another C library than glibc (Alpine has musl), for which confluent-kafka has no wheel.\n"
             "Next: use a distribution with glibc, such as Debian, Ubuntu or Fedora."
+        )
+    kind = (
+        sys.implementation.name,
+        sys.maxsize > 2**32,
+        bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    )
+    if kind != ("cpython", True, False) or sys.version_info >= (3, 15):
+        return (
+            f"Some packages have no wheel for this Python ({platform.python_implementation()} "
+            f"{platform.python_version()}, {sys.maxsize.bit_length() + 1} bits).\n"
+            "Next: run the same command with a usual CPython 3.11 to 3.14, of 64 bits."
         )
     return ""
 

@@ -12,7 +12,9 @@ import os
 import secrets
 import socket
 import tempfile
+import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,7 +22,7 @@ from typing import Any, Self
 from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
 from jupyter_core import paths
 
-from environment.outside import inside
+from environment.outside import inside, outside
 from labs.machine import ROOT
 from labs.running.notebooks import FOLDER, choose
 
@@ -133,6 +135,19 @@ class Server:
         }
 
 
+class _OutsideBrowser(webbrowser.GenericBrowser):
+    """The user's browser, with the user's own proxies: it may be started here and used for other pages."""
+
+    def __init__(self, browser: webbrowser.BaseBrowser) -> None:
+        super().__init__(browser.name)
+        self._browser = browser
+
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+        """Open a page."""
+        with outside():
+            return self._browser.open(url, new, autoraise)
+
+
 def open_lab(phase: str | None, *, browser: bool = True) -> int:
     """Run JupyterLab in this process until it is interrupted, and return the exit code.
 
@@ -150,6 +165,8 @@ def open_lab(phase: str | None, *, browser: bool = True) -> int:
         os.environ.clear()
         os.environ.update(variables, JUPYTERLAB_SETTINGS_DIR=str(appearance))
         forget_the_machine()
+        with suppress(webbrowser.Error):  # without a browser, Jupyter reports it
+            webbrowser.register("outside", None, _OutsideBrowser(webbrowser.get()), preferred=True)
         # Not earlier: it looks for its folders when it is imported.
         from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 

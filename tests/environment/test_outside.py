@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from environment import outside
+from environment import Environment, outside
 from environment.compose import ROOT, read_description
+from environment.images.engine import connect
 from environment.images.programs import run_program
 from environment.kafka import jars
 from environment.phases import read_phase
@@ -192,3 +194,18 @@ def test_a_health_check_ignores_the_proxy_of_its_container(url: str, service: st
     assert status("http://127.0.0.1:9") != 0
     with serving(NotReady) as not_ready:
         assert status(not_ready) != 0
+
+
+@pytest.mark.docker
+def test_no_container_gets_the_proxies_of_dockers_client(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxies = {"default": {"httpProxy": "http://127.0.0.1:9", "noProxy": "nothing"}}
+    (tmp_path / "config.json").write_text(json.dumps({"proxies": proxies}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with (
+        Environment("phase0", runtime="docker", only=["user-service"]) as env,
+        closing(connect()) as client,
+    ):
+        container = client.containers.get(str(env["user-service"].replicas[0].container))
+        assert "proxy" not in json.dumps(container.attrs["Config"]["Env"]).lower()

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import IO, Any
 
 import pytest
@@ -382,6 +382,22 @@ def test_a_machine_without_wheels_is_refused(
     with pytest.raises(SystemExit, match=advice):
         venv.ready_python([])
     assert FakeInstaller.installed == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version_info", (3, 15, 0)),
+        ("maxsize", 2**31 - 1),
+        ("implementation", SimpleNamespace(name="pypy")),
+    ],
+)
+def test_a_python_without_wheels_is_refused(
+    venv: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    assert venv.unfit() == ""
+    monkeypatch.setattr(venv.sys, name, value)
+    assert "CPython 3.11 to 3.14" in venv.unfit()
 
 
 # The lock files

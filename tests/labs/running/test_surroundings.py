@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import webbrowser
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,8 +14,9 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from environment.compose import ROOT
-from environment.outside import is_outside
+from environment.outside import SET_ASIDE, is_outside
 from labs.records import load_record
+from labs.running import jupyter
 from tests.environment.test_outside import HOSTILE
 from tests.labs.toys import write_lab
 
@@ -152,3 +154,16 @@ def test_jupyter_reads_nothing_that_is_installed_for_all_users(tmp_path: Path) -
     assert folders
     for folder in folders:
         assert folder.startswith((str(tmp_path), sys.prefix)), folder
+
+
+def test_the_browser_keeps_the_proxies_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    class Browser(webbrowser.BaseBrowser):
+        def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+            seen.append((url, os.environ.get("HTTPS_PROXY")))
+            return True
+
+    monkeypatch.setenv(SET_ASIDE, json.dumps({"HTTPS_PROXY": "http://proxy.invalid:1"}))
+    assert jupyter._OutsideBrowser(Browser("one")).open("http://127.0.0.1:1/")
+    assert seen == [("http://127.0.0.1:1/", "http://proxy.invalid:1")]
