@@ -22,3 +22,11 @@ def test_busy_seconds_grow_by_what_is_computed_here() -> None:
     while time.process_time() - began < 0.3:
         pass
     assert machine.busy_seconds() - before > 0.2
+
+
+def test_all_cores_do_at_least_the_work_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labs.machine.cores", lambda: 1)
+    assert 0.2 < machine.speedup() < 5
+    monkeypatch.setattr("labs.machine._work", lambda processes: 1000 * min(processes, 2.5))
+    monkeypatch.setattr("labs.machine.cores", lambda: 4)
+    assert machine.speedup() == 2.5
