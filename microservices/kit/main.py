@@ -82,12 +82,13 @@ def serve(
     import uvicorn  # after the settings are validated: it costs a tenth of a second
 
     from microservices.kit import drain, logs
+    from microservices.kit.http.protocol import StrictProtocol
 
     logs.configure(service=service, version=version, instance=settings.instance)
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=StrictProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

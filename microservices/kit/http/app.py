@@ -19,8 +19,9 @@ from starlette.routing import BaseRoute
 from microservices.kit.correlation import Correlation
 from microservices.kit.drain import Drain, TrackRequests
 from microservices.kit.http import faults, probes, problem
-from microservices.kit.http.body import BodyLimit
+from microservices.kit.http.body import BodyReader
 from microservices.kit.http.faults import FaultSwitch, InjectFaults
+from microservices.kit.http.head import AnswerHead
 from microservices.kit.http.metrics import MeasureRequests, Metrics
 from microservices.kit.http.probes import Need
 from microservices.kit.http.problem import CatchAll
@@ -97,11 +98,12 @@ def create_app(
 
 
 def _surround(app: FastAPI, settings: Settings) -> None:
-    # The one that is added last handles a request first.
-    app.add_middleware(BodyLimit)
+    # The one that is added last handles a request first. Only what reads no body may precede BodyReader.
+    app.add_middleware(AnswerHead)
     if settings.faults == "on":
         app.router.routes.extend(faults.router.routes)
         app.add_middleware(InjectFaults, switch=app.state.faults)
+    app.add_middleware(BodyReader)
     app.add_middleware(CatchAll)
     app.add_middleware(TrackRequests, drain=app.state.drain)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)

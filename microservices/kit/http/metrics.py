@@ -13,6 +13,9 @@ from microservices.kit.drain import Drain
 
 log = logging.getLogger("microservices.requests")
 
+CLIENT_CLOSED = 499
+"""Counted for a client that closed its connection before it was answered, as nginx does."""
+
 
 class Metrics:
     """The metrics of one service, in a registry of its own, so that two apps never mix."""
@@ -58,7 +61,7 @@ class MeasureRequests:
         """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        status = 500
+        status = CLIENT_CLOSED
         began = time.perf_counter()
 
         async def watch(message: Message) -> None:
@@ -78,7 +81,7 @@ class MeasureRequests:
         method, route = method_label(scope), route_label(scope)
         self.metrics.requests.labels(method, route, status).inc()
         self.metrics.seconds.labels(method, route).observe(seconds)
-        if method != "GET" or status >= 500:
+        if method not in ("GET", "HEAD") or status >= 500:
             fields = {"method": method, "path": scope["path"], "status": status}
             log.info("request", extra=fields | {"seconds": round(seconds, 4)})
 
