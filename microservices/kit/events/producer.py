@@ -109,7 +109,7 @@ class EventProducer:
                 on_delivery=delivered,
             )
         except KafkaException as error:
-            self._note(error)
+            self._is_fatal(error)
             raise
 
     # -- in the thread --
