@@ -120,6 +120,8 @@ class EventConsumer:
         finally:
             self._joined = False  # and /ready answers 503
             self._finished.set()
+            with suppress(RuntimeError):  # it is closed
+                self._consumer.close()
 
     def _be_member(self) -> None:
         """Be a member of the group until this replica stops, or until something unexpected happens."""
