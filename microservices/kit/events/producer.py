@@ -109,7 +109,7 @@ class EventProducer:
                 on_delivery=delivered,
             )
         except KafkaException as error:
-            self._note(error)
+            self._is_fatal(error)
             raise
 
     # -- in the thread --
@@ -119,17 +119,17 @@ class EventProducer:
             for step in (self._serve_current, self._replace_failed, self._serve_retired):
                 try:
                     step()
-                except (
-                    Exception
-                ) as error:  # else the thread would end, and no record be acknowledged
-                    log.exception("an error in the producer's thread, which continues")
-                    self._note(error)
+                except Exception as error:
+                    # Without this the thread would end, and no record be acknowledged.
+                    if not self._is_fatal(error):
+                        log.exception("an error in the producer's thread, which continues")
 
-    def _note(self, error: Exception) -> None:
+    def _is_fatal(self, error: Exception) -> bool:
         """Note a fatal error of the current client, which raises it where it is used."""
         cause = error.args[0] if isinstance(error, KafkaException) else None
         if isinstance(cause, KafkaError) and (cause.fatal() or cause.code() == KafkaError._FATAL):
             self._failed.set()
+        return self._failed.is_set()
 
     def _serve_current(self) -> None:
         self._producer.poll(POLL_SECONDS)

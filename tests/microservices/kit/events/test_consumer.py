@@ -1,7 +1,7 @@
 """A consumer of Kafka: on librdkafka's own mock cluster, which needs no Java."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,8 +60,10 @@ class NoTopics:
 
 
 @pytest.fixture
-def cluster() -> Cluster:
-    return Cluster()
+def cluster() -> Iterator[Cluster]:
+    made = Cluster()
+    yield made
+    del made.producer  # which holds the broker, and closes with its last reference
 
 
 class Office:
