@@ -18,12 +18,13 @@ SERVICES = Path(__file__).resolve().parent.parent / "microservices"
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
-def show(file: str, *names: str) -> Code:
+def show(file: str, *names: str, only: str = "") -> Code:
     """Return functions and classes of a service's file, with their decorators and comments.
 
     Args:
         file: The file in `microservices/`, such as `order_service/payment.py`.
         names: What to show; a method is named with its class, such as `Breaker.call`.
+        only: Of each function, show its signature and the lines with this text, and dots for the rest.
 
     Raises:
         UnknownName: The file has no such name; the message lists those it has.
@@ -36,7 +37,7 @@ def show(file: str, *names: str) -> Code:
         raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(definitions)}")
     lines = text.splitlines()
     parts = [
-        textwrap.dedent("\n".join(lines[_first(node) - 1 : node.end_lineno]))
+        textwrap.dedent("\n".join(_lines(lines, node, only)))
         for node in (definitions[name] for name in names)
     ]
     text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
@@ -57,6 +58,18 @@ def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[st
         if isinstance(node, ast.ClassDef):
             definitions |= _definitions(node, f"{node.name}.")
     return definitions
+
+
+def _lines(lines: list[str], node: Definition, only: str) -> list[str]:
+    """Return the lines of a definition; with `only`, its signature and each line with that text, once."""
+    first, last = _first(node) - 1, node.end_lineno
+    if not only:
+        return lines[first:last]
+    body = node.body[0].lineno - 1
+    found = {line.strip(): line for line in lines[body:last] if only in line}
+    indent = " " * node.body[0].col_offset
+    dots = f"{indent}..."
+    return [*lines[first:body], dots, *(indent + text for text in found), dots]
 
 
 def _first(node: Definition) -> int:

@@ -39,7 +39,7 @@ def test_a_verb_with_progress_reports_it() -> None:
 @pytest.mark.parametrize(
     ("verb", "arguments", "message"),
     [
-        ("scale", {"service": "user-service"}, r"scale\(service, replicas\).*'replicas'"),
+        ("scale", {"service": "user-service"}, r"scale\(service, replicas, reload\).*'replicas'"),
         ("scale", {"service": "user-service", "replicas": "many"}, r"replicas='many'.*integer"),
         ("scale", {"service": "user-service", "replicas": 1, "by": 2}, "'by'"),
         ("kill", {"targets": "user-service"}, "targets='user-service'"),

@@ -32,3 +32,13 @@ def test_a_function_of_the_labs_is_shown_as_it_is_written() -> None:
     code = show_function(trial)
     assert code.data.startswith("# labs.experiments.phase2.computations\n\ndef trial(")
     assert "with Burst(" in code.data
+
+
+def test_only_the_lines_that_carry_the_idea_are_shown() -> None:
+    shown = show("order_service/payment.py", "pay", only="client.post").data.splitlines()
+    assert shown[2].startswith("async def pay(")
+    assert shown[-3:] == [
+        "    ...",
+        '    return verdict(await client.post("/pay", json=body))',
+        "    ...",
+    ]
