@@ -6,10 +6,12 @@ on one worker, while the other one begins with everything else, file by file; wh
 when the other one has nothing left to do.
 """
 
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,20 @@ def _nothing_stays() -> Iterator[None]:
     yield
     assert live_sessions() == []
     assert [path.name for path in Path(os.environ["LAB_STATE"]).iterdir()] == []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_kafka_client_stays() -> Iterator[None]:
+    """A client that stays open would connect to whatever a later test puts at its broker's address."""
+    yield
+    gc.collect()
+    assert kafka_clients() == 0
+
+
+def kafka_clients() -> int:
+    """Return how many Kafka clients this process has open, by their main threads; 0 where there is no /proc."""
+    count = 0
+    for name in Path("/proc/self/task").glob("*/comm"):
+        with suppress(OSError):  # this thread ended just now
+            count += name.read_text().startswith("rdk:main")
+    return count

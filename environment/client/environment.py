@@ -131,6 +131,8 @@ class Environment:
                     f"There is no Kafka in this session of {self.phase}. Phase 4 has one, unless `only` leaves it out: "
                     '`Environment("phase4")` or `lab up phase4`.'
                 )
+            if self._kafka is not None:
+                self._kafka.close()
             bootstrap = state["kafka"]["bootstrap"]
             self._kafka = Kafka(bootstrap, page=lambda: self._verbs.kafka_page())
         return self._kafka
@@ -271,6 +273,8 @@ class Environment:
     def _forget(self) -> None:
         if self._client is not None and not self._client.alive():
             self._client.reap()
+        if self._kafka is not None:
+            self._kafka.close()
         self._client = self._kafka = None
 
     def _title(self) -> str:

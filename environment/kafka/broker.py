@@ -81,6 +81,12 @@ class Broker:
             self._groups[group] = self.consumer(group)
         return self._groups[group]
 
+    def close(self) -> None:
+        """Close the clients. One left open keeps connecting to its address, whatever listens there."""
+        self.__dict__.pop("admin", None)  # this client closes with its last reference
+        while self._groups:
+            self._groups.popitem()[1].close()
+
     def ask(self, asked: str, question: Callable[[], Answer]) -> Answer:
         """Return the broker's answer, as soon as there is one.
 

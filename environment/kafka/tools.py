@@ -27,6 +27,10 @@ class Kafka:
         """The address for `bootstrap.servers` of a client of your own."""
         return self._broker.bootstrap
 
+    def close(self) -> None:
+        """Close the connections to the broker; the next request opens them again."""
+        self._broker.close()
+
     # -- topics --
 
     def topics(self) -> pd.DataFrame:

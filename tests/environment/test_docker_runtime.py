@@ -48,7 +48,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 if os.environ["ON_TERM"] == "end":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 print("serving", os.environ["GREETING"], flush=True)
-http.server.HTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
+http.server.ThreadingHTTPServer(("0.0.0.0", 8000), Answer).serve_forever()
 """
 
 

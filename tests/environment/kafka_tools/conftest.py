@@ -29,8 +29,9 @@ def env() -> Iterator[Environment]:
 
 
 @pytest.fixture
-def kafka(env: Environment) -> Kafka:
-    return env.kafka
+def kafka(env: Environment) -> Iterator[Kafka]:
+    yield env.kafka
+    env.kafka.close()
 
 
 @pytest.fixture
