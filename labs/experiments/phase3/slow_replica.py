@@ -200,8 +200,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         f"{counted} requests" if counted == len(samples) else LAGGED.format(counted, len(samples))
     )
     figure, axes = canvas(
-        f"The slow replica got {shares[0]:.0%} of the requests by {ALGORITHMS[0]}, "
-        f"{shares[1]:.1%} by {ALGORITHMS[1]}",
+        f"The slow replica got {shares[0]:.0%} by {ALGORITHMS[0]}, {shares[1]:.1%} by {ALGORITHMS[1]}",
         runtime=samples["runtime"].iloc[0],
         note=note,
         rows=len(loads),

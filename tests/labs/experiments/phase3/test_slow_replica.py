@@ -128,4 +128,4 @@ def test_one_lagged_attempt_of_three_leaves_the_other_two() -> None:
 
 def test_the_figure_carries_both_shares_in_its_title() -> None:
     figure = slow_replica.plot(balancing_frames.slow_replica_samples(), PREDICTION)
-    assert "33% of the requests by round_robin, 2.2% by least_conn" in figure.texts[0].get_text()
+    assert "33% by round_robin, 2.2% by least_conn" in figure.texts[0].get_text()
