@@ -284,8 +284,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     rows = prediction.to_dict("records")
     costs = {row["fault"]: count_cost(drawn, row) for row in rows}
     figure, axes = canvas(
-        f"A hang kept {costs[HANGING]['waits']:.0%} waiting; with a read timeout none waited longer "
-        f"than {costs[TIMED_OUT]['longest']:.1f} s",
+        f"A hang kept {costs[HANGING]['waits']:.0%} waiting; with a read timeout for "
+        f"{costs[TIMED_OUT]['longest']:.1f} s at most",
         runtime=drawn["runtime"].iloc[0],
         note=f"{len(drawn)} requests, {RATE} per second{note_attempt(samples, drawn)}",
         rows=len(rows),

@@ -49,6 +49,9 @@ EDGE = 1
 
 COLOURS = {"round_robin": BLUE, "least_conn": ORANGE}
 
+BOUND = 0.08
+"""By which the share may differ where the other replicas were not idle, which the theory takes for granted."""
+
 LAG_LIMIT = 0.05
 """Seconds of the load's lag p99: a quarter of the time that separates slow requests from fast ones
 where anything is predicted to be fast."""
@@ -135,6 +138,9 @@ def measure(
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Compare each number of slow requests with the predicted one, and each p95 with D / 2.
 
+    Where one in ten of the others' requests took as long as two more need to arrive, the machine kept replicas busy
+    that the theory takes for idle: least_conn then has less to distinguish, and a wider `BOUND` holds.
+
     A p95 that is slower than predicted although the share is right may be this machine's, and is
     in doubt. The other side is a failure: no machine makes a request faster than its replica.
 
@@ -177,6 +183,8 @@ def _finding(counted: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
         return doubt("no request was slow, so the fault never hit")
     predicted = len(counted) * expected["share"]
     allowed = TOLERANCE * predicted + EDGE * counted["attempt"].nunique()
+    if not _others_idle(counted, expected):
+        allowed = max(allowed, BOUND * len(counted))
     if abs(counted["slow"].sum() - predicted) > allowed:
         return failure("another share went to the slow replica than predicted")
     p95 = counted["latency"].quantile(0.95)
@@ -185,6 +193,12 @@ def _finding(counted: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
     if not expected["p95"] and p95 > expected["delay"] / 2:
         return doubt("the p95 is slower than predicted")
     return SETTLED
+
+
+def _others_idle(counted: pd.DataFrame, expected: Mapping[Any, Any]) -> bool:
+    """Return whether the other replicas were idle as a rule when nginx chose."""
+    quick = counted.loc[~counted["slow"].astype(bool), "latency"]
+    return bool(quick.quantile(0.9) < 2 / expected["rate"])
 
 
 @styled
@@ -200,8 +214,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         f"{counted} requests" if counted == len(samples) else LAGGED.format(counted, len(samples))
     )
     figure, axes = canvas(
-        f"The slow replica got {shares[0]:.0%} of the requests by {ALGORITHMS[0]}, "
-        f"{shares[1]:.1%} by {ALGORITHMS[1]}",
+        f"The slow replica got {shares[0]:.0%} by {ALGORITHMS[0]}, {shares[1]:.1%} by {ALGORITHMS[1]}",
         runtime=samples["runtime"].iloc[0],
         note=note,
         rows=len(loads),

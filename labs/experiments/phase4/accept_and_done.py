@@ -204,8 +204,8 @@ def _finding_of(times: pd.DataFrame) -> str:
     """Return the medians of both designs as a title."""
     accept, done = (1000 * times[name].reindex([HTTP, KAFKA]) for name in ("accept", "done"))
     return (
-        f"Accepted after {accept[KAFKA]:,.0f} ms instead of {accept[HTTP]:,.0f} ms; done after "
-        f"{done[KAFKA]:,.0f} ms instead of {done[HTTP]:,.0f} ms"
+        f"Accepted in {accept[KAFKA]:,.0f} ms, not {accept[HTTP]:,.0f} ms; done in "
+        f"{done[KAFKA]:,.0f} ms, not {done[HTTP]:,.0f} ms"
     )
 
 

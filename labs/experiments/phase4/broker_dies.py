@@ -263,8 +263,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     last = samples[samples["attempt"] == samples["attempt"].max()].sort_values("created")
     missing = int((last["published"] == 0).sum())
     figure, (ax,) = canvas(
-        f"{missing} of {len(last)} orders lost their event; those that waited were done "
-        f"{_done_after(last):.1f} s after the broker's return",
+        f"{missing} of {len(last)} events lost; orders that waited were done "
+        f"{_done_after(last):.1f} s after the return",
         runtime=last["runtime"].iloc[0],
         note=REJOINED if last["removed"].iloc[0] else KEPT,
         height=4.4,

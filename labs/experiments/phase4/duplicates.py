@@ -188,7 +188,4 @@ def _finding_of(orders: pd.DataFrame) -> str:
     most = int(orders["delivered"].max()) if len(orders) else 0
     often = orders[orders["delivered"] == most].groupby("inbox")["charges"].max()
     costs = [plural(int(often.get(inbox, 0)), "time") for inbox in NAMES]
-    return (
-        f"Delivered {plural(most, 'time')}, an order was charged {costs[0]} without the inbox, "
-        f"{costs[1]} with it"
-    )
+    return f"Delivered {plural(most, 'time')}, charged {costs[0]} without the inbox, {costs[1]} with it"

@@ -203,8 +203,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     (first, early), (second, late) = ((name, each[ACROSS]) for name, each in counts.items())
     inverted = sum(each[WITHIN] for each in counts.values())
     figure, axes = canvas(
-        f"R{first[1:]} saw {early} payments before their order, {second} {late}; within a topic "
-        f"{inverted} inversions",
+        f"R{first[1:]} saw {early} payments too soon, {second} {late}; within a topic "
+        f"{inverted} inverted",
         runtime=last["runtime"].iloc[0],
         note=f"staged; {len(last)} events seen",
         rows=len(READERS),

@@ -249,7 +249,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     http_most, kafka_most = steps[HTTP, max(STEPS)], steps[KAFKA, max(STEPS)]
     mu, length = prediction["mu"].iloc[0], prediction["step_seconds"].iloc[0]
     figure, (http, lag, rates) = canvas(
-        f"At {max(STEPS):g} mu HTTP answered {http_most['answered']:.0%} in time; Kafka accepted "
+        f"At {max(STEPS):g} mu HTTP answered {http_most['answered']:.0%}; Kafka took "
         f"{kafka_most['answered']:.0%}, its lag grew by {kafka_most['growth']:.1f}/s",
         runtime=samples["runtime"].iloc[0],
         note=str(schedule.counted),

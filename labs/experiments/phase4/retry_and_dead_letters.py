@@ -235,8 +235,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     poison, behind = last[last["kind"] != GOOD], _behind(last)
     delay = (behind["ended"] - behind["arrived"]).max()
     figure, (ax,) = canvas(
-        f"{int((poison['letters'] > 0).sum())} of {len(poison)} poison messages became dead letters; "
-        f"those behind waited up to {delay:.2f} s",
+        f"{int((poison['letters'] > 0).sum())} of {len(poison)} dead letters; good messages behind "
+        f"them waited {delay:.2f} s at most",
         runtime=last["runtime"].iloc[0],
         note=f"{len(last)} messages",
         height=4.6,

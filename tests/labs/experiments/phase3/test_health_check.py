@@ -105,4 +105,4 @@ def test_the_figure_calls_the_bound_a_bound() -> None:
 
 def test_the_title_compares_the_hang_with_and_without_a_read_timeout() -> None:
     title = health_check.plot(FRAME(), PREDICTION).texts[0].get_text()
-    assert title == "A hang kept 33% waiting; with a read timeout none waited longer than 1.0 s"
+    assert title == "A hang kept 33% waiting; with a read timeout for 1.0 s at most"

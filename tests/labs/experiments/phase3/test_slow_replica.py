@@ -95,6 +95,15 @@ def test_a_twentieth_of_the_requests_is_too_many_under_load() -> None:
     assert judge(changed(samples, "least_conn", 100, slow=twentieth)).outcome is Outcome.FAIL
 
 
+def test_others_that_are_not_idle_widen_the_bound_and_do_not_lift_it() -> None:
+    samples = balancing_frames.slow_replica_samples()
+    for every, outcome in ((20, Outcome.PASS), (5, Outcome.FAIL)):
+        slow = pd.Series(samples.index % every == 0, index=samples.index)
+        late = samples["latency"].where(slow | (samples.index % 7 > 0), 0.03)
+        busy = changed(samples, "least_conn", 100, slow=slow, latency=late)
+        assert judge(busy).outcome is outcome
+
+
 def test_a_slow_p95_is_in_doubt_and_a_fast_one_fails() -> None:
     samples = balancing_frames.slow_replica_samples()
     late = changed(samples, "least_conn", 100, latency=0.5)
@@ -128,4 +137,4 @@ def test_one_lagged_attempt_of_three_leaves_the_other_two() -> None:
 
 def test_the_figure_carries_both_shares_in_its_title() -> None:
     figure = slow_replica.plot(balancing_frames.slow_replica_samples(), PREDICTION)
-    assert "33% of the requests by round_robin, 2.2% by least_conn" in figure.texts[0].get_text()
+    assert "33% by round_robin, 2.2% by least_conn" in figure.texts[0].get_text()

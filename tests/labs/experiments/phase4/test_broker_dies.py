@@ -91,7 +91,7 @@ def test_members_that_are_forgotten_before_their_session_ends_fail() -> None:
 def test_the_title_has_the_wait_and_the_dashed_line_is_where_it_was_measured() -> None:
     figure = broker_dies.plot(frames.broker_dies_samples(), PREDICTION)
     assert figure.texts[0].get_text() == (
-        "0 of 110 orders lost their event; those that waited were done 6.5 s after the broker's return"
+        "0 of 110 events lost; orders that waited were done 6.5 s after the return"
     )
     lines = {line.get_label(): line for line in figure.axes[0].lines}
     assert max(lines["done, predicted"].get_xdata()) == pytest.approx(2.5 + 6.5)

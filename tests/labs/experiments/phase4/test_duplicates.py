@@ -75,5 +75,5 @@ def test_events_that_were_not_read_yet_are_set_aside() -> None:
 def test_the_title_has_what_the_most_deliveries_cost() -> None:
     figure = duplicates.plot(frames.duplicates_samples(), PREDICTION)
     assert figure.texts[0].get_text() == (
-        "Delivered 4 times, an order was charged 4 times without the inbox, 1 time with it"
+        "Delivered 4 times, charged 4 times without the inbox, 1 time with it"
     )

@@ -51,7 +51,7 @@ def test_the_figure_counts_what_each_reader_saw() -> None:
         "reader B, inversions: 0 within one topic (0 predicted), 6 across two topics (6 predicted)"
     )
     assert figure.texts[0].get_text() == (
-        "Reader A saw 0 payments before their order, reader B 6; within a topic 0 inversions"
+        "Reader A saw 0 payments too soon, reader B 6; within a topic 0 inverted"
     )
 
 

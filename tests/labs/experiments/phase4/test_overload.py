@@ -76,7 +76,7 @@ def test_too_few_looks_and_a_lagging_generator_are_inconclusive() -> None:
 def test_each_axes_has_a_legend_and_one_thing_one_colour() -> None:
     figure = overload.plot(overload_samples(), overload_prediction())
     assert figure.texts[0].get_text() == (
-        "At 2 mu HTTP answered 38% in time; Kafka accepted 100%, its lag grew by 10.0/s"
+        "At 2 mu HTTP answered 38%; Kafka took 100%, its lag grew by 10.0/s"
     )
     colours: dict[str, set[object]] = {}
     for ax in figure.axes:

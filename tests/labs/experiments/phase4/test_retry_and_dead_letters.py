@@ -119,5 +119,5 @@ def test_the_title_has_the_longest_wait_behind_the_poison() -> None:
     assert (
         figure.texts[0]
         .get_text()
-        .startswith("4 of 4 poison messages became dead letters; those behind waited up to 0.")
+        .startswith("4 of 4 dead letters; good messages behind them waited 0.")
     )
