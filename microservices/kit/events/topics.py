@@ -101,17 +101,9 @@ class Topics:
     # -- in a thread --
 
     def _look(self) -> None:
-        before = self.ids
         if missing := self._missing(self.names):
             log.error("topics are missing, creating them: %s", ", ".join(missing))
             self._create(missing)
-            self._missing(self.names)
-        known = before.keys() & self._consumed
-        if again := sorted(name for name in known if before[name] != self.ids[name]):
-            log.error(
-                "topics were created again, reading them from their start: %s", ", ".join(again)
-            )
-            self.on_new_id()
 
     def _create(self, names: Sequence[str]) -> None:
         wide = {"max.message.bytes": str(MAX_BYTES)}
@@ -141,8 +133,18 @@ class Topics:
         """Return those of the topics that Kafka does not have, or not with a leader in every partition."""
         asked = self._connected().describe_topics(TopicCollection([*names]), request_timeout=1)
         found = {name: described(future) for name, future in asked.items()}
-        self.ids = self.ids | {name: str(one.topic_id) for name, one in found.items() if one}
+        self._note({name: str(one.topic_id) for name, one in found.items() if one})
         return [name for name, one in found.items() if not usable(one, with_leaders=with_leaders)]
+
+    def _note(self, ids: dict[str, str]) -> None:
+        """Note topics' ids, also those that `/ready` asked for, and report a consumed topic that has another one."""
+        before, self.ids = self.ids, self.ids | ids
+        known = before.keys() & self._consumed
+        if again := sorted(name for name in known if before[name] != self.ids[name]):
+            log.error(
+                "topics were created again, reading them from their start: %s", ", ".join(again)
+            )
+            self.on_new_id()
 
     def _connected(self) -> AdminClient:
         if self._admin is None:
