@@ -278,7 +278,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         if kind == POISSON:
             exact = part["exact"] / part["occupied"]
             ax.plot(part["x"], exact, "_", ms=14, mew=1.5, color=INK, label="its schedule")
-    ax.set_xlim(0, 101)
+    ax.set_xlim(0, max(101.0, 1.02 * last["x"].max()))
     ax.set_yscale("log")
     ticks = [1, 2, 5, 10, 20]
     ax.set_yticks(ticks, [str(tick) for tick in ticks])
