@@ -278,7 +278,7 @@ def _finding(cost: Mapping[str, Any]) -> Finding:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw failed attempts over time against their bound, and latency (s) while the replica hangs."""
+    """Draw failed attempts against their bound, and latency (s) while the replica hangs; faults are shaded."""
     counted = on_schedule(samples, lag_limit=LAG_LIMIT, loads=_loads).kept
     drawn = drawn_attempt(samples, counted)
     rows = prediction.to_dict("records")
@@ -296,9 +296,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.axvspan(0, requests["ended"].iloc[0] - requests["began"].iloc[0], **FAULT)
         (draw_failed if expected["fault"] == DEAD else draw_waits)(ax, requests, expected)
         cost = costs[expected["fault"]]
-        failed = f"{cost['failed']} failed attempts (bound {cost['allowed']})"
+        failed = f"{cost['failed']} attempts failed (bound {cost['allowed']})"
         waits = f"{cost['waits']:.0%} waited for its end ({cost['waits_expected']:.0%} predicted)"
-        ax.set_title(f"{cost['fault']} while shaded: {failed}, {waits}", size=10)
+        ax.set_title(f"{cost['fault']}: {failed}, {waits}", size=10)
     axes[-1].set_xlabel("time since the fault began (s)")
     legend(figure, axes[1])
     return figure
