@@ -20,6 +20,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from environment.errors import LabError
 from environment.folders import live_sessions
+from environment.waiting import wait_until
 
 CONTAINERS = "test_every_lab_runs_headless_on_containers"
 """A verdict there may be inconclusive, so these labs may run beside other tests."""
@@ -108,7 +109,7 @@ def _no_kafka_client_stays() -> Iterator[None]:
     """A client that stays open would connect to whatever a later test puts at its broker's address."""
     yield
     gc.collect()
-    assert kafka_clients() == 0
+    assert wait_until(lambda: kafka_clients() == 0, timeout=15)  # one may be closing still
 
 
 def kafka_clients() -> int:

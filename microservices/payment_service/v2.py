@@ -11,6 +11,7 @@ from microservices.kit.events.app import create_event_app
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.envelope import Event
 from microservices.kit.events.event_types import OrderCreated, PaymentCompleted
+from microservices.kit.wire import from_cents
 from microservices.payment_service import api, pay, store
 from microservices.payment_service.settings import PaymentSettings
 from microservices.payment_service.store import Charge
@@ -19,10 +20,17 @@ CONSUMES = (OrderCreated,)
 PUBLISHES = (PaymentCompleted,)
 
 
+class OtherAmount(Exception):
+    """An order was charged another amount than its total: it must not be completed."""
+
+
 def charge(connection: Connection, event: Event) -> None:
     """Charge an order's total, unless it was charged before, and publish the payment."""
     order = order_of(event)
-    publish(connection, event, store.charge_once(connection, order.order_id, order.total_cents))
+    charged = store.charge_once(connection, order.order_id, order.total_cents)
+    if charged.amount_cents != order.total_cents:  # by a request over HTTP, before this event
+        raise OtherAmount(f"order {order.order_id} was charged {from_cents(charged.amount_cents)}")
+    publish(connection, event, charged)
 
 
 def charge_without_protection(connection: Connection, event: Event) -> None:
