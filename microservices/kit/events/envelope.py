@@ -78,11 +78,11 @@ class BadEvent(Exception):
     """A message that can never be read. The text names what is wrong, and never quotes the input."""
 
 
-def write_event(data: Data, cause: Cause) -> bytes:
+def write_event(data: Data, cause: Cause, *, event_id: str | None = None) -> bytes:
     """Return the value of a new event."""
     envelope = {
         "eventType": type(data).__name__,
-        "eventId": new_id(),
+        "eventId": event_id or new_id(),
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "correlationId": cause.correlation_id,
         "causationId": cause.event_id,

@@ -16,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    func,
     select,
 )
 
@@ -42,10 +43,13 @@ OLDEST = select(table).order_by(table.c.position).limit(bindparam("most"))
 DELETE = table.delete().where(table.c.position <= bindparam("last"))
 
 
-def record_of(data: Data, cause: Cause) -> Record:
-    """Return a new event as a record: its key is the order, so that one order's events stay in order."""
+def record_of(data: Data, cause: Cause, *, event_id: str | None = None) -> Record:
+    """Return a new event as a record: its key is the order, so that one order's events stay in order.
+
+    `event_id` is random when it is not given.
+    """
     traceparent = trace.next_step(cause.traceparent).encode()
-    key, value = data.order_id.encode(), write_event(data, cause)
+    key, value = data.order_id.encode(), write_event(data, cause, event_id=event_id)
     return Record(data.topic, key, value, [(trace.HEADER, traceparent)])
 
 
@@ -81,3 +85,8 @@ def first(connection: Connection, limit: int) -> list[tuple[int, Record]]:
 def remove(connection: Connection, positions: Sequence[int]) -> None:
     """Delete events that Kafka has acknowledged."""
     connection.execute(DELETE, {"last": max(positions)})
+
+
+def count(connection: Connection) -> int:
+    """Return the number of events that are not in Kafka yet."""
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()

@@ -21,7 +21,7 @@ from microservices.kit.drain import Drain, TrackRequests
 from microservices.kit.http import faults, probes, problem
 from microservices.kit.http.body import BodyLimit
 from microservices.kit.http.faults import FaultSwitch, InjectFaults
-from microservices.kit.http.metrics import MeasureRequests, Metrics
+from microservices.kit.http.metrics import GaugeOf, MeasureRequests, Metrics
 from microservices.kit.http.probes import Need
 from microservices.kit.http.problem import CatchAll
 from microservices.kit.settings import Settings
@@ -51,14 +51,15 @@ def create_app(
     client: httpx.AsyncClient | None = None,
     parts: Sequence[AbstractAsyncContextManager[object]] = (),
     needs: Sequence[Need] = (),
+    gauges: Sequence[GaugeOf] = (),
     drain: Drain | None = None,
 ) -> FastAPI:
     """Compose one version of a service.
 
     Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
     tried before those of `routers`. `parts` are entered when the service starts and left, in
-    reverse, when it stops. `/ready` checks `needs`, and the database. Give `drain` when a part has to
-    see that the service shuts down.
+    reverse, when it stops. `/ready` checks `needs`, and the database; `/metrics` shows `gauges`. Give
+    `drain` when a part has to see that the service shuts down.
     """
 
     @asynccontextmanager
@@ -89,6 +90,7 @@ def create_app(
     app.state.needs = [*needs, database.unavailable] if database else [*needs]
     app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
     app.state.metrics = Metrics(app.state.drain)
+    app.state.metrics.add(gauges)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)
     problem.install(app, away=database.AWAY if database else ())
