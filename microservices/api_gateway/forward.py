@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from microservices.api_gateway.http_client.connection import UpstreamResponse
 from microservices.api_gateway.http_client.upstream import Upstream, UpstreamRequest
-from microservices.kit.http import body
+from microservices.kit.http import body, pages
 from microservices.kit.http.problem import documented
 
 PASSED_ON = frozenset(
@@ -17,7 +17,7 @@ PASSED_ON = frozenset(
 )
 """Request headers that are passed on to a service. The correlation id comes from kit/correlation.py."""
 
-PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow"})
+PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow", b"link"})
 """Response headers that are passed back to a client; the length is computed from the body."""
 
 PROBLEMS = documented(400, 404, 413, 415, 422, 502, 503, 504)
@@ -42,15 +42,22 @@ class PlainRoute(APIRoute):
 def routes(users: Upstream, orders: Upstream, payments: Upstream) -> Sequence[PlainRoute]:
     """Return the routing table."""
     return [
-        route("GET", "/api/users", users, "/users"),
-        route("GET", "/api/orders", orders, "/orders"),
+        route("GET", "/api/users", users, "/users", described=pages.DESCRIBED),
+        route("GET", "/api/orders", orders, "/orders", described=pages.DESCRIBED),
         route("POST", "/api/orders", orders, "/orders"),
-        route("GET", "/api/orders/{id}", orders, "/orders/{id}"),
+        route("GET", "/api/orders/{id}", orders, "/orders/{id}", described={"parameters": [ID]}),
         route("POST", "/api/pay", payments, "/pay"),
     ]
 
 
-def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute:
+def route(
+    method: str,
+    path: str,
+    upstream: Upstream,
+    target: str,
+    *,
+    described: dict[str, Any] | None = None,
+) -> PlainRoute:
     """Return one row of the routing table: requests for `path` go to `target` of the upstream."""
     created: dict[int | str, dict[str, Any]] = {201: {"description": "Made"}}
     return PlainRoute(
@@ -60,7 +67,7 @@ def route(method: str, path: str, upstream: Upstream, target: str) -> PlainRoute
         summary=f"{method} {target} of {upstream.name}",
         response_description=f"Whatever {upstream.name} answers",
         responses=PROBLEMS | (created if method == "POST" else {}),
-        openapi_extra={"parameters": [ID]} if target.endswith("/{id}") else None,
+        openapi_extra=described,
     )
 
 

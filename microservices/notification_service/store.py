@@ -1,9 +1,12 @@
 """Notifications in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, select
+from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, select
+
+from microservices.kit.http.pages import Page, PageRequest
+from microservices.kit.page_query import paged, read_page
 
 metadata = MetaData()
 
@@ -17,6 +20,8 @@ notifications = Table(
     Column("requested_at", String(32), nullable=False),
 )
 
+PAGE = paged(select(notifications), notifications.c.position)
+
 
 def create_tables(connection: Connection) -> None:
     """Create what is missing."""
@@ -28,6 +33,8 @@ def add(connection: Connection, **notification: str) -> None:
     connection.execute(notifications.insert().values(notification))
 
 
-def all_notifications(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every notification, oldest first."""
-    return connection.execute(select(notifications).order_by(notifications.c.position)).all()
+def page_of_notifications(
+    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
+) -> Page:
+    """Return one page of notifications, oldest first."""
+    return read_page(connection, page, PAGE, wire)

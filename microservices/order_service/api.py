@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database
-from microservices.kit.http import idempotency
+from microservices.kit.http import idempotency, pages
 from microservices.kit.http.idempotency import Claim
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import json_response
@@ -25,12 +25,17 @@ POST_ANSWERS: dict[int | str, dict[str, Any]] = documented(400, 413, 415, 422, 5
 }
 
 
-@router.get("/orders", response_model=list[Order], responses=documented(503))
+@router.get(
+    "/orders",
+    response_model=list[Order],
+    responses=pages.RESPONSES,
+    openapi_extra=pages.DESCRIBED,
+)
 async def list_orders(request: Request) -> Response:
-    """List every order, oldest first."""
+    """List the orders, oldest first: one page, with a `Link` to the next one."""
     database: Database = request.app.state.database
-    rows = await database.read(store.all_orders)
-    return json_response(encode([wire(row._mapping) for row in rows]))
+    page = pages.requested_page(request)
+    return pages.page_response(await database.read(store.page_of_orders, page, wire))
 
 
 @router.get("/orders/{id}", response_model=OrderDetail, responses=documented(404, 422, 503))

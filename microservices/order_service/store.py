@@ -1,6 +1,6 @@
 """Orders in the database. Items are stored as the JSON of an answer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sqlalchemy import (
@@ -17,7 +17,9 @@ from sqlalchemy import (
 )
 
 from microservices.kit.http.idempotency import answers_table
+from microservices.kit.http.pages import Page, PageRequest
 from microservices.kit.items import Item
+from microservices.kit.page_query import paged, read_page
 from microservices.kit.wire import encode, from_cents
 from microservices.order_service import model
 from microservices.order_service.model import NewOrder
@@ -38,6 +40,8 @@ orders = Table(
 )
 
 answers = answers_table(metadata)
+
+PAGE = paged(select(orders), orders.c.position)
 
 
 def create_tables(connection: Connection) -> None:
@@ -80,9 +84,11 @@ def find_order(connection: Connection, id: str) -> Row[Any] | None:
     return connection.execute(select(orders).where(orders.c.id == id)).first()
 
 
-def all_orders(connection: Connection) -> Sequence[Row[Any]]:
-    """Return every order, oldest first."""
-    return connection.execute(select(orders).order_by(orders.c.position)).all()
+def page_of_orders(
+    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
+) -> Page:
+    """Return one page of orders, oldest first."""
+    return read_page(connection, page, PAGE, wire)
 
 
 def items_column(items: list[Item]) -> str:

@@ -9,7 +9,9 @@ from microservices.kit.wire import Amount, Id, WireModel
 
 CUSTOMERS = "customers"
 SHOP = "shop"
-"""The accounts of the ledger: a charge moves money from the customers to the shop."""
+OWED = "owed"
+"""The accounts of the ledger: a charge moves money from the customers to the shop, a cancelled order from the shop to
+what is owed, and a refund from there to the customers."""
 
 
 class NewPayment(WireModel):
@@ -36,7 +38,7 @@ class Entry(WireModel):
 
 
 class Ledger(WireModel):
-    """All charges and refunds. `balances` add up to zero."""
+    """A page of charges and refunds. `balances` are the sums of all of them, and add up to zero."""
 
     charges: list[Entry]
     refunds: list[Entry]

@@ -9,7 +9,7 @@ from microservices.kit import coin
 from microservices.kit.backoff import backoff
 from microservices.kit.events.envelope import Cause
 from microservices.kit.events.participant import Moment, Participant
-from microservices.payment_service import store
+from microservices.payment_service import debts
 from microservices.payment_service.settings import PaymentSettings
 
 BATCH = 100
@@ -21,17 +21,17 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.2, 30.0
 
 def pay_due(connection: Connection, *, participant: Participant, settings: PaymentSettings) -> bool:
     """Ask the bank for each refund that is due; return whether there may be more."""
-    due = store.due_refunds(connection, BATCH)
-    for row in due:
+    rows = debts.due(connection, BATCH)
+    for row in rows:
         attempt = row.attempts + 1
         if refused(row.order_id, attempt, settings):
             wait = backoff(attempt, first=FIRST_SECONDS, longest=LONGEST_SECONDS, spread=(1.0, 1.1))
-            store.postpone(connection, row.order_id, attempts=attempt, seconds=wait)
+            debts.postpone(connection, row.order_id, attempts=attempt, seconds=wait)
             continue
-        store.pay_back(connection, row.order_id)
+        debts.pay(connection, row.order_id)
         cause = Cause(row.correlation_id, row.caused_by, row.traceparent)
         participant.step(Moment(connection, row.order_id, None, cause), "refund")
-    return len(due) == BATCH
+    return len(rows) == BATCH
 
 
 def refused(order_id: str, attempt: int, settings: PaymentSettings) -> bool:

@@ -27,7 +27,7 @@ from microservices.kit.http.metrics import GaugeOf
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import StrictRoute, json_response
 from microservices.kit.wire import encode
-from microservices.payment_service import api, pay, refunds, saga, store
+from microservices.payment_service import api, debts, pay, refunds, saga, store
 from microservices.payment_service.model import NewPayment, Payment
 from microservices.payment_service.settings import PaymentSettings
 from microservices.payment_service.store import Charge
@@ -101,8 +101,10 @@ def refunded(moment: Moment) -> PaymentRefunded:
 
 def owe(moment: Moment) -> None:
     """Owe the customer what was charged."""
+    charged = store.find_charge(moment.connection, moment.order_id)
+    assert charged is not None
     assert moment.cause is not None
-    store.owe(moment.connection, moment.order_id, moment.cause)
+    debts.owe(moment.connection, charged, moment.cause)
 
 
 PARTICIPANT = Participant(
@@ -196,7 +198,7 @@ def build(settings: PaymentSettings) -> FastAPI:
         ),
         publishes=PUBLISHES,
         tasks=[Task(pay_back, every=REFUND_SECONDS)],
-        gauges=[GaugeOf("refunds_owed", "Refunds that are owed and not paid", store.count_owed)],
+        gauges=[GaugeOf("refunds_owed", "Refunds that are owed and not paid", debts.count_open)],
     )
     app.state.limit = limit
     return app

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from sqlalchemy import Column, Table
 
 from microservices.kit.database import Database
+from microservices.kit.http import pages
 from microservices.kit.http.problem import documented
 from microservices.kit.http.strict_json import json_response
 from microservices.kit.wire import encode
@@ -16,11 +17,11 @@ from microservices.user_service.model import NewUser
 CREATE_PROBLEMS = documented(400, 413, 415, 422, 503)
 
 
-async def answer_users(request: Request, *columns: Column[Any]) -> Response:
-    """Answer with these columns of every user."""
+async def answer_users(request: Request, table: Table, *columns: Column[Any]) -> Response:
+    """Answer with these columns of the users, one page of them."""
     database: Database = request.app.state.database
-    rows = await database.read(store.all_users, *columns)
-    return json_response(encode([dict(row._mapping) for row in rows]))
+    page = pages.requested_page(request)
+    return pages.page_response(await database.read(store.page_of_users, page, table, *columns))
 
 
 async def answer_created(request: Request, table: Table, new: NewUser) -> Response:

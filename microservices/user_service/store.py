@@ -1,10 +1,13 @@
 """Users in the database. Every statement names its columns: version 2 adds one that version 1 does not use."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Row, String, Table, func, select
+from sqlalchemy import Column, Connection, Integer, MetaData, Select, String, Table, func, select
 
+from microservices.kit.http.pages import Page, PageRequest
+from microservices.kit.page_query import paged, read_page
 from microservices.user_service.model import EXAMPLES
 
 metadata = MetaData()
@@ -26,9 +29,22 @@ def create_tables(connection: Connection) -> None:
         connection.execute(users.insert(), rows)
 
 
-def all_users(connection: Connection, *columns: Column[Any]) -> Sequence[Row[Any]]:
-    """Return these columns of every user, in the order of creation."""
-    return connection.execute(select(*columns).order_by(users.c.position)).all()
+def page_of_users(
+    connection: Connection, page: PageRequest, table: Table, *columns: Column[Any]
+) -> Page:
+    """Return these columns of one page of users, in the order of creation."""
+    names = [column.name for column in columns]
+
+    def wire(row: Mapping[Any, Any]) -> dict[str, Any]:
+        return {name: row[name] for name in names}
+
+    return read_page(connection, page, page_of(table, *columns), wire)
+
+
+@cache
+def page_of(table: Table, *columns: Column[Any]) -> Select[Any]:
+    """Return the statement that reads these columns of a version's table."""
+    return paged(select(table.c.position, *columns), table.c.position)
 
 
 def add_user(connection: Connection, table: Table, user: dict[str, Any]) -> None:

@@ -3,8 +3,8 @@
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from microservices.kit.database import open_database
+from microservices.kit.http import pages
 from microservices.kit.http.app import create_app
-from microservices.kit.http.problem import documented
 from microservices.kit.http.strict_json import StrictRoute
 from microservices.user_service import api, store
 from microservices.user_service.model import NewUser, User
@@ -14,10 +14,12 @@ from microservices.user_service.store import users
 router = APIRouter(tags=["users"], route_class=StrictRoute)
 
 
-@router.get("/users", response_model=list[User], responses=documented(503))
+@router.get(
+    "/users", response_model=list[User], responses=pages.RESPONSES, openapi_extra=pages.DESCRIBED
+)
 async def list_users(request: Request) -> Response:
-    """List every user, in the order of creation."""
-    return await api.answer_users(request, users.c.id, users.c.name)
+    """List the users, in the order of creation: one page, with a `Link` to the next one."""
+    return await api.answer_users(request, users, users.c.id, users.c.name)
 
 
 @router.post("/users", status_code=201, response_model=User, responses=api.CREATE_PROBLEMS)

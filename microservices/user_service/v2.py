@@ -11,6 +11,7 @@ from pydantic import StringConstraints
 from sqlalchemy import Column, Connection, MetaData, String, inspect, select, text
 
 from microservices.kit.database import Database, open_database
+from microservices.kit.http import pages
 from microservices.kit.http.app import create_app
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import StrictRoute, json_response
@@ -43,10 +44,12 @@ COLUMNS = (users.c.id, users.c.name, users.c.email)
 router = APIRouter(tags=["users"], route_class=StrictRoute)
 
 
-@router.get("/users", response_model=list[User], responses=documented(503))
+@router.get(
+    "/users", response_model=list[User], responses=pages.RESPONSES, openapi_extra=pages.DESCRIBED
+)
 async def list_users(request: Request) -> Response:
-    """List every user, in the order of creation."""
-    return await api.answer_users(request, *COLUMNS)
+    """List the users, in the order of creation: one page, with a `Link` to the next one."""
+    return await api.answer_users(request, users, *COLUMNS)
 
 
 @router.post("/users", status_code=201, response_model=User, responses=api.CREATE_PROBLEMS)

@@ -18,6 +18,7 @@ import pytest
 
 from environment import Environment
 from environment.waiting import wait_until
+from labs.pages import read_all
 from tests.environment.broker import Broker
 from tests.microservices.running import Running
 from tests.mutants.descriptions import mutated
@@ -45,7 +46,7 @@ class System:
         self.http = httpx.Client(timeout=10, trust_env=False)
 
     def get(self, service: str, path: str) -> Any:
-        return self.http.get(self.env[service].replicas[0].url + path).raise_for_status().json()
+        return read_all(self.http, self.env[service].replicas[0].url + path)
 
     def order(self, user: str = "user-1", key: str | None = None, replica: int = 0) -> str:
         """Makes an order; its id, once order-service has acknowledged it."""

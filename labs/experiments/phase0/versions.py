@@ -12,6 +12,7 @@ import pandas as pd
 
 from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
+from labs.pages import read_all
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +99,7 @@ def _ask(
 def _answers(
     client: httpx.Client, url: str, version: str, names: dict[str, str], user: str
 ) -> Iterator[tuple[str, str]]:
-    users: list[dict[str, Any]] = client.get(f"{url}/users").raise_for_status().json()
+    users: list[dict[str, Any]] = read_all(client, f"{url}/users")
     listed = {person["name"] for person in users}
     other = next(name for owner, name in names.items() if owner != version)
     yield VERSION, str(client.get(f"{url}/health").json()["version"])

@@ -11,6 +11,7 @@ import pandas as pd
 from environment.waiting import wait_until
 from labs.experiments.phase4.names import ORDERS, PAYMENTS
 from labs.load.open_loop import Stream
+from labs.pages import read_all
 
 if TYPE_CHECKING:
     from environment import Environment
@@ -54,9 +55,9 @@ def charges(env: Environment) -> Counter[str]:
 
 
 def get(env: Environment, service: str, path: str) -> Any:
-    """Return the content of a service's response. Raises when it is an error or does not come."""
-    response = httpx.get(env[service].url + path, timeout=RESPONSE_SECONDS)
-    return response.raise_for_status().json()
+    """Return the content of a service's response, all of its pages. Raises when it is an error or does not come."""
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        return read_all(client, env[service].url + path)
 
 
 def drained(env: Environment, group: str, *, seconds: float = 30) -> bool:

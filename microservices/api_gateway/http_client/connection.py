@@ -42,6 +42,10 @@ class BadAnswer(UpstreamError):
     """The response broke off, was not HTTP, or was too large."""
 
 
+class TooLarge(BadAnswer):
+    """The upstream answered with more than this client holds."""
+
+
 class Connection(asyncio.Protocol):
     """A connection; `ended` is called once, when it can carry nothing more."""
 
@@ -138,7 +142,7 @@ class Connection(asyncio.Protocol):
         """Collect a part of the body."""
         self._size += len(body)
         if self._size > MAX_ANSWER_BYTES:
-            self._fail(BadAnswer(f"its answer is over {MAX_ANSWER_BYTES} bytes"))
+            self._fail(TooLarge(f"its answer is over {MAX_ANSWER_BYTES} bytes"))
         elif self.open:
             self._body.append(body)
 

@@ -66,7 +66,7 @@ class Upstream:
             detail = f"{self.name} cannot be reached: {error}"
             raise Problem(503, detail, headers={"Retry-After": "1"}) from None
         except UpstreamError as error:
-            raise Problem(502, f"{self.name} gave no usable answer: {error}") from None
+            raise Problem(502, f"{self.name} gave no usable answer: {error}") from error
         except CircuitOpen as error:
             seconds = str(max(1, round(error.retry_after + 0.5)))
             detail = f"{self.name} failed too often; nothing is sent to it for {seconds} s or less"

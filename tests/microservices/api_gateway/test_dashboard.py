@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from microservices.api_gateway.http_client.connection import MAX_ANSWER_BYTES
 from tests.microservices.api_gateway import scripted
 from tests.microservices.api_gateway.conftest import Front, Script
 from tests.microservices.api_gateway.scripted import Behaviour, answering, breaking_off
@@ -47,6 +48,20 @@ def test_it_takes_as_long_as_the_slower_one(front: Front, script: Script) -> Non
     users, orders = script(when_both_are_asked), script(when_both_are_asked)
     gateway = front(USER_SERVICE_URL=users.url, ORDER_SERVICE_URL=orders.url)
     assert not gateway.http.get("/api/dashboard").json()["partial"]
+
+
+def test_a_list_too_large_to_hold_is_not_called_unavailable(front: Front, script: Script) -> None:
+    good, large = script(answering()), script(answering(b"[" + b" " * MAX_ANSWER_BYTES + b"]"))
+    gateway = front(good.url, ORDER_SERVICE_URL=large.url)
+    assert gateway.http.get("/api/dashboard").json() == {
+        "users": [],
+        "orders": None,
+        "partial": True,
+        "unavailable": [],
+        "tooLarge": ["order-service"],
+    }
+    refused = gateway.http.get("/api/orders")
+    assert (refused.status_code, f"over {MAX_ANSWER_BYTES} bytes" in refused.text) == (502, True)
 
 
 @pytest.mark.parametrize(
