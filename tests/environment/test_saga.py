@@ -95,6 +95,7 @@ class Shop:
             for each in orders.values()
             if each["status"] == "completed"
             for item in each["items"]
+            if item["productId"] == "prod-1"
         )
         assert self.get("inventory-service", "/stock")["prod-1"] == {
             "onHand": STOCK - sold,
