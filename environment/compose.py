@@ -116,12 +116,13 @@ class Service(_Closed):
     profiles: tuple[str, ...] = ()
     volumes: tuple[NamedVolume, ...] = ()
     tmpfs: tuple[str, ...] = ()
-    user: str | None = None
+    user: Annotated[str, StringConstraints(pattern=r"^\d+(:\d+)?$")] | None = None
     read_only: bool = False
     cap_drop: tuple[str, ...] = ()
     security_opt: tuple[str, ...] = ()
     mem_limit: Bytes | None = None
     pids_limit: int | None = None
+    ulimits: dict[Literal["nofile"], int] = Field(default_factory=dict)
     stop_grace_period: Seconds = 10.0
     networks: tuple[str, ...] = ()
     x_lab: Lab = Field(alias="x-lab")

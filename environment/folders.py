@@ -1,12 +1,11 @@
 """Where sessions live on disk: one folder each, private to this user, gone when the session is.
 
 A folder holds `supervisor` (the identity of the supervisor), `socket` (for verbs), `owner` (the process for which the
-session runs), and state, data and logs of the replicas.
+session runs), `children` (the identities of its child processes), and state, data and logs of the replicas.
 """
 
 import os
 import random
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ from environment.identity import Identity
 _LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 _LONGEST_SOCKET = 100  # bytes; the kernel's limit is 108 on Linux and 104 on macOS
 _UNCLAIMED_SECONDS = 3.0
-_OWN_NAMES = {"supervisor", "supervisor.log", "owner", "socket", "data", "logs"}
+_OWN_NAMES = {"supervisor", "supervisor.log", "owner", "socket", "children", "data", "logs"}
 _ADVICE = "Set LAB_STATE to a folder you can write to."
 
 
@@ -32,8 +31,10 @@ def home() -> Path:
         if chosen
         else platformdirs.user_state_path("microservices-lab") / "sessions"
     )
-    if len(os.fsencode(path / "abcd" / "socket")) > _LONGEST_SOCKET:
-        path = Path(tempfile.gettempdir()) / f"microservices-lab-{os.getuid()}"
+    if not _fits(path):
+        path = _short_home(path)
+    if not _is_text(path):
+        raise LabError(f"{str(path)!a} is not UTF-8, and Java opens no such folder. {_ADVICE}")
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -41,6 +42,27 @@ def home() -> Path:
     if path.stat().st_uid != os.getuid():
         raise LabError(f"{path} belongs to another user. {_ADVICE}")
     return path
+
+
+def _short_home(path: Path) -> Path:
+    """Return the folder that is taken in place of one whose path is too long for sockets."""
+    for temporary in (tempfile.gettempdir(), "/tmp"):  # TMPDIR may name a long one too
+        short = Path(temporary) / f"microservices-lab-{os.getuid()}"
+        if _fits(short):
+            return short
+    raise LabError(f"The path of {path} is too long for sockets. Set LAB_STATE to a shorter one.")
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path / "abcd" / "socket")) <= _LONGEST_SOCKET
 
 
 def new_folder() -> Path:
@@ -63,12 +85,9 @@ def live_sessions() -> list[str]:
     )
 
 
-def sweep_folders() -> list[str]:
-    """Remove the folders of sessions whose supervisor has died; return their names."""
-    swept = [path for path in _folders() if _abandoned(path)]
-    for path in swept:
-        shutil.rmtree(path, ignore_errors=True)
-    return [path.name for path in swept]
+def abandoned_folders() -> list[Path]:
+    """Return the folders of sessions whose supervisor has died."""
+    return [path for path in _folders() if _abandoned(path)]
 
 
 def _folders() -> list[Path]:

@@ -68,6 +68,15 @@ class Identity:
     def __str__(self) -> str:
         return f"{self.boot}/{self.namespace}/{self.pid}/{self.started}"
 
+    @property
+    def here(self) -> bool:
+        """Whether its number means the same process here: on the same boot, and in the same pid namespace."""
+        return (self.boot, self.namespace) == (_boot(), _namespace())
+
+    def began_after(self, other: "Identity") -> bool:
+        """Return whether this process started at the same moment as `other`, or later."""
+        return float(self.started) >= float(other.started)
+
     def gone(self) -> bool:
         """Return whether that process has surely ended.
 

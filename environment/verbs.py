@@ -22,7 +22,7 @@ from typing import Any, Protocol, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from environment.errors import LabError
-from environment.nginx import Algorithm
+from environment.nginx import READ_TIMEOUT, Algorithm
 from environment.progress import Say, silent
 from environment.states import AccessLog, SessionState, Timing
 
@@ -85,8 +85,11 @@ class Looking(Protocol):
 class Changing(Protocol):
     """What changes the system. `targets` are names of services (all their replicas) or ids of replicas."""
 
-    def scale(self, service: str, replicas: int, *, say: Say = silent) -> None:
-        """Make `replicas` (1 to 8) the number of replicas; those that leave are drained."""
+    def scale(self, service: str, replicas: int, *, reload: bool = True, say: Say = silent) -> None:
+        """Make `replicas` (1 to 8) the number of replicas; those that leave are drained.
+
+        Without `reload` nginx keeps its list of addresses, also of those that have left.
+        """
         ...
 
     def configure(self, service: str, settings: Mapping[str, str], *, say: Say = silent) -> None:
@@ -109,6 +112,7 @@ class Changing(Protocol):
         fail_timeout: int = 1,
         backup: Sequence[int] = (),
         forwarded: bool = False,
+        read_timeout: int = READ_TIMEOUT,
     ) -> None:
         """Set how nginx chooses among the replicas of one service, or of every service."""
         ...

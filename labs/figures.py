@@ -78,11 +78,14 @@ PREDICTION: dict[str, Any] = {"color": INK, "linewidth": 1.6, "linestyle": (0, (
 
 
 def styled(plot: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
-    """Draw the decorated figure in the course's style, without changing that of matplotlib."""
+    """Draw the decorated figure in the course's style, without changing that of matplotlib.
+
+    The style begins with matplotlib's defaults: a `matplotlibrc` of the user is for other figures.
+    """
 
     @wraps(plot)
     def in_style(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Figure:
-        with plt.rc_context(STYLE):
+        with plt.style.context(["default", STYLE]):
             return plot(*args, **kwargs)
 
     return in_style

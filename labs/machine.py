@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import subprocess
+import sys
+import time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from environment.cgroup import usable_cores
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,18 +35,11 @@ PACKAGES = (
 
 
 def cores() -> int:
-    """Return how many cores this process may use: its CPU affinity, and the quota of its cgroup, if any."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(allowed or 1, _quota()))
+    """Return how many cores this process may use: its CPU affinity, and the quota of its cgroup, if any.
 
-
-def _quota() -> int:
-    """Return how many whole cores cgroup v2 grants; many when it sets no limit."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):  # not Linux, no cgroup v2, or "max"
-        return 1 << 16
+    A part of a core counts as one.
+    """
+    return math.ceil(usable_cores())
 
 
 def _processor() -> str:
@@ -62,6 +58,39 @@ def busy_seconds() -> float:
     idle = times.idle + getattr(times, "iowait", 0.0)
     # Linux also counts the time of guests as user time.
     return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
+
+
+WORK = """
+import sys, time
+begin, count = float(sys.argv[1]), 0
+time.sleep(max(0, begin - time.time()))
+while time.time() < begin + 0.3:
+    sum(range(2000))
+    count += 1
+print(count)
+"""
+"""A program that counts how often it can do the same piece of work in 0.3 s from a given moment."""
+
+START_SECONDS = 0.4
+"""Seconds in which all programs have begun, also on a busy machine."""
+
+
+def speedup() -> float:
+    """Return how much work all usable cores do together, as a multiple of what one does.
+
+    It is about the number of cores where they are alike and free, and less where two logical cores share a
+    physical one, where some cores are slower, and while other programs run.
+    """
+    return round(_work(cores()) / _work(1), 2)
+
+
+def _work(processes: int) -> int:
+    begin = time.time() + START_SECONDS
+    command = [sys.executable, "-S", "-c", WORK, str(begin)]
+    started = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
+    return sum(int(each.communicate(timeout=60)[0]) for each in started)
 
 
 @cache

@@ -150,6 +150,7 @@ class Run:
         name = name_of(experiment.__name__)
         verdict = experiment.judge(samples, prediction)
         figure = experiment.plot(samples, prediction)
+        finding = next((text.get_text() for text in figure.texts), "")
         badge(figure, verdict)
         write_whole(
             self.path / f"{name}.png", lambda draft: figure.savefig(draft, format="png", dpi=160)
@@ -161,6 +162,7 @@ class Run:
             "figure": f"{name}.png",
             "title": experiment.TITLE,
             "theory": experiment.THEORY,
+            "finding": finding,
             "seconds": self._seconds.get(name),
             "verdict": verdict.to_json(),
         }
@@ -214,6 +216,10 @@ class Record:
     def verdict(self, name: str) -> Verdict:
         """Return the verdict that the run gave."""
         return Verdict.from_json(self._experiment(name)["verdict"])
+
+    def finding(self, name: str) -> str:
+        """Return the title of the figure that the run drew, which is what it found; empty in an older record."""
+        return str(self._experiment(name).get("finding", ""))
 
     def judge(self, name: str) -> Verdict:
         """Return the verdict that the current code gives on the recorded samples."""

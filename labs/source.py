@@ -1,10 +1,13 @@
-"""Shows the code of a service in a cell, from the file that runs."""
+"""Shows code in a cell, from the file that runs: of a service, or of an experiment."""
 
 from __future__ import annotations
 
 import ast
+import inspect
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from IPython.display import Code
 
@@ -37,6 +40,12 @@ def show(file: str, *names: str) -> Code:
         for node in (definitions[name] for name in names)
     ]
     text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
+    return Code(text, language="python")  # type: ignore[no-untyped-call]
+
+
+def show_function(function: Callable[..., Any]) -> Code:
+    """Return a function of the labs as it is written, such as an experiment's `measure`."""
+    text = f"# {function.__module__}\n\n{inspect.getsource(function)}"
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 

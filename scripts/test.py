@@ -6,28 +6,11 @@ Without arguments it runs the fast tier, which is all tests but those marked `lo
 
 import os
 import sys
-from pathlib import Path
 
 # Python leaves this folder out of its path when PYTHONSAFEPATH is set.
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - Python 2.7 has no pathlib
 
-from _venv import ROOT, ready_python
+import _python  # noqa: F401 - first
+import _tests
 
-EVERYTHING = ["-n", "2", "--dist", "loadfile"]  # tests/conftest.py decides which run beside which
-FAST = [*EVERYTHING, "-m", "not long", "-p", "tests.tiers"]
-
-
-def pytest_arguments(arguments: list[str]) -> list[str]:
-    """Return pytest's arguments for those of this command."""
-    if not arguments:
-        return FAST
-    if "--all" in arguments:
-        return EVERYTHING + [argument for argument in arguments if argument != "--all"]
-    return arguments
-
-
-if __name__ == "__main__":
-    python, given = ready_python(sys.argv[1:], tools=True)
-    os.chdir(ROOT)
-    os.environ.pop("PYTHONSAFEPATH", None)  # `tests` is imported from the current folder
-    os.execv(python, [str(python), "-m", "pytest", *pytest_arguments(given)])
+_tests.main(sys.argv[1:])

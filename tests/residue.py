@@ -24,12 +24,19 @@ def nothing_left(session: str, seconds: float = RESIDUE_SECONDS) -> list[str]:
     return left
 
 
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes that a process has started, whatever they have made of their titles and labels."""
+    return psutil.Process(pid).children(recursive=True)
+
+
 def _processes(session: str) -> list[str]:
-    found = []
+    """Processes that carry the session's label, and those that work in its folder: a title destroys the label."""
+    folder, found = (Path(os.environ["LAB_STATE"]) / session).resolve(), []
     for process in psutil.process_iter():
         try:
             labelled = process.environ().get("LAB_SESSION") == session
-            if labelled and process.status() != "zombie":
+            inside = Path(process.cwd()).is_relative_to(folder)
+            if (labelled or inside) and process.status() != "zombie":
                 found.append(f"process {process.pid} {' '.join(process.cmdline())}")
         except psutil.Error:
             continue

@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -24,6 +25,9 @@ from environment.verbs import SERVING, Verbs, find_verb
 
 SILENCE_SECONDS = 10.0
 """A working supervisor sends a heartbeat every second; after ten seconds without one it counts as gone."""
+
+QUEUE_SECONDS = 0.05
+"""Between two attempts to get a place in the queue of a supervisor."""
 
 Progress = Callable[[], AbstractContextManager[Say]]
 """Opens a block in which lines of progress are shown."""
@@ -113,7 +117,7 @@ class Client:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SILENCE_SECONDS)
             try:
-                connection.connect(str(self._socket))
+                self._connect(connection)
                 request = {"verb": verb, "arguments": arguments}
                 connection.sendall(json.dumps(request, default=asdict).encode() + b"\n")
                 for line in connection.makefile("rb"):
@@ -127,6 +131,19 @@ class Client:
             except OSError as error:
                 raise self._gone(str(error)) from error
         raise self._gone("it ended in the middle of the work")
+
+    def _connect(self, connection: socket.socket) -> None:
+        """Connect, and wait for a place in the queue of a supervisor that gets many verbs at once."""
+        deadline = time.monotonic() + SILENCE_SECONDS
+        while True:
+            try:
+                return connection.connect(str(self._socket))
+            except (BlockingIOError, ConnectionRefusedError) as error:
+                # The queue is full: so says Linux, which does not wait when there is a time limit, and so says macOS.
+                full = isinstance(error, BlockingIOError) or self.alive()
+                if not full or time.monotonic() > deadline:
+                    raise
+                time.sleep(QUEUE_SECONDS)
 
     def alive(self) -> bool:
         """Return whether the supervisor still serves this session."""

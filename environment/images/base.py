@@ -20,6 +20,7 @@ from environment.images.engine import architecture, asking
 from environment.images.mirror import Mirror, debian_mirror
 from environment.images.programs import run_program
 from environment.images.recipe import LABEL, LEFT_OUT, OFFICIAL, PACKAGES, SUITE
+from environment.outside import outside
 from environment.progress import Say
 
 REGISTRY_SECONDS = 6.0
@@ -127,7 +128,8 @@ def _debootstrap() -> str | None:
 def _ask_mirror(mirror: Mirror) -> None:
     """Check that the mirror answers: debootstrap itself would try a dead mirror for an hour."""
     try:
-        with urllib.request.urlopen(f"{mirror.url}/dists/{SUITE}/Release", timeout=_MIRROR_SECONDS):
+        release = f"{mirror.url}/dists/{SUITE}/Release"
+        with outside(), urllib.request.urlopen(release, timeout=_MIRROR_SECONDS):
             pass
     except OSError as error:
         raise LabError(

@@ -143,6 +143,7 @@ def built(
             custom_context=True,
             buildargs={"BASE": target.base},
             network_mode="none",
+            use_config_proxy=False,  # nor does a build need what is configured for networks
             rm=True,
             forcerm=True,
             decode=True,

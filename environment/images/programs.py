@@ -4,9 +4,10 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from environment.errors import LabError
+from environment.outside import back_outside
 from environment.waiting import wait_until
 
 _LAST_LINES = 12
@@ -14,9 +15,16 @@ _END_SECONDS = 5.0
 
 
 def run_program(
-    command: Sequence[str], *, action: str, next_step: str, each: Callable[[str], None]
+    command: Sequence[str],
+    *,
+    action: str,
+    next_step: str,
+    each: Callable[[str], None],
+    variables: Mapping[str, str] | None = None,
 ) -> None:
-    """Run `command` and hand each line it writes to `each`.
+    """Run `command`, which may download, and hand each line it writes to `each`.
+
+    `variables` are its environment; by default this process's, with those of the network outside.
 
     Raises `LabError` with its last lines when it fails. However this function is left, nothing of it runs on.
     """
@@ -28,6 +36,7 @@ def run_program(
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
+        env=back_outside(os.environ) if variables is None else variables,
         start_new_session=True,  # so that its children can be ended with it
     ) as program:
         try:

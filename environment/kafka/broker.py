@@ -19,6 +19,9 @@ Place = tuple[str, int]
 SECONDS = 10.0
 """How long one answer of the broker is awaited."""
 
+MAX_BYTES = 2_000_000
+"""Longest message that is sent: what a dead letter topic takes."""
+
 _NOT_YET = {
     KafkaError._TRANSPORT,
     KafkaError._ALL_BROKERS_DOWN,
@@ -59,7 +62,7 @@ class Broker:
 
     def producer(self) -> Producer:
         """Return a producer that counts a message as sent only when the broker has it."""
-        limit = {"message.timeout.ms": int(self.seconds * 1000)}
+        limit = {"message.timeout.ms": int(self.seconds * 1000), "message.max.bytes": MAX_BYTES}
         return Producer({**self._words, **limit, "acks": "all"})
 
     def consumer(self, group: str = READER) -> Consumer:

@@ -10,13 +10,15 @@ from confluent_kafka import KafkaException, Message
 from environment.errors import LabError
 from environment.kafka.broker import TIME, Broker, Place, moment, table
 from environment.kafka.groups import commit, committed
-from environment.kafka.messages import ANY, headers_of, read_range, row, text
+from environment.kafka.messages import ANY, read_range, row, text
+from environment.kafka.received import Received
 
 SUFFIX = "-dlq"
 GROUP = "lab-redrive"
 """The group whose committed offsets in dead letter topics record, in the broker, what has been re-driven."""
 
-ORIGIN = ("topic", "partition", "offset", "timestamp", "group", "attempts", "error")
+ORIGIN = ("topic", "partition", "offset", "timestamp", "group", "attempts", "error", "truncated")
+NUMBERS = ("partition", "offset", "timestamp", "attempts", "truncated")
 HEADERS = {f"dlq.{name}" for name in ORIGIN}
 
 DEAD_LETTERS = {
@@ -33,6 +35,7 @@ DEAD_LETTERS = {
     "group": "object",
     "attempts": "Int64",
     "error": "object",
+    "truncated": "Int64",
     "redriven": "bool",
 }
 REDRIVEN = {
@@ -57,15 +60,15 @@ class Origin(NamedTuple):
     group: str | None
     attempts: int | None
     error: str | None
+    truncated: int | None
+    """The bytes of the whole value, when the letter holds only what its topic takes."""
 
     @classmethod
-    def of(cls, message: Message) -> "Origin":
+    def of(cls, message: Received) -> "Origin":
         """Read the origin from a dead letter's headers."""
-        headers = {name: text(value) for name, value in headers_of(message)}
+        headers = {name: text(value) for name, value in message.headers or ()}
         values = {name: headers.get(f"dlq.{name}") for name in ORIGIN}
-        numbers = {
-            name: _number(values[name]) for name in ("partition", "offset", "timestamp", "attempts")
-        }
+        numbers = {name: _number(values[name]) for name in NUMBERS}
         return cls(**{**values, **numbers})  # type: ignore[arg-type]
 
 
@@ -106,20 +109,12 @@ def _places(broker: Broker, topic: str | None) -> list[Place]:
     return [(name, n) for n in broker.topics().get(name, [])]
 
 
-def _in_order(broker: Broker, span: dict[Place, tuple[int, int]]) -> list[Message]:
-    return sorted(read_range(broker, span), key=_at)
+def _in_order(broker: Broker, span: dict[Place, tuple[int, int]]) -> list[Received]:
+    return sorted(read_range(broker, span), key=lambda message: message.order)
 
 
-def _at(message: Message) -> tuple[str, int, int]:
-    topic, partition, offset = message.topic(), message.partition(), message.offset()
-    assert topic is not None
-    assert partition is not None
-    assert offset is not None
-    return topic, partition, offset
-
-
-def _row(message: Message, done: dict[Place, int]) -> dict[str, Any]:
-    origin, (topic, partition, offset) = Origin.of(message), _at(message)
+def _row(message: Received, done: dict[Place, int]) -> dict[str, Any]:
+    origin = Origin.of(message)
     return {
         **row(message),
         "origin": origin.topic,
@@ -129,27 +124,32 @@ def _row(message: Message, done: dict[Place, int]) -> dict[str, Any]:
         "group": origin.group,
         "attempts": origin.attempts,
         "error": origin.error,
-        "redriven": bool(origin.topic) and offset < done.get((topic, partition), 0),
+        "truncated": origin.truncated,
+        "redriven": bool(origin.topic) and message.offset < done.get(message.place, 0),
     }
 
 
-def _sent(broker: Broker, letters: list[Message]) -> list[dict[str, Any]]:
+def _sent(broker: Broker, letters: list[Received]) -> list[dict[str, Any]]:
     """Send each to its origin's own partition, where the others of its key are; a row of `REDRIVEN` for each."""
     known, producer = broker.topics(), broker.producer()
     rows = [_unsent(letter) for letter in letters]
     for letter, outcome in zip(letters, rows, strict=True):
         origin = Origin.of(letter)
-        if origin.topic is None:
+        if letter.headers is None:
+            outcome["outcome"] = "passed over: its headers cannot be read"
+        elif origin.topic is None:
             outcome["outcome"] = "passed over: no header dlq.topic says where it came from"
         elif origin.topic not in known:
             outcome["outcome"] = f"kept: there is no topic {origin.topic}"
+        elif (message := _whole(broker, letter, origin)) is None:
+            outcome["outcome"] = "passed over: it was cut to fit, and the whole message is gone"
         else:
             try:
                 producer.produce(
                     origin.topic,
-                    letter.value(),
-                    key=letter.key(),
-                    headers=[one for one in headers_of(letter) if one[0] not in HEADERS],
+                    message.value,
+                    key=message.key,
+                    headers=[one for one in message.headers or () if one[0] not in HEADERS],
                     on_delivery=_recorder(outcome),
                     partition=origin.partition if origin.partition in known[origin.topic] else ANY,
                 )
@@ -160,9 +160,22 @@ def _sent(broker: Broker, letters: list[Message]) -> list[dict[str, Any]]:
     return rows
 
 
-def _unsent(letter: Message) -> dict[str, Any]:
-    topic, partition, offset = _at(letter)
-    place = {"topic": topic, "partition": partition, "offset": offset, "key": text(letter.key())}
+def _whole(broker: Broker, letter: Received, origin: Origin) -> Received | None:
+    """Return the message of a letter: of one that was cut, the message at its origin, if it is still there."""
+    if origin.truncated is None:
+        return letter
+    if origin.topic is None or origin.partition is None or origin.offset is None:
+        return None
+    place = (origin.topic, origin.partition)
+    first, end = broker.span([place])[place] if place[1] in broker.topics()[place[0]] else (0, 0)
+    if not first <= origin.offset < end:
+        return None
+    return next(read_range(broker, {place: (origin.offset, origin.offset + 1)}), None)
+
+
+def _unsent(letter: Received) -> dict[str, Any]:
+    topic, partition, offset = letter.order
+    place = {"topic": topic, "partition": partition, "offset": offset, "key": text(letter.key)}
     return {**place, "to_topic": Origin.of(letter).topic, "outcome": "kept: no answer"}
 
 
@@ -177,19 +190,18 @@ def _recorder(outcome: dict[str, Any]) -> Any:
     return delivered
 
 
-def _remember(broker: Broker, letters: list[Message], rows: list[dict[str, Any]]) -> None:
+def _remember(broker: Broker, letters: list[Received], rows: list[dict[str, Any]]) -> None:
     """Commit behind the last letter of each partition before the first one that was kept."""
     if at := dict(_reached(letters, rows)):
         commit(broker, GROUP, at)
 
 
-def _reached(letters: list[Message], rows: list[dict[str, Any]]) -> Iterator[tuple[Place, int]]:
+def _reached(letters: list[Received], rows: list[dict[str, Any]]) -> Iterator[tuple[Place, int]]:
     kept: dict[Place, bool] = defaultdict(bool)
     for letter, outcome in zip(letters, rows, strict=True):
-        topic, partition, offset = _at(letter)
-        kept[topic, partition] |= outcome["outcome"].startswith("kept")
-        if not kept[topic, partition]:
-            yield (topic, partition), offset + 1
+        kept[letter.place] |= outcome["outcome"].startswith("kept")
+        if not kept[letter.place]:
+            yield letter.place, letter.offset + 1
 
 
 def _number(header: str | None) -> int | None:

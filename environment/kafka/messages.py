@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 
 from environment.errors import LabError, NotReady
 from environment.kafka.broker import TIME, Broker, Place, moment, table
+from environment.kafka.received import Received, receive
 
 Value = str | bytes | Mapping[str, Any] | None
 """What can be sent: text, bytes, what becomes JSON, or None, by which a compacted topic deletes a key."""
@@ -28,7 +29,7 @@ ANY = -1
 SENT = {"topic": "object", "partition": "int64", "offset": "int64", "time": TIME}
 
 
-def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Iterator[Message]:
+def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Iterator[Received]:
     """Return the messages of each partition from the first offset up to, and without, the second.
 
     No group is joined, and nothing is committed. Raises `NotReady` when the broker stops answering.
@@ -58,7 +59,7 @@ def read_range(broker: Broker, wanted: Mapping[Place, tuple[int, int]]) -> Itera
             offset = message.offset()
             assert offset is not None
             if offset < left[place]:
-                yield message
+                yield receive(message)
             if offset + 1 >= left[place]:
                 del left[place]
     finally:
@@ -78,7 +79,7 @@ def read(
         raise LabError(f"At least 1 message can be read, not {limit}.")
     span = broker.span(broker.places(topic, partition))
     wanted = {place: _part(first, end, offset, limit) for place, (first, end) in span.items()}
-    chosen = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp()[1], *_order(m)))
+    chosen = sorted(read_range(broker, wanted), key=lambda m: (m.timestamp, *m.order))
     kept = chosen[-limit:] if offset == "latest" else chosen[:limit]
     return table((row(message) for message in kept), MESSAGES)
 
@@ -105,44 +106,52 @@ def send(
 ) -> pd.DataFrame:
     """One message, and where it went, as soon as the broker has it."""
     broker.places(topic, partition)
-    deliveries: list[tuple[KafkaError | None, Message]] = []
+    sent: list[dict[str, Any]] = []
+    refusal = KafkaError(KafkaError._TIMED_OUT)
     body = json.dumps(value) if isinstance(value, Mapping) else value
     producer = broker.producer()
+
+    def delivered(error: KafkaError | None, message: Message) -> None:
+        nonlocal refusal
+        if error is not None:
+            refusal = error
+        else:
+            time = moment(message.timestamp()[1])
+            place = {"topic": topic, "partition": message.partition(), "offset": message.offset()}
+            sent.append({**place, "time": time})
+
     try:
         producer.produce(
             topic,
             _bytes(body, "value"),
             key=_bytes(key, "key"),
             headers=[(name, _bytes(text, name)) for name, text in (headers or {}).items()],
-            on_delivery=lambda error, message: deliveries.append((error, message)),
+            on_delivery=delivered,
             partition=ANY if partition is None else partition,
         )
     except KafkaException as error:  # too large for any broker
         raise LabError(f"Kafka does not take this message: {error.args[0].str()}.") from error
     producer.flush(broker.seconds + 1)
-    if not deliveries or deliveries[0][0]:
-        reason = KafkaError(KafkaError._TIMED_OUT) if not deliveries else deliveries[0][0]
-        broker.failed(f"take a message for {topic}", KafkaException(reason))
-    sent = row(deliveries[0][1])
-    return table([{name: sent[name] for name in SENT}], SENT)
+    if not sent:
+        broker.failed(f"take a message for {topic}", KafkaException(refusal))
+    return table(sent, SENT)
 
 
-def row(message: Message) -> dict[str, Any]:
-    """One message as a row of `MESSAGES`; of headers with the same name the last one counts."""
+def row(message: Received) -> dict[str, Any]:
+    """One message as a row of `MESSAGES`; of headers with the same name the last one counts.
+
+    `headers` is None where the client library cannot read them.
+    """
+    headers = message.headers
     return {
-        "topic": message.topic(),
-        "partition": message.partition(),
-        "offset": message.offset(),
-        "time": moment(message.timestamp()[1]),
-        "key": text(message.key()),
-        "value": text(message.value()),
-        "headers": {name: text(value) for name, value in headers_of(message)},
+        "topic": message.topic,
+        "partition": message.partition,
+        "offset": message.offset,
+        "time": moment(message.timestamp),
+        "key": text(message.key),
+        "value": text(message.value),
+        "headers": None if headers is None else {name: text(value) for name, value in headers},
     }
-
-
-def headers_of(message: Message) -> list[tuple[str, bytes | str | None]]:
-    """Return the headers of a message, with those that have the same name."""
-    return [(one[0], one[1]) for one in message.headers() or []]
 
 
 def text(data: bytes | str | None) -> str | None:
@@ -164,10 +173,6 @@ def _bytes(value: object, what: str) -> bytes | None:
 def _place(message: Message) -> Place:
     topic, partition = message.topic(), message.partition()
     return str(topic), int(partition if partition is not None else -1)
-
-
-def _order(message: Message) -> tuple[int, int]:
-    return _place(message)[1], message.offset() or 0
 
 
 def _named(places: Mapping[Place, int]) -> str:

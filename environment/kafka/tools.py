@@ -78,7 +78,8 @@ class Kafka:
         r"""Return up to `limit` messages in the order of their times; no group's offset moves.
 
         `offset`: the earliest ones, the latest ones, or those from that offset on in each partition.
-        Columns: topic, partition, offset, time, key, value, headers (a dict). What is not UTF-8 appears as `\xff`.
+        Columns: topic, partition, offset, time, key, value, headers (a dict). What is not UTF-8 appears as `\xff`;
+        when the name of a header is not, the client library cannot read any, and headers is None.
         """
         options = {"partition": partition, "offset": offset, "limit": limit}
         return messages.read(self._broker, topic, **options)  # type: ignore[arg-type]
@@ -123,8 +124,8 @@ class Kafka:
         """Return what consumers gave up on, of one topic (by its own name or its `-dlq`'s) or of all.
 
         Columns: topic, partition, offset, time, key, value; where it came from: origin, origin_partition,
-        origin_offset, origin_time; the consumer that gave up: group, attempts, error; and redriven, whether it was
-        sent back.
+        origin_offset, origin_time; the consumer that gave up: group, attempts, error; truncated, the bytes of the
+        whole value when the letter was cut to fit; and redriven, whether it was sent back.
         """
         return dead_letters.dead_letters(self._broker, topic)
 
@@ -133,6 +134,7 @@ class Kafka:
 
         What was sent back is remembered in the broker, by the offsets of the group `lab-redrive`, so that doing it
         again sends nothing twice; only if this process dies between a letter and its commit is that letter sent again.
+        A letter that was cut to fit is sent as the whole message that is still at its origin.
         One row per letter: topic, partition, offset, key, to_topic, to_partition, to_offset, outcome (`sent`,
         `passed over: ...` or `kept: ...`). A letter that is kept keeps those behind it in its partition.
         """

@@ -38,6 +38,9 @@ _DIRECTIVES = {
 }
 _WITH_BACKUP = ("round_robin", "least_conn")
 
+READ_TIMEOUT = 120
+"""Seconds: longer than the longest response, or nginx would request it twice."""
+
 
 @dataclass(frozen=True)
 class Balance:
@@ -47,7 +50,7 @@ class Balance:
     nothing. A server that fails `max_fails` times within `fail_timeout` seconds is passed over for as long. The
     replicas whose numbers `backup` has are asked only when none of the others can be. Where `forwarded`, the client to
     choose by is the one that X-Forwarded-For names last, as if a proxy stood before nginx; a service still gets the
-    true one.
+    true one. A server that sends nothing for `read_timeout` seconds has failed, and nginx repeats a GET elsewhere.
     """
 
     algorithm: Algorithm = "round_robin"
@@ -56,6 +59,7 @@ class Balance:
     fail_timeout: int = 1
     backup: tuple[int, ...] = ()
     forwarded: bool = False
+    read_timeout: int = READ_TIMEOUT
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -67,6 +71,8 @@ class Balance:
             raise LabError(
                 "fail_timeout is a whole number of seconds, 1 or more: nginx has no finer unit."
             )
+        if self.read_timeout < 1:
+            raise LabError("read_timeout is 1 second or more.")
         if self.backup and self.algorithm not in _WITH_BACKUP:
             able = " and ".join(_WITH_BACKUP)
             raise LabError(f"nginx has a backup with {able} only, not with {self.algorithm}.")
@@ -110,7 +116,13 @@ def render(
         user: the owner of the worker processes.
         resolver: the name server for names among the servers.
     """
-    return _template().render(upstreams=upstreams, source=source, user=user, resolver=resolver)
+    return _template().render(
+        upstreams=upstreams,
+        source=source,
+        user=user,
+        resolver=resolver,
+        read_timeout=READ_TIMEOUT,
+    )
 
 
 @cache

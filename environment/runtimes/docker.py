@@ -102,7 +102,7 @@ class DockerRuntime:
         with self._creations.request(), asking(f"start {launch.id}"):
             container = self._client.containers.create(**self._described(launch, place))
             try:
-                put_files(container, launch.files)
+                put_files(container, launch.files, launch.service.user)
                 container.start()
             except APIError as error:
                 # It would stay behind in the state "created".
@@ -150,7 +150,7 @@ class DockerRuntime:
         self._require_running(replica)
         with asking(f"reload {replica}"):
             container = self._container(replica)
-            put_files(container, files)
+            put_files(container, files, self._place(replica).service.user)
             container.kill("SIGHUP")
 
     def read(self, replica: str, path: str) -> bytes:

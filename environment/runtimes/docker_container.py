@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 from docker.errors import APIError
-from docker.types import EndpointConfig, LogConfig, Mount
+from docker.types import EndpointConfig, LogConfig, Mount, Ulimit
 
 from environment.compose import Service
 from environment.runtimes import Launch, Status, Usage
@@ -65,6 +65,8 @@ def as_described(
         "hostname": launch.id,
         "labels": {**labels, **container_labels(launch)},
         "environment": dict(service.environment),
+        # The SDK would add the proxies of ~/.docker/config.json, through which no service is reached.
+        "use_config_proxy": False,
         # Docker's own default would be every interface of this machine.
         "ports": {f"{port}/tcp": ("127.0.0.1", own) for port, own in place.ports.items()},
         "network": network,
@@ -82,6 +84,7 @@ def as_described(
         "security_opt": list(service.security_opt),
         "mem_limit": service.mem_limit,
         "pids_limit": service.pids_limit,
+        "ulimits": [Ulimit(name=name, soft=n, hard=n) for name, n in service.ulimits.items()],
         # Readiness is probed from outside, and each of these would start a Python every few seconds.
         "healthcheck": {"test": ["NONE"]},
         "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG_LIMIT),

@@ -1,7 +1,7 @@
 """Replicas as child processes of the supervisor: the same programs where there is no Docker.
 
 What Docker does by isolation is done here by translation: a described address becomes a loopback address, `/data` a
-folder, `python` this Python, and every child carries the session's label in its environment block.
+folder, `python` this Python. Every child carries the session's label in its environment block and is in its record.
 """
 
 import os
@@ -22,10 +22,11 @@ from environment.identity import Identity
 from environment.nginx import PROXY
 from environment.progress import Say
 from environment.runtimes import Address, Launch, Status, Usage, replica_id
+from environment.runtimes.process_record import ProcessRecord
 from environment.runtimes.process_removal import (
     SESSION_LABEL,
     SUPERVISOR_LABEL,
-    end_group,
+    end_child,
     kill_labelled,
 )
 from environment.runtimes.programs import program
@@ -34,7 +35,11 @@ from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
 
 # What a child inherits of the shell it was started from. Anything else, a stray DATABASE_URL for example, stays out.
-_INHERITED = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE"}
+_INHERITED = {
+    *("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR"),
+    # Where a Python that is not the system's finds its own libraries.
+    *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"),
+}
 
 
 @dataclass
@@ -61,6 +66,7 @@ class ProcessRuntime:
         )
         self.proxy_source = _own_address()
         self._children: dict[str, _Child] = {}
+        self._record = ProcessRecord(folder)
         self._starting = threading.Lock()
         self._closed = False
 
@@ -109,6 +115,7 @@ class ProcessRuntime:
                     stderr=subprocess.STDOUT,
                     start_new_session=True,  # a Ctrl-C in the terminal is not for the services
                 )
+                self._record.add(child.process.pid)
             except OSError as error:
                 raise LabError(
                     f"{launch.id} cannot be started as a process: {error}. "
@@ -126,12 +133,12 @@ class ProcessRuntime:
                 child.process.wait(grace)
             except subprocess.TimeoutExpired:
                 self.kill(replica)
-        end_group(child.process)
+        end_child(child.process, self._record)
 
     def kill(self, replica: str) -> None:
         """Kill the replica with everything that it started."""
         child = self._child(replica)
-        end_group(child.process)
+        end_child(child.process, self._record)
         child.paused = False
 
     def reload(self, replica: str, files: Mapping[str, bytes]) -> None:
@@ -158,7 +165,7 @@ class ProcessRuntime:
         """Kill the replica and give its ports back."""
         child = self._children.pop(replica, None)
         if child:
-            end_group(child.process)
+            end_child(child.process, self._record)
             for port in child.ports.values():
                 self._ports.give_back(port)
 
@@ -202,7 +209,8 @@ class ProcessRuntime:
             self._closed = True
         for replica in list(self._children):
             self.remove(replica)
-        # A child may have left its group: the label finds it.
+        self._record.kill()
+        # A child may have left its process session: the label finds it.
         wait_until(lambda: not kill_labelled(self._session), timeout=10)
 
     def _child(self, replica: str) -> _Child:
@@ -225,7 +233,8 @@ class ProcessRuntime:
 
     def _environment(self, child: _Child, service: Service) -> dict[str, str]:
         own = {
-            name: self._translated(self._on_disk(service, value))
+            # In this order: the name of a folder may look like an address.
+            name: self._on_disk(service, self._translated(value))
             for name, value in service.environment.items()
         }
         return {
@@ -249,6 +258,7 @@ class ProcessRuntime:
         for path, content in files.items():
             file = Path(self._on_disk(service, path))
             file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch(mode=0o600)  # it may hold a password
             file.write_bytes(content)
 
     def _translated(self, value: str) -> str:

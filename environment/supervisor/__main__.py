@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from environment.errors import LabError
+from environment.file_limit import raise_file_limit
 from environment.folders import new_folder
 from environment.specification import Specification
 from environment.supervisor.lifetime import Supervisor
@@ -22,6 +23,7 @@ def main() -> None:
         folder = new_folder()
     except LabError as error:
         sys.exit(str(error))
+    raise_file_limit()
     try:
         supervisor = Supervisor(folder, specification)
         log = (folder / "supervisor.log").open("ab")
@@ -29,7 +31,10 @@ def main() -> None:
             signal.signal(number, lambda *_: in_thread(lambda: supervisor.end(drain=True)))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         supervisor.serve()
-    except (LabError, OSError) as error:
+    except LabError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        sys.exit(str(error))
+    except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         sys.exit(f"{error}. Is the disk full, or the state folder read-only? `lab doctor` looks.")
     # The process that launched this one may be dead already; then the watchers end the session.

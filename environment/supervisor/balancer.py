@@ -33,6 +33,8 @@ class Balancer:
         self._balances: dict[str, Balance] = {}
         self._replicas_at: dict[str, str] = {}
         self._reloading = threading.Lock()
+        self.stale = False
+        """Whether the plan has changed since nginx last followed it."""
 
     def set_addresses(self, addresses: dict[int, Address]) -> None:
         """Set the proxy's addresses, by described port."""
@@ -78,6 +80,7 @@ class Balancer:
         if not self._addresses or self._runtime.status(self._id).condition != "running":
             return
         with self._reloading:
+            self.stale = False
             before = self._count_lines()
             self._runtime.reload(self._id, self.files())
             # There is one worker, and it logs its shutdown once.

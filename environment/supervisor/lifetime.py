@@ -23,6 +23,7 @@ from environment.kafka import KAFKA
 from environment.progress import Say, silent
 from environment.runtimes import Runtime
 from environment.runtimes.choice import choose
+from environment.runtimes.process_record import ProcessRecord
 from environment.specification import Specification
 from environment.states import KafkaState, ServiceState, SessionState
 from environment.supervisor.plan import FRONT_DOOR
@@ -30,6 +31,7 @@ from environment.supervisor.ports import PortBlock
 from environment.supervisor.server import VerbServer, in_thread
 from environment.supervisor.session import Session
 from environment.supervisor.sweep import sweep
+from environment.supervisor.watchdog import Watchdog
 from environment.verbs import Changing, Lifetime, find_verb
 from environment.waiting import wait_until
 
@@ -52,6 +54,7 @@ class Supervisor(Lifetime):
         self._runtime: Runtime | None = None
         self._reason = ""
         self._page: PageServer | None = None
+        self._watchdog: Watchdog | None = None
         self._started = False
         self._making = threading.Lock()
         self._ending_lock = threading.Lock()
@@ -63,6 +66,7 @@ class Supervisor(Lifetime):
         """Accept verbs until the session has ended."""
         (self.folder / "supervisor").write_text(str(Identity.own()))
         (self.folder / "owner").write_text(self.spec.owner or "")
+        self._watchdog = Watchdog()
         self._server.listen()
         if self.spec.owner:
             in_thread(self._watch_pipe)
@@ -83,6 +87,8 @@ class Supervisor(Lifetime):
             finally:
                 self._server.close()
                 wait_until(self._folder_removed, timeout=REMOVAL_SECONDS)
+                if self._watchdog:
+                    self._watchdog.end()
                 self.ended.set()
 
     def leave(self) -> NoReturn:
@@ -212,7 +218,12 @@ class Supervisor(Lifetime):
                 self.end(drain=False)
 
     def _folder_removed(self) -> bool:
-        """Remove the folder; another thread may still be writing a last line into it."""
+        """Remove the folder; another thread may still be writing a last line into it.
+
+        While one of its processes is left, the folder stays: a later sweep finds the process by it.
+        """
+        if ProcessRecord(self.folder).living():
+            return False
         shutil.rmtree(self.folder, ignore_errors=True)
         return not self.folder.exists()
 

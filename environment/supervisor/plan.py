@@ -4,6 +4,7 @@ Nothing is started here. docker-compose.yml describes the services; their number
 phase's file, then from the specification, then from the verbs.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -16,6 +17,7 @@ from environment.nginx import PROXY
 from environment.phases import read_phase
 from environment.runtimes import replica_id
 from environment.specification import Specification
+from environment.valkey import with_password
 
 FRONT_DOOR = "api-gateway"
 """The service whose address is the system's own; a phase without it has none."""
@@ -34,7 +36,7 @@ class Replica:
     """One replica that should run, and where it is from this machine and for other replicas (`host:port`).
 
     `serving` is whether the proxy shall send it requests. Times are Unix seconds; `cpu_seconds` is what it had used
-    when it became ready.
+    when it became ready. `logged` is the end of its log before it was started anew.
     """
 
     service: str
@@ -47,6 +49,7 @@ class Replica:
     began: float | None = None
     ready: float | None = None
     cpu_seconds: float | None = None
+    logged: str = ""
 
     @property
     def id(self) -> str:
@@ -60,6 +63,7 @@ class Plan:
     def __init__(self, specification: Specification, *, token: str) -> None:
         """Read the description. Raises `UnknownName` for a service or a setting that is not described."""
         self.spec = specification
+        self.valkey_password = secrets.token_hex(16)
         self._variables = {
             **read_phase(specification.phase),
             "SEED": str(specification.seed),
@@ -118,6 +122,7 @@ class Plan:
             replica.service
         ]
         own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
+        own = {name: with_password(value, self.valkey_password) for name, value in own.items()}
         if service.x_lab.ready == "kafka":  # it advertises this address to its clients
             own["OUTSIDE"] = urlsplit(replica.url).netloc
         return service.model_copy(update={"environment": own})
@@ -158,6 +163,14 @@ class Plan:
         """Return the services that have the proxy in front, each with its port there."""
         fronts = {name: self.front(name) for name in self.services}
         return {name: port for name, port in fronts.items() if port is not None}
+
+    def entrance(self, service: str) -> int:
+        """Return the described port by which a service is reached: its first, or the first that the proxy opens."""
+        described = self.services[service]
+        fronts = list(self.fronted().values())
+        if service != PROXY or described.port in fronts:
+            return described.port
+        return fronts[0]
 
     def names(self, service: str, number: int) -> list[str]:
         """Return the names by which other replicas look for this one, at its described ports."""
@@ -203,7 +216,14 @@ class Plan:
         wanted = self.spec.only
         if missing := [name for name in wanted if name not in described]:
             raise UnknownName(unknown("service", missing[0], described))
-        return {n: s for n, s in described.items() if n in wanted or not wanted}
+        chosen = {n: s for n, s in described.items() if n in wanted or not wanted}
+        if PROXY in chosen and not any(service.speaks_http for service in chosen.values()):
+            own = [name for name, service in described.items() if service.speaks_http]
+            raise LabError(
+                f"{PROXY} has no service to stand in front of, and opens no port then. "
+                f"Name one of these as well: {', '.join(own)}."
+            )
+        return chosen
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -4,17 +4,24 @@ A port that was merely seen free can be taken by another program before it is us
 restarted. So a session claims a block of ports, by holding the block's first port bound for as long as its supervisor
 lives: the kernel keeps the claim across users and gives it up when the supervisor dies. The blocks lie below the range
 from which Linux and macOS draw the ports of outgoing connections.
+
+A client that outlives its session connects to the same ports for ever. So a block that has just been given up is taken
+last: each block has its turn for a second, and where it is held, the search goes on with the blocks whose turns were
+longest ago and are not to come soon.
 """
 
 import errno
-import random
 import socket
+import time
 
 import psutil
 
 from environment.errors import LabError, PortBusy
 
 FIRST, BLOCK, BLOCKS = 20_000, 100, 120
+
+_OFFSETS = sorted(range(BLOCKS), key=lambda n: (n > 0, abs(n - BLOCKS // 2)))
+"""Of the blocks to try, from the one whose turn it is: itself, then the far side of the ring, its neighbours last."""
 
 
 def _bound(port: int, *, reuse: bool = True) -> socket.socket | None:
@@ -61,8 +68,9 @@ class PortBlock:
     """The ports of one session."""
 
     def __init__(self) -> None:
-        for number in random.sample(range(BLOCKS), BLOCKS):
-            first = FIRST + number * BLOCK
+        turn = int(time.monotonic())  # the same for all processes of this machine
+        for offset in _OFFSETS:
+            first = FIRST + (turn + offset) % BLOCKS * BLOCK
             claim = _bound(first, reuse=False)
             if claim is not None:
                 self._claim = claim

@@ -38,8 +38,11 @@ def http_request(
         connection.close()
 
 
-def probe(url: str, evidence: str) -> tuple[bool, str]:
-    """Return whether a replica is ready by its `x-lab` evidence, and what was found."""
+def probe(url: str, evidence: str, password: str = "") -> tuple[bool, str]:
+    """Return whether a replica is ready by its `x-lab` evidence, and what was found.
+
+    `password` is Valkey's.
+    """
     kind, _, path = evidence.partition(" ")
     address = urlsplit(url)
     try:
@@ -47,19 +50,27 @@ def probe(url: str, evidence: str) -> tuple[bool, str]:
             return _broker_advertises(address.netloc)
         if kind in ("tcp", "valkey"):
             with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
-                return (True, "connected") if kind == "tcp" else _ping(it)
+                return (True, "connected") if kind == "tcp" else _ping(it, password)
         status, text = http_request(url, "GET", NGINX_READY if kind == "nginx" else path)
-        return status == 200, f"status {status} {text[:200]}".strip()
+        return status == 200, f"status {status} {explanation(text)}".strip()
     except (OSError, http.client.HTTPException) as error:
         return False, str(error) or type(error).__name__
 
 
-def _ping(connection: socket.socket) -> tuple[bool, str]:
-    """Ping Valkey: it accepts connections while it still reads its file, and answers PING only afterwards."""
+def _ping(connection: socket.socket, password: str) -> tuple[bool, str]:
+    """Ping Valkey: it accepts connections while it still reads its file, and answers PING only afterwards.
+
+    It has to ask for the password as well: a client that sends one gets an error where none is set.
+    """
     connection.settimeout(ANSWER_SECONDS)
-    connection.sendall(b"PING\r\n")
-    response = connection.recv(100).decode(errors="replace").strip()
-    return response == "+PONG", response
+    expected = [b"+OK", b"+PONG"] if password else [b"+PONG"]
+    connection.sendall((f"AUTH {password}\r\n" if password else "").encode() + b"PING\r\n")
+    with connection.makefile("rb") as answer:
+        for line in expected:
+            response = answer.readline(1000).strip()
+            if response != line:
+                break
+    return response == b"+PONG", response.decode(errors="replace")
 
 
 def _broker_advertises(address: str) -> tuple[bool, str]:
@@ -92,6 +103,14 @@ def _exactly(file: BinaryIO, size: int) -> bytes:
     if len(content) < size:
         raise ConnectionError("the answer broke off")
     return content
+
+
+def explanation(text: str) -> str:
+    """Return what a response explains: the detail of a problem document, else the beginning of its text."""
+    try:
+        return str(json.loads(text)["detail"])
+    except (ValueError, TypeError, LookupError):
+        return text[:200]
 
 
 def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from environment.errors import NotReady
@@ -12,8 +12,10 @@ from environment.runtimes import Launch, Runtime
 from environment.states import ReplicaState
 from environment.supervisor.balancer import Balancer
 from environment.supervisor.faults import Faults
+from environment.supervisor.log_excerpt import LINES_READ, MARK_LINES, excerpt
 from environment.supervisor.plan import Plan, Replica
 from environment.supervisor.probes import probe
+from environment.valkey import VALKEY, password_file
 from environment.waiting import wait_until
 
 READY_SECONDS = 30.0
@@ -41,7 +43,7 @@ class Replicas:
             names=self._plan.names(service, number),
             fixed=self._plan.fixed_ports(service, number),
         )
-        address = addresses[described.port]
+        address = addresses[self._plan.entrance(service)]
         scheme = "http" if described.speaks_http or service == PROXY else "tcp"
         replica.url, replica.inside = f"{scheme}://{address.outside}", address.inside
         if service == PROXY:
@@ -65,10 +67,11 @@ class Replicas:
 
         def up(replica: Replica) -> None:
             nonlocal done
+            replica.logged = self._runtime.logs(replica.id, MARK_LINES) if replica.began else ""
             replica.began, replica.ready = time.time(), None
-            files = self._balancer.files() if replica.service == PROXY else {}
+            launch = Launch(self._plan.described(replica), replica.number, self._files(replica))
             try:
-                self._runtime.start(Launch(self._plan.described(replica), replica.number, files))
+                self._runtime.start(launch)
                 if replica.id not in stores:
                     # It starts beside them, but is ready only after its Kafka: that is not its time.
                     for store in stores.values():
@@ -94,7 +97,7 @@ class Replicas:
 
         def ready() -> bool:
             nonlocal response
-            answered, response = probe(replica.url, evidence)
+            answered, response = self._answers(replica, evidence)
             return answered
 
         def dead() -> bool:
@@ -163,29 +166,40 @@ class Replicas:
         finally:
             replica.serving = True
 
+    def _files(self, replica: Replica) -> Mapping[str, bytes]:
+        """Return the files that lie on a replica's volume before it starts."""
+        if replica.service == PROXY:
+            return self._balancer.files()
+        return password_file(self._plan.valkey_password) if replica.service == VALKEY else {}
+
+    def _answers(self, replica: Replica, evidence: str) -> tuple[bool, str]:
+        return probe(replica.url, evidence, password=self._plan.valkey_password)
+
     def _why_not_ready(self, replica: Replica, evidence: str, response: str) -> str:
         if self.closing.is_set():
             return f"{replica.id} was not awaited any longer: the session is being removed."
         status = self._runtime.status(replica.id)
+        log = self._runtime.logs(replica.id, LINES_READ)
         waited = time.time() - (replica.began or time.time())
         how = f"ended with exit code {status.exit_code}" if status.condition == "exited" else "runs"
         return (
             f"{replica.id} did not become ready: awaited `{evidence}` at {replica.url} for "
             f"{waited:.1f} s (limit {READY_SECONDS:.0f} s); it {how}; last answer: {response}\n"
-            f"Its last log lines:\n{self._runtime.logs(replica.id, 12) or '(none)'}\n"
+            f"From its log:\n{excerpt(log, replica.logged) or '(nothing)'}\n"
             "Next: repair the cause that the log names, then run the same command or cell again."
         )
 
     def _state(self, replica: Replica) -> ReplicaState:
         status, usage = self._runtime.status(replica.id), self._runtime.usage(replica.id)
         evidence = self._plan.services[replica.service].x_lab.ready
+        ready = status.condition == "running" and self._answers(replica, evidence)[0]
         seconds = replica.ready - replica.began if replica.ready and replica.began else None
         return {
             "id": replica.id,
             "url": replica.url,
             "pid": status.pid,
             "container": status.container,
-            "ready": status.condition == "running" and probe(replica.url, evidence)[0],
+            "ready": ready,
             "condition": status.condition,
             "version": replica.version,
             "memory": usage.memory,

@@ -22,6 +22,11 @@ BEAT_SECONDS = 1.0
 REQUEST_SECONDS = 10.0
 LAST_RESPONSES_SECONDS = 2.0
 
+BACKLOG = 4096
+"""Connections that wait to be accepted; the kernel may hold fewer, and clients then wait for a place."""
+
+_RETRY_SECONDS = 0.1
+
 Perform = Callable[[str, Mapping[str, Any], Say], Any]
 """Carries out the verb of that name with these arguments, and returns its result."""
 
@@ -35,6 +40,7 @@ class VerbServer:
         self._path, self._perform = path, perform
         self._listener = socket.socket(socket.AF_UNIX)
         self._connections: set[socket.socket] = set()
+        self._closed = threading.Event()
 
     @property
     def reachable(self) -> bool:
@@ -44,11 +50,12 @@ class VerbServer:
     def listen(self) -> None:
         """Accept verbs from now on."""
         self._listener.bind(str(self._path))
-        self._listener.listen(64)
+        self._listener.listen(BACKLOG)
         in_thread(self._accept)
 
     def close(self) -> None:
         """Accept no more verbs."""
+        self._closed.set()
         self._listener.close()
 
     def finish_responses(self) -> None:
@@ -56,12 +63,18 @@ class VerbServer:
         wait_until(lambda: not self._connections, timeout=LAST_RESPONSES_SECONDS)
 
     def _accept(self) -> None:
-        while True:
+        while not self._closed.is_set():
+            connection = None
             try:
                 connection, _ = self._listener.accept()
-            except OSError:  # closed: the session has ended
-                return
-            in_thread(self._respond, connection)
+                in_thread(self._respond, connection)
+            # No descriptor or no thread is free (or the session has ended). Others give theirs back: a session that
+            # accepted no more would be out of reach for ever.
+            except (OSError, RuntimeError) as error:
+                if connection:
+                    connection.close()
+                if not self._closed.wait(_RETRY_SECONDS):
+                    log(f"a verb could not be accepted: {error}")
 
     def _respond(self, connection: socket.socket) -> None:
         writing = threading.Lock()

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from environment.errors import LabError
-from environment.nginx import PROXY, Algorithm, Balance
+from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
 from environment.progress import Say, silent
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
@@ -56,8 +56,11 @@ class Session(Looking, Changing):
 
     # -- verbs that change --
 
-    def scale(self, service: str, replicas: int, *, say: Say = silent) -> None:
-        """Make `replicas` the number of replicas; those that leave get no more requests, and are drained."""
+    def scale(self, service: str, replicas: int, *, reload: bool = True, say: Say = silent) -> None:
+        """Make `replicas` the number of replicas; those that leave get no more requests, and are drained.
+
+        Without `reload` nginx keeps the addresses that it has until a later verb changes its list.
+        """
         if not 1 <= replicas <= 8:
             raise LabError(f"A service has 1 to 8 replicas, not {replicas}.")
         with self._changing:
@@ -75,7 +78,8 @@ class Session(Looking, Changing):
             for replica in new:
                 replica.serving = True
             self._plan.drop(leaving := self._plan.of(service)[replicas:])
-            if new or leaving:
+            self._balancer.stale |= bool(new or leaving)
+            if reload and self._balancer.stale:
                 self._balancer.follow()
             self._replicas.drain(leaving, say)
             self._replicas.remove(leaving)
@@ -111,6 +115,7 @@ class Session(Looking, Changing):
         fail_timeout: int = 1,
         backup: Sequence[int] = (),
         forwarded: bool = False,
+        read_timeout: int = READ_TIMEOUT,
     ) -> None:
         """Set how nginx chooses among the replicas of one service, or of every service."""
         with self._changing:
@@ -122,7 +127,13 @@ class Session(Looking, Changing):
                     "There is no nginx in front, so nothing is balanced. Phase 2 has one."
                 )
             balance = Balance(
-                algorithm, tuple(weights), max_fails, fail_timeout, tuple(backup), forwarded
+                algorithm,
+                tuple(weights),
+                max_fails,
+                fail_timeout,
+                tuple(backup),
+                forwarded,
+                read_timeout,
             )
             self._balancer.balance(chosen, balance)
 

@@ -1,10 +1,15 @@
-"""The removal of what sessions left behind whose supervisor died: by label, ours only, never what is in use."""
+"""The removal of what sessions left behind whose supervisor died: ours only, never what is in use.
 
+`python -m environment.supervisor.sweep` does it once; the watchdog of a session runs that.
+"""
+
+import shutil
 from contextlib import closing, suppress
 
 from environment.errors import LabError
-from environment.folders import sweep_folders
+from environment.folders import abandoned_folders
 from environment.identity import Identity
+from environment.runtimes.process_record import ProcessRecord
 from environment.runtimes.process_removal import sweep_processes
 
 
@@ -21,10 +26,16 @@ def sweep() -> list[str]:
     Without a Docker engine there is nothing of Docker's to sweep; a later sweep with one will find it.
     """
     swept = set(sweep_processes())
+    folders = abandoned_folders()
+    for folder in folders:
+        ProcessRecord(folder).kill()
     with suppress(LabError):
         swept |= set(_sweep_docker())
-    # Last: as long as a folder stands, its logs can be read.
-    return sorted(swept | set(sweep_folders()))
+    # Last, and only when none of its processes is left: no other place remembers them.
+    for folder in folders:
+        if not ProcessRecord(folder).living():
+            shutil.rmtree(folder, ignore_errors=True)
+    return sorted(swept | {folder.name for folder in folders})
 
 
 def _sweep_docker() -> list[str]:
@@ -36,3 +47,7 @@ def _sweep_docker() -> list[str]:
     sweep_scratch()
     with closing(connect()) as client:
         return sweep_docker(client, _gone)
+
+
+if __name__ == "__main__":
+    sweep()

@@ -1,5 +1,5 @@
 """Make `python -m labs.cli` the command `lab`."""
 
-from labs.cli.main import main
+from labs.cli.start import main
 
 main()

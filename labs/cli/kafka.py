@@ -140,7 +140,7 @@ def dlq(
     _print(
         _kafka(session).dead_letters(topic),
         as_json,
-        (*shown, "attempts", "redriven", "error", "key", "value"),
+        (*shown, "attempts", "truncated", "redriven", "error", "key", "value"),
     )
 
 

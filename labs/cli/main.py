@@ -8,6 +8,7 @@ import typer
 from environment.errors import LabError
 from labs.cli import doctor, images, kafka, runs, session
 from labs.cli.options import errors
+from labs.cli.output import CannotWrite, give_up
 
 app = typer.Typer(
     name="lab",
@@ -25,12 +26,24 @@ app.add_typer(kafka.app, name="kafka")
 def main() -> NoReturn:
     """Run a command; print an error that a user can act on without a traceback."""
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()
     except LabError as error:
-        errors.print("error:", style="bold red", end=" ")
-        errors.print(str(error), markup=False, soft_wrap=True)
+        _report(str(error))
         sys.exit(2)
+    except CannotWrite as error:
+        give_up()
+        if not error.closed:
+            _report(str(error))
+        sys.exit(1)
     except KeyboardInterrupt:
         errors.print("interrupted", style="bold red")
         sys.exit(130)
     sys.exit(0)
+
+
+def _report(problem: str) -> None:
+    errors.print("error:", style="bold red", end=" ")
+    errors.print(problem, markup=False, soft_wrap=True)

@@ -15,6 +15,7 @@ from environment.specification import Specification
 from environment.states import SessionState
 from environment.verbs import Verbs
 from labs.cli.options import JsonOption, SessionOption, pairs, say
+from labs.cli.output import CannotWrite
 
 app = typer.Typer()
 
@@ -72,10 +73,14 @@ def up(
     try:
         state = _verbs(client).start()
         client.verbs().detach()
+        _show(state, as_json)
     except KeyboardInterrupt:
         client.down()
         raise
-    _show(state, as_json)
+    except CannotWrite as error:
+        if not error.closed:  # the caller never gets the name of the session
+            client.down()
+        raise
 
 
 def _grouped(assignments: list[str]) -> dict[str, dict[str, str]]:

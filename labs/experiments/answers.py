@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from matplotlib.patches import FancyBboxPatch
 
-from labs.figures import BLUE, INK, SOFT, VERMILLION, canvas
+from labs.figures import FAINT, FAULT_TEXT, INK, SOFT, canvas
 from labs.judging import SETTLED, Case, Finding, doubt, failure, latest, verdict
 
 if TYPE_CHECKING:
@@ -21,6 +20,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from labs.verdicts import Verdict
+
+HEADER, LINE = 1.2, 0.27
+"""Inches of a table's figure: all above its first row, and each row."""
 
 
 def compare(samples: pd.DataFrame, prediction: pd.DataFrame, keys: tuple[str, str]) -> pd.DataFrame:
@@ -86,29 +88,30 @@ def plot_exact(
     prediction: pd.DataFrame,
     keys: tuple[str, str],
     *,
-    height: float,
     rows: str = "{}",
 ) -> Figure:
-    """Draw a table of answers, coloured by agreement with the prediction beneath each.
+    """Draw a table of answers; where one differs from the prediction, both are shown, in another colour.
 
     Args:
         title: What the run showed, as a sentence.
         samples: What the experiment's `measure` returned.
         prediction: What its `predict` returned.
         keys: The columns that become the table's rows, and its columns.
-        height: Of the figure, in inches.
         rows: How the label of a row is written.
     """
     both = compare(samples, prediction, keys)
+    lines, columns = (list(dict.fromkeys(both[key])) for key in keys)
+    right = int((both["observed"] == both["expected"]).sum())
     figure, (ax,) = canvas(
         title,
         runtime=samples["runtime"].iloc[0],
-        note="large: the answer, small: the prediction",
-        height=height,
+        note=f"{right} of {len(both)} answers as predicted",
+        height=HEADER + LINE * len(lines),
     )
-    lines, columns = (list(dict.fromkeys(both[key])) for key in keys)
     for row in both.to_dict("records"):
-        _draw(ax, columns.index(row[keys[1]]), lines.index(row[keys[0]]), row)
+        _write(ax, columns.index(row[keys[1]]), lines.index(row[keys[0]]), row)
+    for edge in range(len(lines) + 1):
+        ax.axhline(edge - 0.5, color=FAINT if edge else SOFT, linewidth=0.8)
     ax.set_xlim(-0.5, len(columns) - 0.5)
     ax.set_ylim(len(lines) - 0.5, -0.5)
     ax.set_xticks(range(len(columns)), [textwrap.fill(column, 16) for column in columns])
@@ -119,21 +122,10 @@ def plot_exact(
     return figure
 
 
-def _draw(ax: Axes, column: int, line: int, row: Mapping[Any, Any]) -> None:
+def _write(ax: Axes, column: int, line: int, row: Mapping[Any, Any]) -> None:
     agrees = row["observed"] == row["expected"]
-    ax.add_patch(_tile(column, line, BLUE if agrees else VERMILLION))
-    answer = ("" if agrees else "✗ ") + (row["observed"] or "no answer")
-    ax.text(column, line - 0.08, answer, ha="center", va="center", size=14, color=INK)
-    ax.text(column, line + 0.26, f"predicted: {row['expected']}", ha="center", size=7.5, color=SOFT)
-
-
-def _tile(column: int, line: int, colour: str) -> FancyBboxPatch:
-    return FancyBboxPatch(
-        (column - 0.42, line - 0.36),
-        0.84,
-        0.78,
-        boxstyle="round,pad=0,rounding_size=0.05",
-        facecolor=colour,
-        alpha=0.16,
-        edgecolor="none",
-    )
+    text = row["observed"] or "no answer"
+    if not agrees:
+        text = f"✗ {text} (predicted: {row['expected']})"
+    colour = INK if agrees else FAULT_TEXT
+    ax.text(column, line, text, ha="center", va="center", size=10, color=colour)

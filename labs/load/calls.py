@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -34,6 +35,44 @@ def ask(url: str, *, requests: int, together: int = 1, timeout: float = 60) -> p
     with ThreadPoolExecutor(1) as thread:
         rows = thread.submit(asyncio.run, _ask_all(url, requests, together, timeout)).result()
     return pd.DataFrame(rows).sort_values("number", ignore_index=True)
+
+
+def ask_in_turn(schedules: Mapping[str, Sequence[float]], *, timeout: float = 60) -> pd.DataFrame:
+    """GET each URL on its schedule by one caller, which sends nothing before it has the last response.
+
+    This is a closed loop: a request that is due while another one is under way is sent late, and the caller's own
+    clock does not show that. All URLs are called at the same time.
+
+    Args:
+        schedules: For each URL, the seconds from now at which its requests are due, in order.
+        timeout: The limit of one request, in seconds.
+
+    Returns:
+        One row per request: `url`, `due`, `sent` and `ended` (unix seconds), `status`, and the fields of the responses.
+    """
+    with ThreadPoolExecutor(1) as thread:
+        return pd.DataFrame(thread.submit(asyncio.run, _ask_in_turn(schedules, timeout)).result())
+
+
+async def _ask_in_turn(
+    schedules: Mapping[str, Sequence[float]], timeout: float
+) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    began = time.time()
+
+    async def call(url: str, moments: Sequence[float]) -> None:
+        for moment in moments:
+            due = began + moment
+            await asyncio.sleep(max(0.0, due - time.time()))
+            sent = time.time()
+            response = await _ask(session, url)
+            times = {"due": due, "sent": sent, "ended": time.time()}
+            rows.append({"url": url, **response, **times})
+
+    limits = aiohttp.ClientTimeout(total=timeout)
+    async with aiohttp.ClientSession(timeout=limits) as session:
+        await asyncio.gather(*(call(url, moments) for url, moments in schedules.items()))
+    return rows
 
 
 async def _ask_all(url: str, requests: int, together: int, timeout: float) -> list[dict[str, Any]]:

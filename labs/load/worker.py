@@ -189,8 +189,9 @@ def read_ends(sender: Sender) -> None:
 def allow_many_sockets() -> None:
     """Raise the limit of open sockets: a stalled server at 1,000/s holds thousands, a shell often allows 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for limit in (hard, 10_240):  # macOS refuses more, also where its hard limit is infinite
+        with suppress(ValueError, OSError):
+            return resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
 
 
 def run(main: Coroutine[Any, Any, list[list[Any]]]) -> list[list[Any]]:

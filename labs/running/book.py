@@ -1,7 +1,9 @@
 """The handbook as pages: its chapters, with the figures of this machine's own runs, and its decisions.
 
 A chapter that links to an experiment's code shows that experiment's figure after the paragraph, from the newest run
-record that holds it. Experiments that no chapter links to stand at the end of their phase's first chapter.
+record that holds it. Experiments that no chapter links to stand at the end of their phase's first chapter. A comment
+`<!-- measured: NAME, NAME -->` becomes a table of what the newest records of these experiments found, and under which
+conditions.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ SOURCE = ROOT / "handbook"
 INDEX = "index"
 
 _EXPERIMENT = re.compile(r"labs/experiments/phase\d+/(\w+)\.py$")
+_MEASURED = re.compile(r"<!-- measured:([\w, ]*)-->")
 _PHASE = re.compile(r"phase\d+")
 
 
@@ -65,6 +68,9 @@ def newest_records() -> dict[str, Record]:
     return newest
 
 
+NOT_TESTED = '<p class="soft">No experiment of this course tests this claim yet.</p>'
+
+
 class Figures:
     """What a chapter shows of an experiment: its figure, or how to get it."""
 
@@ -89,17 +95,50 @@ class Figures:
             f"{facts['started']}.</span></figcaption></figure>"
         )
 
+    def findings(self, names: Sequence[str]) -> str:
+        """Return as an HTML table what the newest record of each experiment found, and where."""
+        rows = "".join(f"<tr>{self._finding(name)}</tr>" for name in names)
+        head = "<tr><th>experiment</th><th>measured here</th><th>conditions</th></tr>"
+        return f"<table>{head}{rows}</table>" if names else NOT_TESTED
+
+    def _finding(self, name: str) -> str:
+        if name not in self._records:
+            run = f"<code>lab run {self._phases.get(name, '')}</code>"
+            return f"<td>{name}</td><td>no record on this machine</td><td>{run} makes one</td>"
+        record = self._records[name]
+        verdict, facts = record.verdict(name), record.facts
+        badge = f'<span class="badge {verdict.outcome.value}">{verdict.outcome.value}</span>'
+        found = html.escape(record.finding(name) or verdict.judged)
+        where = f"{facts['runtime']}, {facts['machine']['cores']} cores, profile {facts['profile']}"
+        return f"<td>{name} {badge}</td><td>{found}</td><td>{where}, {facts['started'][:10]}</td>"
+
 
 def render(name: str, text: str, *, figures: Figures, more: Sequence[str], folder: Path) -> str:
     """Return a chapter as a page; `more` are experiments whose figures come at its end."""
     markdown = MarkdownIt("commonmark").enable("table")
     tokens = list(_with_figures(markdown.parse(text), figures))
+    _fill_in(tokens, figures)
     tokens += [_block(figures.html(one)) for one in more]
     _relink(tokens, name, folder)
     title = next((t.content for t in tokens if t.type == "inline"), name)
     body = markdown.renderer.render(tokens, markdown.options, {})
     home = None if name == INDEX else relpath(f"{INDEX}.html", Path(name).parent)
     return str(_template().render(title=title, body=body, home=home))
+
+
+def measured(text: str) -> list[str]:
+    """Return the experiments whose findings a chapter shows in a table."""
+    return [name for names in _MEASURED.findall(text) for name in _names(names)]
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _fill_in(tokens: Sequence[Token], figures: Figures) -> None:
+    for token in tokens:
+        if token.type == "html_block" and (found := _MEASURED.search(token.content)):
+            token.content = f"{figures.findings(_names(found[1]))}\n"
 
 
 def linked(text: str) -> list[str]:

@@ -1,7 +1,8 @@
 """Jupyter on the course's own settings: `lab open`, and the kernels of `lab run`.
 
-The configuration of a user, such as a server that listens on every address or a `python3` kernel of another
-environment, belongs to that user's other work. Here Jupyter looks for all its files in a folder of one run.
+The configuration of a user or a machine, such as a server that listens on every address or a `python3` kernel of
+another environment, belongs to other work. Here Jupyter looks for all its files in a folder of one run, and so do
+IPython and matplotlib.
 """
 
 from __future__ import annotations
@@ -11,15 +12,22 @@ import os
 import secrets
 import socket
 import tempfile
+import webbrowser
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from jupyter_core.paths import jupyter_config_dir
+from ipykernel.kernelspec import get_kernel_dict, make_ipkernel_cmd
+from jupyter_core import paths
 
+from environment.outside import inside, outside
 from labs.machine import ROOT
 from labs.running.notebooks import FOLDER, choose
+
+_REPLACED = ("JUPYTER", "JPY_", "IPYTHON", "MPLBACKEND", "MATPLOTLIBRC", "PYTHONSTARTUP")
+"""How the names of the variables begin that configure Jupyter, IPython, and what draws in a kernel."""
 
 QUIET = {
     "@jupyterlab/apputils-extension:notification": {
@@ -34,21 +42,33 @@ def own_settings(folder: Path, inherited: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a process whose Jupyter takes no configuration, kernel or extension of the user.
 
     Args:
-        folder: Where Jupyter keeps its files instead; of this run alone.
+        folder: Where Jupyter, IPython and matplotlib find their files instead; of this run alone. It gets a kernel
+            `python3` of this very Python.
         inherited: The variables to start from.
     """
     others = {
-        name: value
-        for name, value in inherited.items()
-        if not name.startswith("JUPYTER") and name != "IPYTHONDIR"
+        name: value for name, value in inside(inherited).items() if not name.startswith(_REPLACED)
     }
+    kernel = folder / "data" / "kernels" / "python3"
+    kernel.mkdir(parents=True, exist_ok=True)
+    command = make_ipkernel_cmd("labs.running.kernel", python_arguments=["-P"])
+    (kernel / "kernel.json").write_text(json.dumps(get_kernel_dict() | {"argv": command}))
+    (folder / "matplotlibrc").touch()  # without a line: the defaults
     return others | {
         "JUPYTER_CONFIG_DIR": str(folder),
         "JUPYTER_CONFIG_PATH": str(folder),  # read before the machine's own in /etc
         "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTER_PREFER_ENV_PATH": "1",  # so that `python3` is the kernel of this Python
+        "JUPYTER_PATH": str(folder / "data"),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # the extensions of this Python before others
         "IPYTHONDIR": str(folder / "ipython"),
+        "MATPLOTLIBRC": str(folder / "matplotlibrc"),
     }
+
+
+def forget_the_machine() -> None:
+    """Let Jupyter in this process read no configuration, kernel or extension that is installed for all users."""
+    paths.SYSTEM_CONFIG_PATH.clear()
+    paths.SYSTEM_JUPYTER_PATH.clear()
 
 
 @dataclass(frozen=True)
@@ -115,6 +135,19 @@ class Server:
         }
 
 
+class _OutsideBrowser(webbrowser.GenericBrowser):
+    """The user's browser, with the user's own proxies: it may be started here and used for other pages."""
+
+    def __init__(self, browser: webbrowser.BaseBrowser) -> None:
+        super().__init__(browser.name)
+        self._browser = browser
+
+    def open(self, url: str, new: int = 0, autoraise: bool = True) -> bool:
+        """Open a page."""
+        with outside():
+            return self._browser.open(url, new, autoraise)
+
+
 def open_lab(phase: str | None, *, browser: bool = True) -> int:
     """Run JupyterLab in this process until it is interrupted, and return the exit code.
 
@@ -124,13 +157,16 @@ def open_lab(phase: str | None, *, browser: bool = True) -> int:
         UnknownName: The phase has no lab; the message names those that have one.
     """
     server = Server.of(phase)
-    appearance = Path(jupyter_config_dir(), "lab", "user-settings")
+    appearance = Path(paths.jupyter_config_dir(), "lab", "user-settings")
     with tempfile.TemporaryDirectory(prefix="lab-jupyter-") as name:
         folder = Path(name)
         server.configure(folder, browser=browser)
         variables = own_settings(folder, os.environ)
         os.environ.clear()
         os.environ.update(variables, JUPYTERLAB_SETTINGS_DIR=str(appearance))
+        forget_the_machine()
+        with suppress(webbrowser.Error):  # without a browser, Jupyter reports it
+            webbrowser.register("outside", None, _OutsideBrowser(webbrowser.get()), preferred=True)
         # Not earlier: it looks for its folders when it is imported.
         from jupyterlab.labapp import LabApp  # type: ignore[import-untyped]
 

@@ -24,6 +24,12 @@ router = APIRouter(prefix="/api", tags=["gateway"])
 MAX_SECONDS = 60
 Seconds = Annotated[float, Query(ge=0, le=MAX_SECONDS, allow_inf_nan=False)]
 
+BLOCKED_SECONDS = 2
+"""How long `/api/blocking` blocks the event loop, unless a client names another time."""
+
+COMPUTED_SECONDS = 3
+"""CPU time that `/api/cpu-bound` uses, unless a client names another time."""
+
 
 class Message(WireModel):
     """A text."""
@@ -95,7 +101,7 @@ async def get_limited(request: Request) -> Response:
 
 
 @router.get("/blocking", response_model=Waited, responses=documented(422))
-async def get_blocking(request: Request, seconds: Seconds = 0) -> Response:
+async def get_blocking(request: Request, seconds: Seconds = BLOCKED_SECONDS) -> Response:
     """Wait in a way that blocks the event loop: no other request is answered until it ends."""
     time.sleep(seconds)
     return json_response(encode({"seconds": seconds} | identity(request)))
@@ -103,13 +109,15 @@ async def get_blocking(request: Request, seconds: Seconds = 0) -> Response:
 
 @router.get("/non-blocking", response_model=Waited, responses=documented(422))
 async def get_non_blocking(request: Request, seconds: Seconds = 0) -> Response:
-    """Wait for as long, while other requests are answered."""
+    """Wait while other requests are answered; without `seconds`, answer at once."""
     await asyncio.sleep(seconds)
     return json_response(encode({"seconds": seconds} | identity(request)))
 
 
 @router.get("/cpu-bound", response_model=Computed, responses=documented(422, 503))
-async def get_cpu_bound(request: Request, seconds: Seconds = 0, where: Where = "loop") -> Response:
+async def get_cpu_bound(
+    request: Request, seconds: Seconds = COMPUTED_SECONDS, where: Where = "loop"
+) -> Response:
     """Compute for `seconds` of CPU time: on the event loop, in a thread, or in a process."""
     computation: Computation = request.app.state.computation
     try:

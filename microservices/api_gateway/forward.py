@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from microservices.api_gateway.http_client.connection import UpstreamResponse
 from microservices.api_gateway.http_client.upstream import Upstream, UpstreamRequest
 from microservices.kit.http import body, pages
-from microservices.kit.http.problem import documented
+from microservices.kit.http.problem import Problem, documented
 
 PASSED_ON = frozenset(
     {b"accept", b"content-type", b"idempotency-key", b"traceparent", b"tracestate"}
@@ -19,6 +19,9 @@ PASSED_ON = frozenset(
 
 PASSED_BACK = frozenset({b"content-type", b"location", b"retry-after", b"allow", b"link"})
 """Response headers that are passed back to a client; the length is computed from the body."""
+
+KEPT = frozenset({b"retry-after", b"allow"})
+"""Those of an error that the gateway explains itself."""
 
 PROBLEMS = documented(400, 404, 413, 415, 422, 502, 503, 504)
 ID: dict[str, Any] = {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -34,7 +37,7 @@ class PlainRoute(APIRoute):
         async def endpoint() -> None:
             """Never called: it only represents the application in the document."""
 
-        endpoint.__name__ = described["summary"]
+        endpoint.__name__, endpoint.__doc__ = described["summary"], None
         super().__init__(path, endpoint, tags=["routes"], **described)
         self.app = application
 
@@ -83,11 +86,27 @@ def forward(upstream: Upstream, method: str, target: str) -> ASGIApp:
             verb,
             path + b"?" + query if query else path,
             tuple(pair for pair in scope["headers"] if pair[0] in PASSED_ON),
-            await body.read(receive) or b"" if verb == b"POST" else b"",
+            await body.read(receive) if verb == b"POST" else b"",
         )
-        await respond(send, await upstream.send(request))
+        response = await upstream.send(request)
+        if response.status >= 400:
+            check_explained(upstream.name, response)
+        await respond(send, response)
 
     return application
+
+
+def check_explained(name: str, response: UpstreamResponse) -> None:
+    """Refuse to pass on an error page: a client gets errors as problems only.
+
+    Raises:
+        Problem: with the status of the response, which is an error without a JSON body.
+    """
+    headers = dict(response.headers)
+    if b"json" not in headers.get(b"content-type", b"").lower():
+        passed = {name.decode(): headers[name].decode("latin-1") for name in KEPT & headers.keys()}
+        detail = f"{name} answered {response.status}, without a problem that explains it"
+        raise Problem(response.status, detail, headers=passed)
 
 
 def respond(send: Send, response: UpstreamResponse) -> Awaitable[None]:

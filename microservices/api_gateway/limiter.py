@@ -16,6 +16,9 @@ from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimite
 from microservices.api_gateway.settings import GatewaySettings
 from microservices.api_gateway.shared_state import TIMEOUTS, answering
 
+POLICY = "per-client"
+"""The name of the limit in the header fields."""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -29,12 +32,14 @@ class Verdict:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Return the RateLimit header fields, with Retry-After for a request that is refused."""
+        """Return the RateLimit header fields (draft-ietf-httpapi-ratelimit-headers-10).
+
+        Both are structured fields (RFC 9651): the quota `q` and window `w` of the policy; what remains
+        of it, `r`, and the seconds until there is more, `t`. Retry-After is for a request that is refused.
+        """
         fields = {
-            "RateLimit-Limit": str(self.limit),
-            "RateLimit-Remaining": str(self.remaining),
-            "RateLimit-Reset": str(self.reset_seconds),
-            "RateLimit-Policy": f"{self.limit};w={self.window_seconds}",
+            "RateLimit-Policy": f'"{POLICY}";q={self.limit};w={self.window_seconds}',
+            "RateLimit": f'"{POLICY}";r={self.remaining};t={self.reset_seconds}',
         }
         return fields if self.admitted else fields | {"Retry-After": str(self.reset_seconds)}
 

@@ -20,8 +20,8 @@ from microservices.kit.events.event_types import (
     OrderConfirmed,
     PaymentCompleted,
 )
+from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant, find_state
-from microservices.kit.http.metrics import GaugeOf
 
 CONSUMES = (PaymentCompleted, OrderConfirmed, OrderCancelled)
 PUBLISHES = (InventoryReserved, InventoryFailed)

@@ -15,4 +15,5 @@ def backoff(
     The wait is multiplied by a random factor within `spread` (jitter), so that clients that failed
     together do not come back together.
     """
-    return min(longest, first * 2.0 ** (number - 1)) * random.uniform(*spread)
+    doubled = first * 2.0 ** min(number - 1, 60)  # a wait without a last try would overflow
+    return min(longest, doubled) * random.uniform(*spread)

@@ -15,28 +15,27 @@ transaction of its own. So a write function may run twice, and must have no effe
 
 import asyncio
 import logging
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar, cast
-from zlib import crc32
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine, Insert, Table, inspect
+from sqlalchemy.exc import SQLAlchemyError
 
+from microservices.kit.database_errors import DatabaseAway, translate_away
+from microservices.kit.postgresql import begin_in_turn, open_engine
 from microservices.kit.settings import BadSetting, Settings
+from microservices.kit.sqlite import SqliteFile
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-TURN_SECONDS = 5.0
-"""Longest wait for another process's write transaction."""
 
 Begin = Callable[[Connection, bool], None]
 """Begins a transaction on a connection; the second argument is whether it will write. (As a listener of
@@ -58,70 +57,21 @@ def open_database(service: str, settings: Settings) -> "Database":
         BadSetting: DATA_DIR cannot be a folder, or PostgreSQL's driver is not installed.
     """
     if settings.database_url is None:
-        return Database(_sqlite(_sqlite_url(service, settings)), _begin_sqlite)
+        file = SqliteFile(_sqlite_path(service, settings))
+        return Database(file.open(), file.begin, file)
     try:
-        return Database(_postgresql(settings.database_url), _begin_postgresql(service))
+        return Database(open_engine(settings.database_url), begin_in_turn(service))
     except ModuleNotFoundError as error:
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
 
-def _sqlite_url(service: str, settings: Settings) -> str:
+def _sqlite_path(service: str, settings: Settings) -> Path:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         detail = f"a folder this user can write to is expected ({error.strerror})"
         raise BadSetting(f"DATA_DIR is {str(settings.data_dir)!r}: {detail}") from None
-    return f"sqlite:///{settings.data_dir / service}.db"
-
-
-def _sqlite(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": TURN_SECONDS})
-
-    @event.listens_for(engine, "connect")
-    def configure(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # BEGIN is sent below, and not by the driver
-        # The WAL survives kill -9 of any process at NORMAL; not the loss of power.
-        connection.execute("PRAGMA synchronous=NORMAL")
-        use_wal(connection)
-
-    return engine
-
-
-def use_wal(connection: Any) -> None:
-    """Switch the file to write-ahead logging, once for all processes.
-
-    SQLite raises "locked" at once, without waiting, when two processes switch a new file at the same
-    moment. So the wait is here.
-    """
-    deadline = time.monotonic() + TURN_SECONDS
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except connection.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-
-
-def _begin_sqlite(connection: Connection, writes: bool) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _postgresql(url: str) -> Engine:
-    return create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 2})
-
-
-def _begin_postgresql(service: str) -> Begin:
-    turn = text("SELECT pg_advisory_xact_lock(:service)").bindparams(
-        service=crc32(service.encode())
-    )
-
-    def begin(connection: Connection, writes: bool) -> None:
-        if writes:
-            connection.execute(turn)
-
-    return begin
+    return settings.data_dir / f"{service}.db"
 
 
 Row = Mapping[str, Any]
@@ -148,17 +98,20 @@ def _nothing(_: Connection) -> None:
 class Database:
     """Runs functions of a connection in transactions: writes one after the other, reads beside them."""
 
-    AWAY: ClassVar[tuple[type[Exception], ...]] = (OperationalError, InterfaceError)
+    AWAY: ClassVar[tuple[type[Exception], ...]] = (DatabaseAway,)
     """The errors that reads and writes raise while the database does not answer."""
 
-    def __init__(self, engine: Engine, begin: Begin) -> None:
-        self._engine, self._begin = engine, begin
+    def __init__(self, engine: Engine, begin: Begin, file: SqliteFile | None = None) -> None:
+        self._engine, self._begin, self._file = engine, begin, file
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
+        self._looker = ThreadPoolExecutor(1, thread_name_prefix="looker")
         self._waiting: deque[Write] = deque()
         self._turns: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._prepared = False
+        self._tables: Sequence[str] = ()
+        self._failure = ""
 
     async def start(self, create: Callable[[Connection], None]) -> None:
         """Prepare the tables with `create`; while it does not answer, this is retried in the background."""
@@ -169,13 +122,19 @@ class Database:
     async def _prepare(self, create: Callable[[Connection], None], tried: asyncio.Event) -> None:
         while not self._prepared:
             try:
-                await self.write(create)
+                self._tables = await self.write(_create_and_list, create)
                 self._prepared = True
             except SQLAlchemyError as error:
-                log.error("database cannot be prepared, trying again", exc_info=error)
+                self._note_failure(error)
             tried.set()
             if not self._prepared:
                 await asyncio.sleep(CONNECT_RETRY_SECONDS)
+
+    def _note_failure(self, error: SQLAlchemyError) -> None:
+        """Log why the tables cannot be prepared, once for as long as it stays the same."""
+        if self._failure != (reason := reason_of(error)):
+            log.error("database cannot be prepared, trying again: %s", reason, exc_info=error)
+            self._failure = reason
 
     async def write(
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -238,18 +197,40 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with self._engine.begin() as connection:
+        with translate_away(), self._engine.begin() as connection:
             self._begin(connection, writes)
             yield connection
 
+    def check(self) -> None:
+        """Refuse to go on when a write would be refused: before work that cannot be undone.
+
+        Raises:
+            OperationalError: The file of the database was deleted, replaced or damaged.
+        """
+        if self._file:
+            self._file.check(writes=True)
+
     async def unavailable(self) -> str | None:
-        """Return why the database cannot be used now; `None` when it answers."""
+        """Return why the database cannot be used now; `None` when it answers with a row of each table."""
         if not self._prepared:
-            return "the database of this service is not prepared yet"
+            return f"the database of this service is not prepared yet: {self._failure}"
+        looking = asyncio.get_running_loop().run_in_executor(self._looker, self._look)
         try:
-            await asyncio.wait_for(self.read(_ping), timeout=1)
-        except (SQLAlchemyError, TimeoutError):
+            return await asyncio.wait_for(looking, timeout=1)
+        except SQLAlchemyError as error:
+            return f"the database of this service cannot be used: {reason_of(error)}"
+        except TimeoutError:
             return "the database of this service does not answer"
+
+    def _look(self) -> str | None:
+        if self._file and (reason := self._file.wrong()):
+            return f"the database of this service cannot be used: {reason}"
+        with self._transaction(writes=False) as connection:
+            if self._file:
+                self._file.look(connection, self._tables)
+            else:
+                for name in self._tables:
+                    connection.exec_driver_sql(f'SELECT * FROM "{name}" LIMIT 1').first()
         return None
 
     async def stop(self) -> None:
@@ -261,7 +242,10 @@ class Database:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._writer.shutdown)
         await loop.run_in_executor(None, self._reader.shutdown)
+        await loop.run_in_executor(None, self._looker.shutdown)
         self._engine.dispose()
+        if self._file:
+            self._file.close()
 
 
 def _call(
@@ -295,5 +279,14 @@ def _settle(writes: Sequence[Write], outcomes: Sequence[Outcome]) -> None:
             write.done.set_exception(error)
 
 
-def _ping(connection: Connection) -> None:
-    connection.execute(text("SELECT 1"))
+def _create_and_list(connection: Connection, create: Callable[[Connection], None]) -> list[str]:
+    """Create the tables; return the names of all that there are."""
+    create(connection)
+    return inspect(connection).get_table_names()
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """Return in one line what the database's driver reported."""
+    cause = error if hasattr(error, "orig") else error.__cause__ or error
+    cause = getattr(cause, "orig", None) or cause
+    return (str(cause).splitlines() or [type(cause).__name__])[0]

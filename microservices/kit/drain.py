@@ -13,6 +13,8 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from microservices.kit.http.protocol import expire_all
+
 log = logging.getLogger(__name__)
 
 LISTEN_SECONDS = 6.0
@@ -92,4 +94,6 @@ class DrainingServer(uvicorn.Server):
         """Stop listening when the drain is finished. uvicorn calls this ten times per second."""
         if self.drain.finished():
             self.should_exit = True
+        if counter % 10 == 0:  # once a second
+            expire_all(self.server_state.connections)
         return await super().on_tick(counter)

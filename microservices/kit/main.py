@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from fastapi import FastAPI
 
+from microservices.kit.file_limit import raise_file_limit
 from microservices.kit.settings import BadSetting, Settings, read_settings
 from microservices.kit.workers import run_workers
 
@@ -29,6 +30,7 @@ def main(
     # A signal before there is a server: there is nothing to finish.
     for each in (signal.SIGTERM, signal.SIGINT):
         signal.signal(each, lambda *_: os._exit(0))
+    raise_file_limit()
     service = package.rpartition(".")[2].replace("_", "-")
     version = chosen_version(service, sys.argv[1:], versions)
     try:
@@ -82,12 +84,13 @@ def serve(
     import uvicorn  # after the settings are validated: it costs a tenth of a second
 
     from microservices.kit import drain, logs
+    from microservices.kit.http.protocol import StrictProtocol
 
     logs.configure(service=service, version=version, instance=settings.instance)
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=StrictProtocol,
         ws="none",
         lifespan="on",
         log_config=None,

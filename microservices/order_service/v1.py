@@ -51,6 +51,7 @@ async def take_order(request: Request, new: NewOrder, claim: Claim | None) -> Re
     payment-service charges an order id once, so a repeat after a crash is safe.
     """
     settings, database = request.app.state.settings, request.app.state.database
+    database.check()  # a payment for an order that cannot be stored would have to be given back
     order = store.new_row(new, seed=settings.seed, key=claim.key if claim else None)
     amount = from_cents(order["total_cents"])
     try:

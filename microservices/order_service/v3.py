@@ -22,10 +22,10 @@ from microservices.kit.events.event_types import (
     OrderCreated,
     PaymentFailed,
 )
+from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant
 from microservices.kit.events.periodic import Task
 from microservices.kit.http import idempotency
-from microservices.kit.http.metrics import GaugeOf
 from microservices.kit.http.strict_json import StrictRoute, json_response
 from microservices.kit.ids import new_id
 from microservices.order_service import api, events, saga, sagas, store

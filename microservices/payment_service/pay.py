@@ -16,9 +16,8 @@ router = APIRouter(tags=["payments"], route_class=StrictRoute)
 
 
 @router.post("/pay", response_model=Payment, responses=documented(400, 413, 415, 422, 503))
-async def pay(request: Request, new: NewPayment | None = None) -> Response:
+async def pay(request: Request, payment: NewPayment) -> Response:
     """Charge an order after PAYMENT_SECONDS of work; a repeat gets the first answer at once."""
-    payment = new or NewPayment()
     database: Database = request.app.state.database
     charge = await database.read(store.find_charge, payment.order_id)
     if charge is None:

@@ -1,5 +1,7 @@
 """payment-service 2: charges every order it consumes, and publishes the payment."""
 
+from uuid import NAMESPACE_OID, uuid5
+
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
@@ -30,14 +32,18 @@ def charge_without_protection(connection: Connection, event: Event) -> None:
 
 
 def publish(connection: Connection, event: Event, charge: Charge) -> None:
-    """Publish a charge, in its transaction."""
+    """Publish a charge, in its transaction.
+
+    An order that is reported again, by another event, has the same charge, and its payment is the same event.
+    """
     paid = PaymentCompleted.new(
         order_id=charge.order_id,
         payment_id=charge.payment_id,
         amount_cents=charge.amount_cents,
         items=order_of(event).items,
     )
-    outbox.add(connection, paid, cause=event.cause)
+    event_id = str(uuid5(NAMESPACE_OID, f"PaymentCompleted:{charge.payment_id}"))
+    outbox.add(connection, paid, cause=event.cause, event_id=event_id)
 
 
 def order_of(event: Event) -> OrderCreated:

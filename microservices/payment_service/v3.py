@@ -21,9 +21,9 @@ from microservices.kit.events.event_types import (
     PaymentFailed,
     PaymentRefunded,
 )
+from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant, find_state, states
 from microservices.kit.events.periodic import Task
-from microservices.kit.http.metrics import GaugeOf
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import StrictRoute, json_response
 from microservices.kit.wire import encode

@@ -95,6 +95,12 @@ class Broker:
         members = future.result(SECONDS).members
         return sorted(len(member.assignment.topic_partitions) for member in members)
 
+    def delete(self, *topics: str) -> None:
+        """Deletes topics, with all they hold."""
+        admin = self.admin
+        for future in admin.delete_topics([*topics]).values():
+            future.result(SECONDS)
+
     def set_topic(self, topic: str, name: str, value: str) -> None:
         """Changes a topic's configuration."""
         entry = ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)

@@ -90,6 +90,7 @@ def ours_as_theirs(ours: Service) -> dict[str, Any]:
         "security_opt": list(ours.security_opt),
         "mem_limit": str(ours.mem_limit),
         "pids_limit": ours.pids_limit,
+        "ulimits": ours.ulimits,
         "stop_grace_period": f"{ours.stop_grace_period:.0f}s",
         "networks": {"default": None},
     }
@@ -123,6 +124,7 @@ def described(tmp_path: Path, **changes: Any) -> Path:
         ({"depends_on": ["order-service"]}, "services.user-service.depends_on"),
         ({"depends_on": {"x": {"condition": "service_started", "required": False}}}, "unknown"),
         ({"mem_limit": "lots"}, "not a size"),
+        ({"ulimits": {"nproc": 10}}, "services.user-service.ulimits.nproc"),
         ({"stop_grace_period": "a while"}, "not a duration"),
         ({"x-lab": {"ready": "soon"}}, "services.user-service.x-lab.ready"),
         ({"command": ["echo", "$HOME"]}, "write ${NAME}"),

@@ -69,6 +69,7 @@ def service(name: str = "web", **words: Any) -> Service:
         "security_opt": ["no-new-privileges:true"],
         "mem_limit": "64m",
         "pids_limit": 32,
+        "ulimits": {"nofile": 2048},
         "x-lab": {"ready": "http /"},
         **words,
     }
@@ -213,6 +214,7 @@ def test_a_replica_is_confined_as_described(pair: Pair) -> None:
     }
     limits = bench.container(session).attrs["HostConfig"]
     assert (limits["Memory"], limits["PidsLimit"]) == (64 * 2**20, 32)
+    assert limits["Ulimits"] == [{"Name": "nofile", "Soft": 2048, "Hard": 2048}]
     assert limits["RestartPolicy"]["Name"] in ("", "no")
     assert not limits["Privileged"]
     assert "Health" not in bench.container(session).attrs["State"]

@@ -8,7 +8,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,6 +22,7 @@ from labs.pages import read_all
 from tests.environment.broker import Broker
 from tests.microservices.running import Running
 from tests.mutants.descriptions import mutated
+from tests.odd_records import send_odd_record
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -35,6 +36,7 @@ TOPICS = (
 GROUP = "payment-service-group"
 SECONDS = 30
 TOTAL = 39.98
+ITEMS = ({"productId": "prod-1", "quantity": 2, "price": 19.99},)
 
 
 class System:
@@ -48,12 +50,15 @@ class System:
     def get(self, service: str, path: str) -> Any:
         return read_all(self.http, self.env[service].replicas[0].url + path)
 
-    def order(self, user: str = "user-1", key: str | None = None, replica: int = 0) -> str:
+    def order(
+        self,
+        user: str = "user-1",
+        key: str | None = None,
+        replica: int = 0,
+        items: Sequence[dict[str, Any]] = ITEMS,
+    ) -> str:
         """Makes an order; its id, once order-service has acknowledged it."""
-        body = {
-            "userId": user,
-            "items": [{"productId": "prod-1", "quantity": 2, "price": 19.99}],
-        }
+        body = {"userId": user, "items": items}
         url = self.env["order-service"].replicas[replica].url + "/orders"
         headers = {"Idempotency-Key": key} if key else {}
         answer = self.http.post(url, json=body, headers=headers)
@@ -62,6 +67,17 @@ class System:
 
     def orders(self, count: int) -> list[str]:
         return [self.order() for _ in range(count)]
+
+    def unready(self, service: str) -> str:
+        """Why a service is not ready; empty when it is."""
+        answer = self.http.get(self.env[service].replicas[0].url + "/ready")
+        return "" if answer.status_code == 200 else str(answer.json()["detail"])
+
+    def metric(self, service: str, name: str) -> float:
+        """The value of a gauge."""
+        text = self.http.get(self.env[service].replicas[0].url + "/metrics").text
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
+        return float(line.partition(" ")[2])
 
     def statuses(self, ids: list[str]) -> Counter[str]:
         known = {order["id"]: order["status"] for order in self.get("order-service", "/orders")}
@@ -239,20 +255,133 @@ def test_an_effect_that_fails_once_is_tried_again(system: System) -> None:
     system.complete([id])
 
 
-def test_the_offset_waits_for_the_dead_letter(system: System) -> None:
-    poison = uuid.uuid4().hex.encode()
-    system.broker.set_topic("order-created-dlq", "max.message.bytes", "1")
+def test_a_refused_dead_letter_holds_nothing_up(system: System) -> None:
+    check_refused_letters(system)
+
+
+def test_a_refused_event_holds_no_other_event_up(system: System) -> None:
+    check_refused_events(system)
+
+
+def test_a_deleted_topic_is_created_again(system: System) -> None:
+    check_deleted_topics(system)
+
+
+def test_headers_that_cannot_be_read_lose_no_order(system: System) -> None:
+    check_odd_records(system)
+
+
+def test_an_early_event_waits_for_its_time(system: System) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=64)).isoformat(timespec="milliseconds")
+    value, key = encoded(event(timestamp=soon))
+    system.broker.produce("order-created", value, key)
+    order = key.decode()
+    assert wait_until(lambda: system.charges([order]) == [(order, TOTAL)], timeout=SECONDS)
+    assert system.dead("order-created", {value}) == []
+
+
+def check_refused_letters(system: System) -> None:
+    """A dead letter that its topic finds too large is cut; one that it refuses is kept, and sent later."""
+    large, refused = uuid.uuid4().hex.encode() * 2000, uuid.uuid4().hex.encode()
+    system.broker.set_topic("order-created-dlq", "max.message.bytes", "5000")
     try:
-        system.broker.produce("order-created", poison, b"key")
-        logs = system.env["payment-service"].logs
-        assert wait_until(lambda: "dead letter not written" in logs(20), timeout=SECONDS)
-        (origin,) = [m for m in system.broker.records("order-created") if m.value() == poison]
-        committed = system.broker.committed(GROUP, "order-created")
-        assert committed[origin.partition()] <= origin.offset()
+        system.broker.produce("order-created", large, b"key", partition=0)
+        ids = system.orders(12)
+        system.complete(ids)
+        assert wait_until(system.settled, timeout=SECONDS), "no partition waits"
+        (letter,) = [
+            m
+            for m in system.broker.records("order-created-dlq")
+            if large.startswith(m.value() or b"?")
+        ]
+        headers = dict(letter.headers())
+        (origin,) = [m for m in system.broker.records("order-created") if m.value() == large]
+        assert (int(headers["dlq.partition"]), int(headers["dlq.offset"])) == (0, origin.offset())
+        assert (int(headers["dlq.truncated"]), letter.key()) == (len(large), b"key")
+        assert len(letter.value()) >= 1000
+        system.broker.set_topic("order-created-dlq", "max.message.bytes", "1")
+        system.broker.produce("order-created", refused, b"key", partition=0)
+        system.complete(system.orders(12))
+        assert wait_until(system.settled, timeout=SECONDS), "no partition waits"
+        assert system.metric("payment-service", "dead_letters_refused") == 1
+        assert system.dead("order-created", {refused}) == []
     finally:
         system.broker.set_topic("order-created-dlq", "max.message.bytes", "2000000")
+    assert wait_until(lambda: len(system.dead("order-created", {refused})) == 1, timeout=SECONDS)
+    assert wait_until(
+        lambda: system.metric("payment-service", "dead_letters_refused") == 0, timeout=SECONDS
+    )
+
+
+def check_refused_events(system: System) -> None:
+    """An event that its topic refuses becomes a dead letter; those behind it are published."""
+    system.broker.set_topic("order-created", "max.message.bytes", "600")
+    try:
+        items = [{"productId": f"prod-{n}", "quantity": 1, "price": 1} for n in range(50)]
+        large = system.order(items=items)
+        ids = system.orders(3)
+        system.complete(ids)
+        assert wait_until(
+            lambda: system.metric("order-service", "outbox_events") == 0, timeout=SECONDS
+        )
+    finally:
+        system.broker.set_topic("order-created", "max.message.bytes", "1048588")
+    letters = [m for m in system.broker.records("order-created-dlq") if m.key() == large.encode()]
+    (letter,) = letters
+    headers = dict(letter.headers())
+    assert headers["dlq.group"] == b"outbox"
+    assert b"MSG_SIZE_TOO_LARGE" in headers["dlq.error"]
+    assert json.loads(letter.value())["data"]["orderId"] == large
+    assert system.statuses([large]) == {"pending": 1}
+    sent = system.env.kafka.redrive("order-created").set_index("key")
+    assert sent.outcome[large] == "sent"
+    assert wait_until(lambda: system.statuses([large]) == {"completed": 1}, timeout=SECONDS)
+
+
+def check_deleted_topics(system: System) -> None:
+    """Topics that are deleted under the running services are created again, and used without a restart."""
+    before, poison = system.pids(), uuid.uuid4().hex.encode()
+    system.complete(system.orders(6))
+    system.broker.delete("order-created", "order-created-dlq", "payment-completed")
+    assert wait_until(
+        lambda: (
+            all(system.unready(name) == "" for name in ("order-service", "payment-service"))
+            and {"order-created", "order-created-dlq"} <= set(system.env.kafka.topics().topic)
+        ),
+        timeout=SECONDS,
+    )
+    ids = system.orders(12)
+    system.complete(ids)
+    system.broker.produce("order-created", poison, b"key")
+    assert wait_until(lambda: len(system.dead("order-created", {poison})) == 1, timeout=SECONDS)
+    system.broker.delete("order-created-dlq")
+    poison = uuid.uuid4().hex.encode()
+    system.broker.produce("order-created", poison, b"key")
+    assert wait_until(lambda: len(system.dead("order-created", {poison})) == 1, timeout=SECONDS)
+    system.complete(system.orders(6))
+    assert system.pids() == before, "nothing was restarted"
+
+
+def check_odd_records(system: System) -> None:
+    """Records with a header name that is not UTF-8, among orders in every partition, become dead letters."""
+    before, ids = system.pids(), []
+    odd = {uuid.uuid4().hex.encode() for _ in range(6)}
+    with system.env["payment-service"].stopped():  # so that it receives all of them at once
+        for partition, value in enumerate(odd):
+            ids += system.orders(3)
+            send_odd_record(
+                system.broker.bootstrap, "order-created", value, b"key", partition=partition
+            )
+        ids += system.orders(6)
+    system.complete(ids)
+    assert wait_until(lambda: len(system.dead("order-created", odd)) == 6, timeout=SECONDS)
+    for letter in system.dead("order-created", odd):
+        headers = dict(letter.headers())
+        assert headers["dlq.error"].startswith(b"the headers cannot be read"), headers
+        assert (letter.key(), headers["dlq.topic"]) == (b"key", b"order-created")
     assert wait_until(system.settled, timeout=SECONDS)
-    assert len(system.dead("order-created", {poison})) == 1
+    stopped = "payment-service-1"
+    assert before | {stopped: None} == system.pids() | {stopped: None}, "nothing else was restarted"
 
 
 def test_every_record_sent_again_ten_times_changes_nothing(system: System) -> None:
@@ -407,5 +536,12 @@ def test_on_docker_orders_survive_a_dead_payment_and_broker() -> None:
         with env["kafka"].killed():
             ids += system.orders(5)
         system.complete(ids)
+        for check in (
+            check_odd_records,
+            check_refused_letters,
+            check_refused_events,
+            check_deleted_topics,
+        ):
+            check(system)
         session = str(env.session)
     assert nothing_left(session, seconds=5) == []

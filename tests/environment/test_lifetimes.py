@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -20,7 +21,7 @@ from environment.client.connection import Client
 from environment.folders import live_sessions
 from environment.identity import Identity
 from environment.supervisor.sweep import sweep
-from tests.residue import nothing_left, residue
+from tests.residue import descendants, nothing_left, residue
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -36,6 +37,26 @@ SCALING = (
     PRELUDE
     + "; env.start(); print(env.session, flush=True); env.scale('user-service', 6); time.sleep(60)"
 )
+
+
+STARTED_PHASE = STARTED.replace("'phase0'", "'PHASE'").replace(", only=['user-service']", "")
+
+LAB = [sys.executable, "-m", "labs.cli"]
+SWEEP = "environment.supervisor.sweep"
+
+
+class Orphans(NamedTuple):
+    """What a supervisor had started when it was killed."""
+
+    session: str
+    processes: list[psutil.Process]
+
+    def names(self) -> set[str]:
+        return {one.name() for one in self.processes}
+
+    def alive(self, seconds: float = 0) -> list[psutil.Process]:
+        _, alive = psutil.wait_procs(self.processes, timeout=seconds)
+        return [one for one in alive if one.status() != "zombie"]
 
 
 @pytest.fixture
@@ -94,6 +115,12 @@ def supervisor_of(session: str) -> psutil.Process:
         raise AssertionError(f"session {session} has no supervisor") from error
 
 
+def kill_watchdog(supervisor: psutil.Process) -> None:
+    """Kills what would sweep at once, so that what is left stays for the next start."""
+    (watchdog,) = [one for one in supervisor.children() if SWEEP in one.cmdline()]
+    watchdog.kill()
+
+
 def test_a_killed_kernel_leaves_nothing(owners: list[subprocess.Popen[str]], runtime: str) -> None:
     kernel = owner_of(owners, WHOLE_PHASE, runtime)
     session = session_of(kernel)
@@ -144,7 +171,9 @@ def test_the_next_start_cleans_up_after_a_killed_supervisor(
 ) -> None:
     kernel = owner_of(owners, STARTED, runtime)
     session = session_of(kernel)
-    supervisor_of(session).kill()
+    supervisor = supervisor_of(session)
+    kill_watchdog(supervisor)
+    supervisor.kill()
     kernel.kill()
     kernel.wait()
     assert residue(session), "the supervisor's death alone cleans nothing"
@@ -158,9 +187,65 @@ def test_the_next_start_cleans_up_after_a_supervisor_killed_scaling(
     kernel = owner_of(owners, SCALING, runtime)
     session = session_of(kernel)
     time.sleep(0.3)
-    supervisor_of(session).kill()
+    supervisor = supervisor_of(session)
+    kill_watchdog(supervisor)
+    supervisor.kill()
     with Environment("phase0", runtime=runtime, only=["user-service"]):
         assert nothing_left(session, seconds=3) == []
+
+
+@pytest.fixture
+def orphans(owners: list[subprocess.Popen[str]]) -> Iterator[Callable[..., Orphans]]:
+    """Starts a phase and kills its supervisor with SIGKILL, and its owner; what then lives on is returned."""
+    left: list[psutil.Process] = []
+
+    def make(phase: str, runtime: str, *, watched: bool) -> Orphans:
+        kernel = owner_of(owners, STARTED_PHASE.replace("PHASE", phase), runtime)
+        session = session_of(kernel)
+        supervisor = supervisor_of(session)
+        left.extend(descendants(supervisor.pid))
+        if not watched:
+            kill_watchdog(supervisor)
+        supervisor.kill()
+        kernel.kill()
+        return Orphans(session, left)
+
+    yield make
+    for process in left:
+        with suppress(psutil.Error):
+            process.kill()
+
+
+@pytest.mark.parametrize("phase", ["phase2", pytest.param("phase4", marks=pytest.mark.slow)])
+def test_a_killed_supervisor_leaves_nothing(
+    orphans: Callable[..., Orphans], phase: str, runtime: str
+) -> None:
+    orphaned = orphans(phase, runtime, watched=True)
+    assert nothing_left(orphaned.session) == []
+    assert orphaned.alive(seconds=5) == [], "the watchdog ends after its sweep"
+
+
+@pytest.mark.parametrize("phase", ["phase2", pytest.param("phase4", marks=pytest.mark.slow)])
+def test_down_all_ends_what_a_killed_supervisor_started(
+    orphans: Callable[..., Orphans], phase: str, runtime: str
+) -> None:
+    orphaned = orphans(phase, runtime, watched=False)
+    assert runtime == "docker" or {"nginx", "valkey-server"} <= orphaned.names()
+    down = subprocess.run([*LAB, "down", "--all"], capture_output=True, text=True, timeout=120)
+    assert f"removed what session {orphaned.session} left behind" in down.stdout
+    assert nothing_left(orphaned.session, seconds=0) == []
+    assert orphaned.alive() == []
+
+
+def test_workers_of_a_dead_nginx_end_with_its_restart() -> None:
+    with Environment("phase2", runtime="process", only=["nginx", "user-service"]) as env:
+        master = psutil.Process(env["nginx"].replicas[0].pid)
+        workers = master.children()
+        assert workers
+        master.kill()
+        env.restart("nginx")
+        assert Orphans(str(env.session), workers).alive() == []
+        assert env["user-service"].replicas[0].ready
 
 
 def test_an_environment_whose_supervisor_died_starts_again(runtime: str) -> None:
@@ -221,16 +306,15 @@ def test_an_interrupt_while_starting_lets_the_start_go_on(runtime: str) -> None:
 
 
 def test_a_detached_session_outlives_its_command_and_ends_with_down(runtime: str) -> None:
-    lab = [sys.executable, "-m", "labs.cli"]
     known = set(live_sessions())
     up = subprocess.run(
-        [*lab, "up", "phase0", "--runtime", runtime], capture_output=True, text=True
+        [*LAB, "up", "phase0", "--runtime", runtime], capture_output=True, text=True
     )
     assert up.returncode == 0, up.stderr
     (session,) = set(live_sessions()) - known
     time.sleep(2.5)  # longer than the owner is polled
     assert session in live_sessions()
-    down = subprocess.run([*lab, "down", "--session", session], capture_output=True, text=True)
+    down = subprocess.run([*LAB, "down", "--session", session], capture_output=True, text=True)
     assert (down.returncode, down.stdout.strip()) == (0, f"session {session} is removed")
     assert nothing_left(session, seconds=0) == []
 

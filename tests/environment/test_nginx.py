@@ -88,6 +88,13 @@ def test_nginx_takes_every_algorithm_with_every_option(
     assert "server 127.0.0.1:1 max_fails=0 fail_timeout=5s weight=3;" in text
 
 
+def test_a_read_timeout_of_its_own_is_its_services_alone(tmp_path: Path) -> None:
+    text = render([upstream(Balance(read_timeout=1))])
+    assert "test is successful" in checked_by_nginx(tmp_path, text)
+    assert text.index("server_name") < text.index("proxy_read_timeout 1s;")
+    assert render([upstream(Balance())]).count("proxy_read_timeout") == 1
+
+
 def test_a_replica_marked_down_keeps_its_place() -> None:
     assert Balance().server(1, "127.0.0.1:1", down=True).endswith(" down")
 
@@ -130,6 +137,15 @@ def test_the_front_door_and_each_service_have_a_front() -> None:
     assert set(events.fronted().values()) == set(described.ports), (
         "no port of nginx stands for nobody"
     )
+
+
+def test_without_a_gateway_nginx_is_reached_at_its_first_front() -> None:
+    whole = Plan(Specification.checked(phase="phase4"), token="")
+    assert whole.entrance("nginx") == 80
+    only = ("nginx", "order-service", "user-service")
+    part = Plan(Specification.checked(phase="phase4", only=only), token="")
+    assert part.entrance("nginx") == 3001
+    assert part.entrance("user-service") == 3001
 
 
 def test_fixed_ports_are_those_of_the_fronts() -> None:

@@ -1,6 +1,7 @@
 """Host ports that stay ours."""
 
 import socket
+import time
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_a_port_given_back_is_taken_again() -> None:
     block.give_back(ports[5])
     assert block.take() == ports[5]
     block.close()
+
+
+def test_a_block_given_up_is_taken_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sessions at a time for a minute, each pair a second after the one before, while another session lasts."""
+    lasting, now = PortBlock(), time.monotonic()
+    taken = []
+    for second in range(BLOCKS // 2 - 5):
+        monkeypatch.setattr(time, "monotonic", lambda at=now + second: at)
+        pair = [PortBlock(), PortBlock()]
+        taken += [block.take() // BLOCK for block in pair]
+        for block in pair:
+            block.close()
+    lasting.close()
+    assert len(set(taken)) >= len(taken) - 5, "each was free again, and only what is held repeats"

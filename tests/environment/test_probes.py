@@ -30,6 +30,32 @@ def test_an_open_port_alone_is_no_answer(
     assert not probe(url(listening), evidence)[0]
 
 
+@pytest.mark.parametrize(
+    ("password", "answer", "ready"),
+    [
+        ("", b"+PONG\r\n", True),
+        ("", b"-NOAUTH Authentication required.\r\n", False),
+        ("", b"-LOADING Valkey is loading\r\n", False),
+        ("open", b"+OK\r\n+PONG\r\n", True),
+        ("open", b"+OK\r\n-LOADING Valkey is loading\r\n", False),
+        ("open", b"-ERR AUTH without any password configured\r\n+PONG\r\n", False),
+    ],
+)
+def test_valkey_is_ready_when_it_asks_for_the_password(
+    listening: socket.socket, password: str, answer: bytes, ready: bool
+) -> None:
+    def respond() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(1000)
+            for byte in answer:  # a network may cut it anywhere
+                connection.sendall(bytes([byte]))
+
+    (thread := threading.Thread(target=respond)).start()
+    assert probe(url(listening), "valkey", password)[0] is ready
+    thread.join(5)
+
+
 @pytest.mark.parametrize(("status", "ready"), [(200, True), (502, False)])
 def test_nginx_is_ready_when_a_worker_answers_for_itself(
     listening: socket.socket, status: int, ready: bool

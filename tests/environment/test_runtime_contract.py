@@ -12,6 +12,7 @@ from environment.client.connection import Client
 from environment.errors import NotReady, UnknownName
 from environment.waiting import wait_until
 from tests.residue import nothing_left
+from tests.wire import CLOSING, OFFER, exchange, request
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -54,6 +55,17 @@ def test_start_returns_when_every_service_is_ready(env: Environment) -> None:
 def test_services_reach_each_other_at_their_described_addresses(env: Environment) -> None:
     answer = order(env)
     assert (answer.status_code, answer.json()["status"]) == (201, "completed")
+
+
+def test_a_payment_that_offers_http2_is_charged_what_it_names(env: Environment) -> None:
+    port = urlsplit(env["payment-service"].url).port
+    assert port
+    for number, pieces in enumerate((1, 2)):
+        body = b'{"orderId":"java-%d","amount":77}' % number
+        whole = request("POST", "/pay", body, *OFFER)
+        sent = [whole] if pieces == 1 else [whole[: -len(body)], body]
+        paid, _ = exchange(port, *sent, CLOSING)
+        assert (paid.status, b'"orderId":"java-%d"' % number in paid.body) == (200, True)
 
 
 def test_a_second_start_changes_nothing(env: Environment) -> None:

@@ -1,13 +1,18 @@
 """Copies behind one front door: nginx follows, shared state is shared, and nothing is lost on the way."""
 
+import socket
+import subprocess
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from environment import Environment, LabError
@@ -265,7 +270,8 @@ class TestSharedState:
         assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 67}
         refused = [answer for answer in answers if answer.status_code == 429]
         assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
-        assert all(answer.headers["ratelimit-limit"] == "5" for answer in refused)
+        policies = {answer.headers["ratelimit-policy"] for answer in refused}
+        assert policies == {'"per-client";q=5;w=30'}
 
     def test_a_shared_counter_counts_the_calls_of_all_replicas(self, env: Environment) -> None:
         answers = [get(door(env, "/api/count")).json() for _ in range(6)]
@@ -281,9 +287,50 @@ class TestSharedState:
             assert get(door(env, "/api/users")).status_code == 200
         assert get(door(env, "/api/count")).status_code == 200
 
+    def test_valkey_refuses_a_client_without_its_password(self, env: Environment) -> None:
+        with socket.create_connection(env["valkey"].url.removeprefix("tcp://").split(":"), 5) as it:
+            it.sendall(b"GET count\r\n")
+            assert it.recv(100).startswith(b"-NOAUTH")
+
+    def test_the_password_is_in_no_log_title_or_state(self, env: Environment) -> None:
+        """Looked for by the variable of a replica: on Docker the engine has it, on processes the kernel."""
+        replica = env["api-gateway"].replicas[0]
+        if replica.pid:
+            url = psutil.Process(replica.pid).environ()["VALKEY_URL"]
+        else:
+            inspect = ["docker", "exec", str(replica.container), "printenv", "VALKEY_URL"]
+            url = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+        password = str(urlsplit(url).password)
+        assert len(password) >= 16
+        titles = subprocess.run(["ps", "axww"], capture_output=True, text=True, check=True).stdout
+        logs = [env[name].logs(1000) for name in ("api-gateway", "valkey", "nginx")]
+        folder = Path(env.state()["data"])
+        assert password not in "".join([titles, str(env.state()), *logs])
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        holding = [path for path in files if password.encode() in path.read_bytes()]
+        assert {(path.name, path.stat().st_mode & 0o777) for path in holding} <= {
+            ("password.conf", 0o600)
+        }
+
     def test_what_valkey_has_written_survives_a_kill(self, env: Environment) -> None:
         before = get(door(env, "/api/count")).json()["count"]
         time.sleep(1.1)  # Valkey writes to its disk once a second; what it said before may be lost
         with env["valkey"].killed():
             pass
         assert get(door(env, "/api/count")).json()["count"] == before + 1
+
+
+def test_nginx_keeps_its_list_until_it_is_reloaded(env: Environment) -> None:
+    env.scale("api-gateway", 1, reload=False)
+    assert {get(door(env, "/api/users")).status_code for _ in range(6)} == {200}
+    assert tried_for(env) & {"api-gateway-2", "api-gateway-3"}
+    env.scale("api-gateway", 1)
+    assert {get(door(env, "/api/users")).status_code for _ in range(6)} == {200}
+    wait_until(lambda: tried_for(env) == {"api-gateway-1"}, timeout=3)
+    assert tried_for(env) == {"api-gateway-1"}
+
+
+def tried_for(env: Environment) -> set[str]:
+    """Return the replicas that nginx tried for the last five requests to the front door."""
+    log = env.access_log()
+    return set(log[log["service"] == "api-gateway"].tail(5)["attempts"].sum())

@@ -20,6 +20,18 @@ def test_a_styled_figure_leaves_matplotlibs_own_style_untouched() -> None:
     assert plt.rcParams["axes.grid"] == before
 
 
+def test_a_styled_figure_ignores_the_users_own_style() -> None:
+    @styled
+    def axes() -> Figure:
+        return plt.subplots(label=str(plt.rcParams["text.usetex"]))[0]
+
+    with plt.rc_context({"axes.facecolor": "black", "text.usetex": True}):
+        figure = axes()
+    assert figure.get_label() == "False"
+    assert figure.axes[0].get_facecolor() == to_rgba("white")
+    plt.close(figure)
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_the_badge_says_the_verdict_in_its_colour(outcome: Outcome) -> None:
     figure, _ = canvas("Title", runtime="docker")

@@ -3,7 +3,8 @@
 import pytest
 
 from environment.errors import UnknownName
-from labs.source import SERVICES, show
+from labs.experiments.phase2.computations import trial
+from labs.source import SERVICES, show, show_function
 
 
 def test_a_function_is_shown_as_written_with_its_decorator() -> None:
@@ -25,3 +26,9 @@ def test_a_method_is_named_with_its_class_and_shown_flush_left() -> None:
     assert "\nasync def call(self" in shown
     assert "\ndef is_failure(self" in shown
     assert "def observe" not in shown
+
+
+def test_a_function_of_the_labs_is_shown_as_it_is_written() -> None:
+    code = show_function(trial)
+    assert code.data.startswith("# labs.experiments.phase2.computations\n\ndef trial(")
+    assert "with Burst(" in code.data

@@ -81,7 +81,7 @@ def test_an_order_of_random_bytes_is_a_problem(order: Running, body: bytes) -> N
 @given(body=values)
 def test_a_payment_of_random_json_is_a_problem(payment: Running, body: Any) -> None:
     answer = post(payment, "/pay", json.dumps(body).encode())
-    if body not in (None, {}):
+    if body != {}:
         assert_problem(answer)
 
 

@@ -75,7 +75,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
     }
     urls = {f"{name.split('-')[0].upper()}_SERVICE_URL": it.url for name, it in services.items()}
     urls.pop("NOTIFICATION_SERVICE_URL")
-    services["api-gateway"] = Running("api-gateway", data=data, **urls)
+    services["api-gateway"] = Running("api-gateway", data=data, **urls)  # type: ignore[arg-type]
     try:
         for name, service in services.items():
             service.wait_ready("/health" if name == "notification-service" else "/ready")

@@ -3,7 +3,7 @@
 from confluent_kafka import Message
 
 from microservices.kit.events import received
-from microservices.kit.events.consumer import Partition
+from microservices.kit.events.partition import Partition
 from tests.mutants.service import run_with
 
 receive = Partition.receive

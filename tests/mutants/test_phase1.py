@@ -17,10 +17,12 @@ from labs.experiments.phase1 import (
     hop,
     partial_answers,
     rate_limit,
+    retry_storm,
 )
 from labs.experiments.phase1.blocking import LONG, NON_BLOCKING
 from labs.experiments.phase1.circuit_breaker import REFUSALS, WAITING, WRONG
 from labs.experiments.phase1.hop import DIRECT, HOP
+from labs.experiments.phase1.retry_storm import BUDGET
 from labs.verdicts import Outcome, Verdict
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
@@ -107,6 +109,14 @@ def test_a_wrong_breaker_fails_by_the_upstreams_count(env: Environment, part: st
     verdict = judged(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
     assert verdict.outcome is Outcome.FAIL
     assert f"{part}: {WRONG[part]}" in verdict.reasons
+
+
+@pytest.mark.parametrize("mutant", ["retries_without_a_budget"])
+def test_retries_that_no_budget_bounds_fail(env: Environment) -> None:
+    prediction = retry_storm.predict(tries=(2,), clicks=2)
+    verdict = judged(retry_storm, prediction, env, tries=(2,), clicks=2)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (f"{BUDGET}, 2 tries: more calls than the budget admits",)
 
 
 @pytest.mark.parametrize("mutant", ["non_blocking_blocks"])

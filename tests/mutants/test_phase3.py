@@ -72,6 +72,11 @@ MUTANTS: dict[str, tuple[Callable[[Forgetful], Verdict], dict[str, Any], str]] =
         {"max_fails": 0},
         "dead: more attempts failed than allowed",
     ),
+    "a balancer that waits for a hanging replica": (
+        judged_health_check,
+        {"read_timeout": 120},
+        "hanging, read timeout: another share of the requests waited than predicted",
+    ),
 }
 
 

@@ -70,7 +70,21 @@ MUTANTS = {
         {},
         {"seconds": 1},
     ),
-    # Last: it leaves two members, and payments that take a second.
+    "late_to_join_again": Wrong(
+        "payment-service",
+        "broker_dies",
+        "orders were done later than predicted",
+        {},
+        {"seconds": 1},
+    ),
+    "slow_handover": Wrong(
+        "payment-service",
+        "rebalance",
+        "a member joins: an order waited longer than predicted",
+        {"seconds": 1},
+        {"seconds": 1},
+    ),
+    # Last: they leave two members, and payments that take a second.
     "commit_before_work": Wrong(
         "payment-service",
         "rebalance",

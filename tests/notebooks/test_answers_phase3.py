@@ -9,6 +9,8 @@ from environment import Environment
 from labs.experiments.phase3 import distribution, health_check, slow_replica
 from labs.experiments.phase3.health_check import DEAD
 
+ARRIVALS: tuple[slow_replica.Arrivals, ...] = ("poisson", "even")
+
 
 @pytest.fixture(scope="module")
 def env() -> Iterator[Environment]:
@@ -16,8 +18,8 @@ def env() -> Iterator[Environment]:
         yield env
 
 
-def test_the_slow_replica_gets_one_in_twenty_at_ninety_per_second() -> None:
-    rate = (20 - (3 + 1) / 2) / 0.2
+def test_the_slow_replica_gets_one_in_twenty_at_eighty_five_per_second() -> None:
+    rate = (20 - 3) / 0.2
     table = slow_replica.predict([(rate, 0.2)]).set_index("algorithm")
     assert table["share"]["least_conn"] == pytest.approx(1 / 20)
 
@@ -40,7 +42,18 @@ def test_three_failures_and_two_seconds_cost_as_predicted(env: Environment) -> N
     limits = {"replicas": 3, "max_fails": 3, "fail_timeout": 2}
     prediction = health_check.predict(**limits)
     verdict = health_check.judge(health_check.measure(env, **limits, seconds=5), prediction)
-    dead, _ = (case["attempts"][0] for case in verdict.details["cases"])
+    dead, *_ = (case["attempts"][0] for case in verdict.details["cases"])
     assert dead["fault"] == DEAD
     assert dead["failed"] >= 3
     assert verdict.outcome != "fail", verdict.reasons
+
+
+@pytest.mark.slow
+def test_random_arrivals_keep_requests_from_the_slow_replica(env: Environment) -> None:
+    load: dict[str, Any] = {"cases": [(20, 0.04)], "seconds": 10}
+    samples = slow_replica.measure(env, **load, arrivals="poisson")
+    random, even = (slow_replica.predict(load["cases"], arrivals=name) for name in ARRIVALS)
+    verdict = slow_replica.judge(samples, random)
+    assert verdict.outcome != "fail", verdict.reasons
+    assert random["share"].iloc[1] == pytest.approx(1 / 3.8)
+    assert slow_replica.judge(samples, even).outcome != "pass"

@@ -19,9 +19,9 @@ def env() -> Iterator[Environment]:
 
 
 def test_another_member_helps_where_the_busiest_has_less() -> None:
-    table = consumer_group.predict(messages=120, seconds=0.1, members=range(1, 13), partitions=12)
+    table = consumer_group.predict(messages=100, seconds=0.1, members=range(1, 11), partitions=10)
     worth = table["members"][table["drain"].diff().fillna(-1) < 0]
-    assert list(worth) == [1, 2, 3, 4, 6, 12]
+    assert list(worth) == [1, 2, 3, 4, 5, 10]  # three and four do not divide ten
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ def test_arguments_choose_the_tier(
     given: list[str], passed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))  # and takes it off again
-    assert load(ROOT, "test").pytest_arguments(given) == passed
+    assert load(ROOT, "_tests").pytest_arguments(given) == passed
 
 
 SUITE = """
@@ -71,7 +71,7 @@ def test_check_runs_every_step_and_fails_when_one_does(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    check = load(ROOT, "check")
+    check = load(ROOT, "_static_checks")
     monkeypatch.setattr(check, "VENV", Path("/"))
     monkeypatch.setattr(check, "ready_python", lambda arguments, tools: (Path(sys.executable), []))
     monkeypatch.setattr(
@@ -79,9 +79,13 @@ def test_check_runs_every_step_and_fails_when_one_does(
         "STEPS",
         {"first": ["sh", "-c", "echo why; exit 3"], "second": ["sh", "-c", "exit 0"]},
     )
-    assert check.main() == 1
+    with pytest.raises(SystemExit) as failed:
+        check.main([])
+    assert failed.value.code == 1
     printed = capsys.readouterr().out
     assert "why" in printed
     assert "Failed: first." in printed
     monkeypatch.setattr(check, "STEPS", {"second": ["sh", "-c", "exit 0"]})
-    assert check.main() == 0
+    with pytest.raises(SystemExit) as passed:
+        check.main([])
+    assert passed.value.code == 0

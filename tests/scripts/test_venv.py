@@ -1,6 +1,7 @@
 """The setup: which Python may run it, what it installs and when, and what of the user's settings it follows."""
 
 import ast
+import errno
 import importlib.util
 import os
 import re
@@ -8,14 +9,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from types import ModuleType, SimpleNamespace
+from typing import IO, Any
 
 import pytest
+
+from labs.cli.start import KEPT
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ROOT / "scripts"
 COMMANDS = ("run.py", "test.py", "check.py")
+JAVA = "environment/images/java.lock"
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 
 
@@ -23,10 +27,11 @@ LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-uv.lock")
 def clone(tmp_path: Path) -> Path:
     """What the setup reads of this repository, in a folder whose environment is only a door to this Python."""
     (tmp_path / "scripts").mkdir()
-    for name in ("_venv.py", *COMMANDS):
-        shutil.copy(SCRIPTS / name, tmp_path / "scripts")
-    for name in (*LOCKS, "pyproject.toml"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in SCRIPTS.glob("*.py"):
+        shutil.copy(path, tmp_path / "scripts")
+    for name in (*LOCKS, "pyproject.toml", JAVA, "environment/registry.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -74,23 +79,41 @@ def installed_by(module: ModuleType, tools: bool = False) -> list[str]:
     return FakeInstaller.installed
 
 
+def command(
+    clone: Path, name: str, *arguments: str, stdout: IO[str] | int = subprocess.PIPE
+) -> subprocess.CompletedProcess[str]:
+    """Run a command of the clone."""
+    return subprocess.run(
+        [sys.executable, str(clone / "scripts" / name), *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 # Which Python
 
 
-@pytest.mark.parametrize("name", ["_venv.py", *COMMANDS])
-def test_an_old_python_can_parse_the_scripts(name: str) -> None:
-    ast.parse((SCRIPTS / name).read_text(), feature_version=(3, 6))
+@pytest.mark.parametrize("name", ["_python.py", *COMMANDS])
+def test_python_2_can_read_the_commands(name: str) -> None:
+    """They hold nothing that came later: no annotation, no f-string, no letter outside ASCII."""
+    text = (SCRIPTS / name).read_text(encoding="ascii")
+    later = (ast.JoinedStr, ast.AnnAssign, ast.FunctionDef, ast.NamedExpr, ast.With)
+    for node in ast.walk(ast.parse(text)):
+        assert not isinstance(node, later), ast.unparse(node)
 
 
+@pytest.mark.parametrize("version", [(2, 7, 18), (3, 8, 18), (3, 10, 14)])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_an_old_python_gets_a_sentence(name: str) -> None:
+def test_an_old_python_gets_a_sentence(name: str, version: tuple[int, ...]) -> None:
     pretend = (
-        "import runpy, sys; sys.version_info = (3, 8, 18); "
+        f"import runpy, sys; sys.version_info = {version}; "
         f"runpy.run_path({str(SCRIPTS / name)!r}, run_name='__main__')"
     )
     done = subprocess.run([sys.executable, "-c", pretend], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("This project needs Python 3.11 or newer; this is Python 3.8.")
+    assert done.stderr.startswith("This project needs Python 3.11 or newer; this is Python ")
+    assert "this is Python {}.{}. ".format(*version) in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -115,6 +138,13 @@ def test_tools_alone_bring_both_layers(venv: ModuleType) -> None:
         "project",
         "requirements-dev.lock",
     ]
+
+
+def test_java_is_added_when_it_is_asked_for(venv: ModuleType) -> None:
+    FakeInstaller.installed = []
+    assert venv.ready_python(["phase4", "--java"])[1] == ["phase4"]
+    assert FakeInstaller.installed == ["requirements.lock", "project", "java.lock"]
+    assert installed_by(venv) == []
 
 
 def test_a_changed_lock_makes_stale_what_depends_on_it(venv: ModuleType, clone: Path) -> None:
@@ -173,6 +203,42 @@ def test_two_commands_at_once_install_once(venv: ModuleType, clone: Path) -> Non
     assert output.count("installed") == 1
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES])
+def test_a_checkout_that_cannot_be_written_gets_a_sentence(
+    venv: ModuleType, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number), str(venv.ROOT / "tmp"))
+
+    monkeypatch.setattr(venv.tempfile, "TemporaryDirectory", refuse)
+    with pytest.raises(SystemExit, match=os.strerror(number)) as ended:
+        venv.ready_python([])
+    assert "Next: copy this project to a folder that you can write to" in str(ended.value)
+    assert FakeInstaller.installed == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_under_the_output_gets_a_sentence(
+    venv: ModuleType, clone: Path, name: str
+) -> None:
+    installed_by(venv, tools=True)
+    with Path("/dev/full").open("w") as full:
+        done = command(clone, name, "--setup-only", stdout=full)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "The output cannot be written: No space left on device.\n",
+    )
+
+
+def test_a_reader_that_ends_early_ends_the_setup_quietly(venv: ModuleType, clone: Path) -> None:
+    installed_by(venv)
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = command(clone, "run.py", "--setup-only", stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 # uv and pip
 
 
@@ -185,7 +251,7 @@ def steps(clone: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[ModuleType, lis
         commands.append(command)
 
     monkeypatch.setattr(module, "_run", run)
-    monkeypatch.setattr(module, "_pip_settings", dict)
+    monkeypatch.setattr(module, "installer_environment", lambda pip: {})
     monkeypatch.setattr(module, "missing_packages", lambda lock: set())
     return module, commands
 
@@ -260,8 +326,7 @@ def test_settings_of_pip_do_not_redirect_the_install(
     monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setenv("PIP_PREFIX", "/elsewhere")
     monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    module = load(clone)
-    environment = module.installer_environment(module._pip_settings())
+    environment = load(clone).installer_environment([sys.executable, "-m", "pip"])
     assert environment["PIP_INDEX_URL"] == "https://mirror.invalid/simple"
     assert environment["UV_DEFAULT_INDEX"] == "https://mirror.invalid/simple"
     assert environment["PIP_FIND_LINKS"] == "/one /two"
@@ -277,7 +342,7 @@ def test_settings_of_pip_do_not_redirect_the_install(
         ("Error: ensurepip is not available\n", "x86_64", "python3-venv"),
         ("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\n", "x86_64", "another file"),
         ("ERROR: No matching distribution found\n", "x86_64", "reaches its package registry"),
-        ("ERROR: No matching distribution found\n", "riscv64", "use another machine"),
+        ("error: Read-only file system (os error 30)\n", "x86_64", "copy this project"),
     ],
 )
 def test_a_failure_names_the_next_step(
@@ -287,6 +352,52 @@ def test_a_failure_names_the_next_step(
     monkeypatch.setattr(module.sys, "platform", "linux")
     monkeypatch.setattr(module.platform, "machine", lambda: machine)
     assert advice in module._advice([output])
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "library", "advice"),
+    [
+        ("linux", "x86_64", "glibc", ""),
+        ("linux", "aarch64", "glibc", ""),
+        ("darwin", "arm64", "", ""),
+        ("darwin", "x86_64", "", "an arm64 Python"),
+        ("linux", "riscv64", "glibc", "another machine"),
+        ("linux", "x86_64", "", "a distribution with glibc"),
+    ],
+)
+def test_a_machine_without_wheels_is_refused(
+    venv: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    system: str,
+    machine: str,
+    library: str,
+    advice: str,
+) -> None:
+    monkeypatch.setattr(venv.sys, "platform", system)
+    monkeypatch.setattr(venv.platform, "machine", lambda: machine)
+    monkeypatch.setattr(venv.platform, "libc_ver", lambda: (library, ""))
+    if not advice:
+        assert installed_by(venv) == ["requirements.lock", "project"]
+        return
+    with pytest.raises(SystemExit, match=advice):
+        venv.ready_python([])
+    assert FakeInstaller.installed == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("version_info", (3, 15, 0)),
+        ("maxsize", 2**31 - 1),
+        ("implementation", SimpleNamespace(name="pypy")),
+    ],
+)
+def test_a_python_without_wheels_is_refused(
+    venv: ModuleType, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    assert venv.unfit() == ""
+    monkeypatch.setattr(venv.sys, name, value)
+    assert "CPython 3.11 to 3.14" in venv.unfit()
 
 
 # The lock files
@@ -301,7 +412,7 @@ def pins(name: str) -> dict[str, set[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, JAVA])
 def test_a_lock_holds_names_versions_and_hashes_only(name: str) -> None:
     for line in (ROOT / name).read_text().splitlines():
         assert re.fullmatch(r"[\w.-]+==[^:@]+ \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
@@ -321,22 +432,58 @@ def test_the_students_lock_has_no_tools() -> None:
 
 # Where it is started
 
+HOSTILE = {
+    "PYTHONSAFEPATH": "1",
+    "PYTHONSTARTUP": "/nowhere",
+    "PYTHONWARNINGS": "error",
+    "PYTHONOPTIMIZE": "2",
+    "PYTHONPATH": "elsewhere",
+}
 
-@pytest.mark.parametrize("safe_path", ["", "1"])
-def test_run_ignores_modules_of_the_current_folder(
-    venv: ModuleType, clone: Path, tmp_path: Path, safe_path: str
-) -> None:
-    installed_by(venv)
+
+@pytest.fixture
+def homework(tmp_path: Path) -> Path:
+    """A folder whose modules have the names of ours and of Python's."""
     folder = tmp_path / "homework"
-    (folder / "labs").mkdir(parents=True)
-    for path in (folder / "labs" / "__init__.py", folder / "random.py"):
-        path.write_text("raise SystemExit('a module of the current folder was imported')")
+    for place in (folder, folder / "elsewhere"):
+        (place / "labs").mkdir(parents=True)
+        for path in ("labs/__init__.py", "yaml.py", "typer.py"):
+            (place / path).write_text("raise SystemExit('a module of the user was imported')")
+    for name in ("random.py", "pytest.py", "test.py", "check.py", "tests.py"):
+        shutil.copy(folder / "yaml.py", folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("variables", [{}, HOSTILE], ids=["plain", "hostile"])
+@pytest.mark.parametrize(("name", "word"), [("run.py", "--profile"), ("check.py", "--setup-only")])
+def test_a_command_ignores_modules_of_the_user(
+    venv: ModuleType,
+    clone: Path,
+    homework: Path,
+    name: str,
+    word: str,
+    variables: dict[str, str],
+) -> None:
+    installed_by(venv, tools=True)
     done = subprocess.run(
-        [sys.executable, str(clone / "scripts" / "run.py"), "--help"],
-        cwd=folder,
-        env=os.environ | {"PYTHONSAFEPATH": safe_path},
+        [sys.executable, str(clone / "scripts" / name), "--help"],
+        cwd=homework,
+        env=os.environ | variables,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "--profile" in done.stdout
+    assert word in done.stdout
+
+
+def test_the_settings_of_python_stay_out(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, homework: Path
+) -> None:
+    for name, value in HOSTILE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONHOME", "/elsewhere")
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    variables = load(clone).own_variables()
+    assert {name for name in variables if name.startswith("PYTHON")} <= KEPT
+    assert variables["PYTHONUNBUFFERED"] == "1"
+    assert variables["PATH"] == os.environ["PATH"]

@@ -70,7 +70,9 @@ function body(message, extra = []) {
   try {
     whole = JSON.stringify(JSON.parse(value), null, 2);
   } catch { /* it is no JSON; it stays as it is */ }
-  const headers = Object.entries(message.headers || {}).map(([name, text]) => [name, text]);
+  const headers = message.headers === null
+    ? [["(the headers cannot be read)", "the name of one of them is not UTF-8"]]
+    : Object.entries(message.headers || {}).map(([name, text]) => [name, text]);
   const details = h("details", { open: opened.has(id) ? "" : null },
     h("summary", {}, value === "" ? "(empty)" : value.slice(0, 400)), h("pre", {}, whole),
     [...extra, ...headers].length ? table([["header", "mono"], ["value", "mono"]], [...extra, ...headers]) : null);

@@ -173,7 +173,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         label = "predicted" if mode == ALONE else "lower bound"
         _mark(ax, _predicted(prediction, mode), label, PREDICTION)
     style = {"color": FAULT_TEXT, "linewidth": 1.4, "linestyle": ":"}
-    _mark(axes[1], BOUND * one_by_one, "judged: at most 0.8 of the sum", style, side="left")
+    _mark(axes[1], BOUND * one_by_one, "bound: 0.8 of the sum", style, side="left")
     axes[1].set_xlim(0, 1.12 * max(one_by_one, _predicted(prediction, ALONE)))
     axes[1].set_xlabel("time since the first start (s)")
     return figure

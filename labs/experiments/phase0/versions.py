@@ -123,8 +123,9 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw a table of answers, coloured by agreement with the prediction beneath each."""
+    """Draw a table of answers."""
     both = compare(samples, prediction, KEYS)
-    right = int((both["observed"] == both["expected"]).sum())
-    title = f"Two versions, side by side: {right} of {len(both)} answers as predicted"
-    return plot_exact(title, samples, prediction, KEYS, height=3.4, rows="user-service {}")
+    finds = both[(both["check"] == ONE) & (both["observed"] == "yes")]["version"]
+    shared = int(((both["check"] == OTHER) & (both["observed"] == "yes")).sum())
+    title = f"A look-up by id: version {', '.join(finds) or 'none'}; users of the other listed: {shared}"
+    return plot_exact(title, samples, prediction, KEYS, rows="user-service {}")

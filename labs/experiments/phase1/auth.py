@@ -88,8 +88,8 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw a table of headers and answers, coloured by agreement with the prediction beneath each."""
+    """Draw a table of headers and answers."""
     both = compare(samples, prediction, KEYS)
     accepted = int(((both["check"] == STATUS) & (both["observed"] == "200")).sum())
     title = f"{accepted} of {both['header'].nunique()} headers are accepted"
-    return plot_exact(title, samples, prediction, KEYS, height=6.4)
+    return plot_exact(title, samples, prediction, KEYS)

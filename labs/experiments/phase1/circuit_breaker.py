@@ -14,6 +14,7 @@ from labs.figures import (
     BLUE,
     FAULT,
     GREEN,
+    INK,
     ORANGE,
     PREDICTION,
     SOFT,
@@ -206,10 +207,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     last = samples[samples["attempt"] == samples["attempt"].max()]
     began = last["sent"].min()
     last = last.assign(sent=last["sent"] - began, ended=last["ended"] - began)
+    while_open = count(last)[OPEN]
     figure, axes = canvas(
-        f"Of {len(last)} payments, {last['calls'].max()} reached payment-service",
+        f"Of {len(last)} payments {last['calls'].max()} were passed on, {while_open} by an open breaker",
         runtime=last["runtime"].iloc[0],
-        note=f"open for {last['open_seconds'].iloc[0]:g} s",
+        note=f"open time {last['open_seconds'].iloc[0]:g} s; dotted: no request was sent",
         rows=3,
         height=5.8,
         ratios=(0.8, 1.3, 1.4),
@@ -229,10 +231,25 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 
 def _draw_state(ax: Axes, rows: pd.DataFrame) -> None:
+    """Draw the state that each request showed, dotted where no request showed one, and the open time."""
     states = ("closed", "half-open", "open")
     # A waiting request finds the state; an earlier one leaves it behind.
     at = rows["sent"].where(rows["part"].isin([WAITING, AFTER]), rows["ended"])
-    ax.step(at, rows["state"].map(states.index), where="post", color=BLUE)
+    height = rows["state"].map(states.index)
+    before = rows["part"].isin([REFUSALS, FAILURES])
+    ax.plot([at[before].max(), at[~before].min()], [height[before].iloc[-1]] * 2, ":", color=BLUE)
+    for part in (before, ~before):
+        ax.step(at[part], height[part], where="post", color=BLUE)
+    failing = split(rows)[FAILURES]
+    if len(failing):
+        opened = failing["ended"].max()
+        over = opened + rows["open_seconds"].iloc[0]
+        ax.annotate(
+            "", (over, 1.55), (opened, 1.55), arrowprops={"arrowstyle": "<->", "color": INK}
+        )
+        ax.axvline(over, 0, 0.9, **(PREDICTION | {"linewidth": 1.0}))
+        text = "open time; then the next request is the probe"
+        ax.annotate(text, (over, 1.3), xytext=(5, 0), textcoords="offset points", size=8.5)
     ax.set_yticks(range(3), states)
     ax.set_ylim(-0.4, 2.4)
     ax.set_ylabel("breaker")

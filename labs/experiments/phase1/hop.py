@@ -206,7 +206,7 @@ def _draw_shares(ax: Axes, latency: pd.Series[float], **style: object) -> None:
 def _draw_bound(ax: Axes, at: float) -> None:
     ax.plot([at, at], [0, 50], color=FAULT_TEXT, linewidth=1.4, linestyle=":")
     ax.annotate(
-        "judged: half of the requests\nby here at the latest",
+        "bound: half of the requests\nby here at the latest",
         (at, 25),
         xytext=(5, 0),
         textcoords="offset points",

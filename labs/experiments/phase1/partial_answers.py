@@ -159,8 +159,8 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw a table of answers per moment, coloured by agreement with the prediction beneath each."""
+    """Draw a table of answers per moment."""
     both = compare(samples, prediction, KEYS).set_index(list(KEYS))["observed"]
     orders = f"orders {both[DURING, ORDERS] or 'unknown'}"
     title = f"While order-service is stopped: status {both[DURING, STATUS] or 'unknown'}, {orders}"
-    return plot_exact(title, samples, prediction, KEYS, height=4.2)
+    return plot_exact(title, samples, prediction, KEYS)

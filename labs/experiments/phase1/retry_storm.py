@@ -1,4 +1,4 @@
-"""Retry storm: the calls at an upstream that fails, when one layer or several retry."""
+"""Retry storm: the calls at an upstream that fails, when one layer or several retry, and with a budget of retries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.ticker import NullLocator
 
 from labs.experiments.phase1.metrics import answered
-from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
+from labs.figures import BLUE, GREEN, INK, ORANGE, PINK, PREDICTION, canvas, legend, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -21,6 +21,7 @@ from labs.judging import (
     failure,
     verdict,
 )
+from labs.load.open_loop import Stream, run_load
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,10 +34,23 @@ TITLE = "How many calls does one click become when several layers retry?"
 THEORY = (
     "Each layer sends a request r times (the first try included) to a next one that always "
     "fails, so k layers turn one click into r^k calls; a breaker passes no more calls than "
-    "the failures it takes to open it, however many clicks and tries there are."
+    "the failures it takes to open it, however many clicks and tries there are; a budget admits the "
+    "retries that were saved, a fifth of one for each click, and ten for each second, whatever r is."
 )
 
-ONE, TWO, BREAKER = "one layer", "two layers", "one layer and a breaker"
+ONE, TWO, BREAKER = "one layer", "two layers", "one layer, a breaker"
+
+BUDGET = "one layer, many clicks: a budget"
+
+SAVED, SHARE, PER_SECOND = 100, 0.2, 10
+"""The gateway's budget of retries (`budget.py`): how many are saved at the beginning, and what each click and each
+second add."""
+
+RATE = 200
+"""Clicks per second for the budget: their retries exceed it within a second."""
+
+SLACK = 0.05
+"""Share of the calls by which the count with a budget may be below the predicted one."""
 
 ROUTES = {
     ONE: ("order-service", "/orders"),
@@ -46,13 +60,13 @@ ROUTES = {
 """Where each takes place: order-service retries its calls to payment-service; the gateway in front of it
 retries its calls to order-service; and on its own way to payment-service the gateway has a breaker."""
 
-LAYERS = {ONE: 1, TWO: 2, BREAKER: 1}
+LAYERS = {ONE: 1, TWO: 2, BREAKER: 1, BUDGET: 1}
 
-FORMULAE = {ONE: "$r$", TWO: "$r^2$", BREAKER: "the breaker's\nfailures, once"}
+FORMULAE = {ONE: "$r$", TWO: "$r^2$", BREAKER: "the breaker's\nfailures, once", BUDGET: "a budget"}
 
-COLOURS = {ONE: BLUE, TWO: ORANGE, BREAKER: GREEN}
+COLOURS = {ONE: BLUE, TWO: ORANGE, BREAKER: GREEN, BUDGET: PINK}
 
-SIZES = {ONE: 14, TWO: 8, BREAKER: 9}
+SIZES = {ONE: 14, TWO: 8, BREAKER: 9, BUDGET: 9}
 """Marker sizes in points: with one try both ways make one call, and both markers show."""
 
 BODIES: dict[str, Any] = {
@@ -68,32 +82,56 @@ OPEN_SECONDS = 60
 
 JUDGED = (
     "every click reaches the failing upstream as often as the tries of each layer multiplied; "
-    "with a breaker all clicks together reach it only as often as it takes to open"
+    "with a breaker all clicks together reach it only as often as it takes to open, and with a budget "
+    "many clicks make the retries that it holds"
 )
 
 
 def predict(
-    *, tries: Sequence[int] = (1, 2, 3), clicks: int = 5, breaker_failures: int = 3
+    *,
+    tries: Sequence[int] = (1, 2, 3),
+    clicks: int = 5,
+    breaker_failures: int = 3,
+    seconds: float = 1.2,
 ) -> pd.DataFrame:
     """Return `THEORY` as calls at the upstream, for all clicks together.
 
-    Columns: `way`, `tries` (r, of each layer), `clicks`, `calls`.
+    The clicks of the budget are those of `seconds` at `RATE`. Columns: `way`, `tries` (r, of each
+    layer), `clicks`, `calls`.
     """
     rows = []
     for way, layers in LAYERS.items():
+        number = round(RATE * seconds) if way == BUDGET else clicks
         for each in tries:
-            calls = clicks * each**layers
-            bounded = min(calls, breaker_failures) if way == BREAKER else calls
-            rows.append({"way": way, "tries": each, "clicks": clicks, "calls": bounded})
+            calls = number * each**layers
+            if way == BREAKER:
+                calls = min(calls, breaker_failures)
+            if way == BUDGET:
+                calls = min(calls, number + round(budget(number, seconds)))
+            rows.append({"way": way, "tries": each, "clicks": number, "calls": calls})
     return pd.DataFrame(rows)
 
 
-def measure(env: Environment, *, tries: Iterable[int] = (1, 2, 3), clicks: int = 5) -> pd.DataFrame:
+def budget(clicks: int, seconds: float) -> float:
+    """Return the retries that the gateway's budget holds for so many clicks in that time."""
+    return SAVED + SHARE * clicks + PER_SECOND * seconds
+
+
+def measure(
+    env: Environment,
+    *,
+    tries: Iterable[int] = (1, 2, 3),
+    clicks: int = 5,
+    seconds: float = 1.2,
+) -> pd.DataFrame:
     """Click while payment-service answers 503 at once; return one row per click.
 
-    Configures the tries of order-service and the gateway, and leaves them at the least of `tries`.
-    Columns: `way`, `tries`, `click`, `calls` (that payment-service counted for this click),
-    `status` (of the client's response), `runtime`, `attempt`.
+    For the budget, user-service answers 503 to many clicks on the list of users, on their own
+    schedule for `seconds`; all of them are one row. Configures the tries of order-service and the
+    gateway, and leaves them at the least of `tries`. Columns: `way`, `tries`, `click`, `clicks` (in
+    this row), `calls` (that the upstream counted for these), `status` (of the client's response; the
+    least one of many), `seconds` (from the first click of the row to the last response), `runtime`,
+    `attempt`.
     """
     rows: list[dict[str, Any]] = []
     with httpx.Client(timeout=30) as client, env["payment-service"].failing(503):
@@ -101,6 +139,7 @@ def measure(env: Environment, *, tries: Iterable[int] = (1, 2, 3), clicks: int =
             env.configure("order-service", RETRY_TRIES=each)
             env.configure("api-gateway", RETRY_TRIES=each, BREAKER_OPEN_SECONDS=OPEN_SECONDS)
             rows += [row | {"tries": each} for row in _click(env, client, clicks)]
+            rows.append(_click_many(env, client, seconds) | {"tries": each})
     return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
 
 
@@ -110,16 +149,43 @@ def _click(env: Environment, client: httpx.Client, clicks: int) -> Iterator[dict
         url, body = env[service].url + path, BODIES[path.removeprefix("/api")]
         for number in range(1, clicks + 1):
             before = answered(client, upstream)
-            status = client.post(url, json=body).status_code
-            calls = answered(client, upstream) - before
-            yield {"way": way, "click": number, "calls": calls, "status": status}
+            response = client.post(url, json=body)
+            yield {
+                "way": way,
+                "click": number,
+                "clicks": 1,
+                "calls": answered(client, upstream) - before,
+                "status": response.status_code,
+                "seconds": response.elapsed.total_seconds(),
+            }
+
+
+def _click_many(env: Environment, client: httpx.Client, seconds: float) -> dict[str, Any]:
+    """Return one row of clicks whose retries exceed the gateway's budget for user-service."""
+    users = env["user-service"]
+    clicks = Stream("users", f"{env['api-gateway'].url}/api/users", rate=RATE)
+    with users.failing(503):
+        before = answered(client, users.url, method="GET", status="503")
+        samples = run_load(clicks, seconds=seconds, seed=env.seed)
+        calls = answered(client, users.url, method="GET", status="503") - before
+    ended = samples["intended"] + samples["latency"]
+    return {
+        "way": BUDGET,
+        "click": 1,
+        "clicks": len(samples),
+        "calls": calls,
+        "status": int(samples["status"].min()),
+        "seconds": float(ended.max() - samples["intended"].min()),
+    }
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
-    """Return an exact verdict from payment-service's own count.
+    """Return an exact verdict from the failing service's own count.
 
-    No click makes more calls than predicted, and the clicks of an attempt together make as many.
-    Inconclusive where a click succeeded, so that there was nothing to retry.
+    No click makes more calls than predicted, and the clicks of an attempt together make as many. With
+    a budget the calls are at most those it holds for the time that the clicks really took, and at
+    least the predicted ones less `SLACK`. Inconclusive where a click succeeded, so that there was
+    nothing to retry.
 
     Policy `every_attempt`, one case per way and number of tries: a count that is wrong once is wrong.
     """
@@ -138,11 +204,24 @@ def _finding(clicks: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
     """Return the finding on the clicks of one attempt, one way, with so many tries."""
     if (clicks["status"] < 500).any():
         return doubt("the fault never hit")
+    if expected["way"] == BUDGET:
+        return _budgeted(clicks.iloc[0].to_dict(), expected)
     if clicks["calls"].sum() != expected["calls"]:
         return failure("the calls at the upstream are not those predicted")
     each = expected["calls"] // expected["clicks"]
     if expected["way"] != BREAKER and (clicks["calls"] != each).any():
         return failure("the clicks made different numbers of calls")
+    return SETTLED
+
+
+def _budgeted(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
+    if row["clicks"] != expected["clicks"]:
+        return doubt("not every click was made")
+    most = row["clicks"] + budget(row["clicks"], row["seconds"])
+    if row["calls"] > min(most, row["clicks"] * expected["tries"]):
+        return failure("more calls than the budget admits")
+    if row["calls"] < (1 - SLACK) * expected["calls"]:
+        return failure("fewer calls than the budget admits")
     return SETTLED
 
 
@@ -154,12 +233,13 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         f"{most.index.max()} tries in each of two layers: one click becomes {most.max():g} calls",
         runtime=last["runtime"].iloc[0],
-        note=f"mean of {prediction['clicks'].iloc[0]} clicks",
+        note=f"means of {prediction['clicks'].min()} clicks, with a budget of {prediction['clicks'].max()}",
         height=4.4,
     )
     for way, colour in COLOURS.items():
         expected = prediction[prediction["way"] == way]
-        mean = last[last["way"] == way].groupby("tries")["calls"].mean()
+        sums = last[last["way"] == way].groupby("tries")[["calls", "clicks"]].sum()
+        mean = sums["calls"] / sums["clicks"]
         line = expected["calls"] / expected["clicks"]
         ax.plot(expected["tries"], line, **PREDICTION)
         ax.plot(mean.index, mean, "o", color=colour, ms=SIZES[way], label=way)
@@ -173,14 +253,15 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         )
     ax.plot([], [], label="predicted", **PREDICTION)
     ax.set_yscale("log")
-    marks = sorted({1.0, *(prediction["calls"] / prediction["clicks"])})
+    exact = prediction[prediction["way"] != BUDGET]
+    marks = sorted({1.0, *(exact["calls"] / exact["clicks"])})
     ax.set_yticks(marks, [f"{mark:g}" for mark in marks])
     ax.set_ylim(marks[0] / 1.6, marks[-1] * 1.4)
     ax.yaxis.set_minor_locator(NullLocator())
     tries = sorted(set(prediction["tries"]))
     ax.set_xticks(tries)
-    ax.set_xlim(tries[0] - 0.2, tries[-1] + 0.7)
+    ax.set_xlim(tries[0] - 0.2, tries[-1] + 0.6)
     ax.set_xlabel("tries of each layer, the first included (r)")
-    ax.set_ylabel("calls at payment-service per click (log)")
+    ax.set_ylabel("calls at the failing service per click (log)")
     legend(figure, ax)
     return figure

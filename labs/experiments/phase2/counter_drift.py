@@ -116,8 +116,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw the count shown against the number of the request, a colour per number of replicas."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     requests = int(prediction["requests"].max())
+    most, shown = last["replicas"].max(), last.groupby("replicas")["count"].max()
     figure, (ax,) = canvas(
-        "The same counter, in one memory and in several",
+        f"Of {requests} calls, {plural(most, 'replica')} showed {shown[most]:.0f} at most",
         runtime=last["runtime"].iloc[0],
         note=f"{requests} requests to fresh memories, in turn",
         height=4.6,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -16,7 +16,7 @@ from labs.experiments.phase2.delays import (
     mark_ends,
     predict_delays,
 )
-from labs.figures import PALETTE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
+from labs.figures import INK, PALETTE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
 from labs.judging import plural
 from labs.verdicts import Verdict
 
@@ -30,7 +30,8 @@ TITLE = "How long do computations on the event loop keep a bystander waiting?"
 
 THEORY = (
     "Of k computations sent together to n replicas in turn, floor(k / n) are ahead of the "
-    "bystander on the replica that is next. It waits for them: L0 + floor(k / n) x s x f."
+    "bystander on the replica that is next. It waits for them: L0 + floor(k / n) x s x f. The stretch f "
+    "of b busy replicas on C cores is b / C, and at least 1; bounds: floor(b / C) and ceil(b / C)."
 )
 
 JUDGED = (
@@ -72,24 +73,26 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw the delay (s) behind so many computations, a colour per number of replicas."""
+    """Draw the delay (s) behind so many computations, a colour per number of replicas.
+
+    Dashed is the prediction with cores that are shared equally; where a scheduler has a choice, its
+    bounds are shaded.
+    """
     trials = classify(samples, prediction)
+    counts, groups = sorted(set(prediction["computations"])), list(trials.groupby("replicas"))
     figure, (ax,) = canvas(
-        "How long a bystander waits behind computations",
+        _title(trials, counts[-1]),
         runtime=samples["runtime"].iloc[0],
         note=f"{prediction['seconds'].iloc[0]:g} s each",
         height=4.4,
     )
-    counts = sorted(set(prediction["computations"]))
-    groups = list(trials.groupby("replicas"))
     for index, (n, part) in enumerate(groups):
-        shift = 0.3 * (index - (len(groups) - 1) / 2)
-        place = {k: number + shift for number, k in enumerate(counts)}
-        _draw_replicas(ax, part, place, colour=PALETTE[index], name=plural(int(str(n)), "replica"))
-    ax.plot([], [], label="predicted", **PREDICTION)
-    ax.set_xticks(range(len(counts)), [str(k) for k in counts])
-    ax.set_xlim(-0.5, len(counts) - 0.5)
-    ax.grid(axis="x", visible=False)
+        shift = 0.16 * (index - (len(groups) - 1) / 2)
+        own = prediction[prediction["replicas"] == n]
+        _draw_theory(ax, own, shift, label="predicted" if index == 0 else None)
+        _draw_trials(ax, part, shift, colour=PALETTE[index], name=plural(int(str(n)), "replica"))
+    ax.set_xticks(counts)
+    ax.set_xlim(counts[0] - 0.5, counts[-1] + 0.5)
     figure.supxlabel(str(counted(trials)), size=9, color=SOFT)
     ax.set_xlabel("computations sent together, just before (count)")
     ax.set_ylabel(f"delay of GET {USERS} (s)")
@@ -97,18 +100,24 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_replicas(
-    ax: Axes, trials: pd.DataFrame, place: Mapping[Any, float], *, colour: str, name: str
-) -> None:
-    """Draw each case's predicted range as a dashed box, and the trials on it."""
-    for k, case in trials.groupby("computations"):
-        low, high = case["low"].iloc[0], case["high"].iloc[0]
-        left, right = place[k] - 0.13, place[k] + 0.13
-        ax.fill_between([left, right], low, high, color=colour, alpha=0.15, linewidth=0)
-        for edge in {low, high}:
-            ax.plot([left, right], [edge, edge], **PREDICTION)
-    shift = trials.groupby("computations").cumcount() % 3 * 0.06 - 0.06
-    at, counts = trials["computations"].map(place) + shift, trials["counts"]
-    ax.plot(at[counts], trials[counts]["delay"], "o", ms=7, color=colour, label=name, zorder=3)
+def _title(trials: pd.DataFrame, most: int) -> str:
+    behind = trials[trials["computations"] == most].groupby("replicas")["delay"].median()
+    found = ", ".join(f"{d:.1f} s on {plural(int(str(n)), 'replica')}" for n, d in behind.items())
+    return f"Delay behind {plural(most, 'computation')}: {found}"
+
+
+def _draw_theory(ax: Axes, prediction: pd.DataFrame, shift: float, *, label: str | None) -> None:
+    """Draw each predicted delay as a dash, and the scheduler's bounds as a band around it."""
+    for row in prediction.to_dict("records"):
+        at = [row["computations"] + shift - 0.12, row["computations"] + shift + 0.12]
+        ax.fill_between(at, row["low"], row["high"], color=INK, alpha=0.1, linewidth=0)
+        ax.plot(at, [row["fair"]] * 2, label=label, **(PREDICTION | {"linestyle": (0, (2.5, 1.2))}))
+        label = None
+
+
+def _draw_trials(ax: Axes, trials: pd.DataFrame, shift: float, *, colour: str, name: str) -> None:
+    spread = trials.groupby("computations").cumcount() % 3 * 0.05 - 0.05
+    at, counts = trials["computations"] + shift + spread, trials["counts"]
+    ax.plot(at[counts], trials[counts]["delay"], "o", ms=6, color=colour, label=name, zorder=3)
     mark_ends(ax, at[counts], trials[counts]["expected"])
     mark_set_aside(ax, at[~counts], trials[~counts]["delay"])

@@ -51,9 +51,17 @@ ENDS = "end of those ahead"
 def stretch(busy: int, cores: float) -> tuple[float, float]:
     """Return the least and the most by which sharing the cores lengthens one of `busy` computations.
 
-    Each core holds busy / cores of them, rounded down or up: a scheduler seldom moves the odd one.
+    Each core holds busy / cores of them, rounded down or up, when a scheduler moves none.
     """
     return max(1.0, math.floor(busy / cores)), max(1.0, math.ceil(busy / cores))
+
+
+def fair_stretch(busy: int, cores: float) -> float:
+    """Return how much sharing lengthens one of `busy` computations when each gets an equal part of the cores.
+
+    Three on two cores take 1.5 times as long. Linux moves them so that they do, or nearly.
+    """
+    return max(1.0, busy / cores)
 
 
 def predict_delays(
@@ -66,8 +74,9 @@ def predict_delays(
 ) -> pd.DataFrame:
     """Return the delay of a bystander behind k computations on n replicas, for each k and n.
 
-    It is L0 + floor(k / n) s f. The stretch f is between floor(b / C) and ceil(b / C), and at least
-    1, for b = min(k, n) busy replicas on C cores.
+    It is L0 + floor(k / n) s f. The stretch f of b = min(k, n) busy replicas on C cores is b / C, and at
+    least 1, when the scheduler shares the cores equally; whatever it does, f is between floor(b / C)
+    and ceil(b / C).
 
     Args:
         computations: Each k.
@@ -78,14 +87,19 @@ def predict_delays(
 
     Returns:
         Columns: `replicas`, `computations`, `seconds`, `unloaded`, `ahead` (computations on the
-        bystander's replica), `low` and `high` (the range of the delay, s).
+        bystander's replica), `fair` (the delay when the cores are shared equally, s), `low` and
+        `high` (its bounds under any scheduler, s).
     """
     rows = []
     for n in replicas:
         for k in computations:
-            low, high = (k // n * seconds * each for each in stretch(min(k, n), cores))
-            rows.append([n, k, seconds, unloaded, k // n, unloaded + low, unloaded + high])
-    columns = ["replicas", "computations", "seconds", "unloaded", "ahead", "low", "high"]
+            busy, ahead = min(k, n), k // n
+            fair, low, high = (
+                unloaded + ahead * seconds * f
+                for f in (fair_stretch(busy, cores), *stretch(busy, cores))
+            )
+            rows.append([n, k, seconds, unloaded, ahead, fair, low, high])
+    columns = ["replicas", "computations", "seconds", "unloaded", "ahead", "fair", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 

@@ -110,23 +110,27 @@ def _finding(watched: Watched, expected: float) -> Finding:
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw latency (s) against when a bystander was sent, around the last computation, per n."""
+    most = int(prediction["replicas"].max())
+    share = watch(samples[samples["replicas"] == most]).share
+    found = "an unknown share" if share is None else f"{share:.0%}"
     figure, axes = canvas(
-        "Which requests one computation keeps waiting",
+        f"On {plural(most, 'replica')} one computation kept {found} of the stream waiting",
         runtime=samples["runtime"].iloc[0],
         note=f"GET {USERS}, {RATE} per second",
         rows=len(prediction),
         height=1.2 + 1.5 * len(prediction),
     )
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        n, share = expected["replicas"], expected["share"]
+        n, predicted = expected["replicas"], expected["share"]
         part = samples[samples["replicas"] == n]
         watched = watch(part)
         last = classify(part[part["attempt"] == part["attempt"].max()])
-        draw_computation(ax, last[last["round"] == last["round"].max()], share)
+        draw_computation(ax, last[last["round"] == last["round"].max()], predicted)
         measured = "none counted" if watched.share is None else f"{watched.share:.0%} measured"
         counted = f"{len(watched.counted.samples)} of {watched.counted.of} counted"
         ax.set_title(
-            f"{plural(n, 'replica')}: {share:.0%} wait, predicted; {measured} ({counted})", size=10
+            f"{plural(n, 'replica')}: {predicted:.0%} wait, predicted; {measured} ({counted})",
+            size=10,
         )
     figure.supxlabel(f"set aside: {NEAR_AN_END}", size=9, color=SOFT)
     axes[-1].set_xlabel("sent, since the computation was (s)")

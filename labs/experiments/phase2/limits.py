@@ -140,10 +140,12 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw requests admitted against the number of replicas, a bar per store, the prediction dashed."""
     counted = summarise(samples[samples["attempt"] == samples["attempt"].max()])
+    most = counted["replicas"].max()
+    admitted = counted[counted["replicas"] == most].set_index("store")["admitted"]
     figure, (ax,) = canvas(
-        "One limit, kept by several replicas",
+        f"{plural(most, 'replica')} admitted {admitted[MEMORY]} apart, {admitted[SHARED]} with a shared window",
         runtime=samples["runtime"].iloc[0],
-        note=f"{EACH} per replica, at once",
+        note=f"a limit of {prediction['admitted'].min()}; {EACH} per replica, at once",
     )
     for store, side in ((MEMORY, -0.2), (SHARED, 0.2)):
         part = counted[counted["store"] == store]

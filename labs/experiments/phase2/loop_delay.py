@@ -11,8 +11,8 @@ import pandas as pd
 from environment.waiting import wait_until
 from labs.experiments.bystanders import COMPUTATION, CPU_BOUND, GATEWAY
 from labs.experiments.phase2.computations import warm_up
-from labs.experiments.phase2.delays import EXPLAINED, stretch
-from labs.figures import INK, PALETTE, canvas, legend, predicted_band, styled
+from labs.experiments.phase2.delays import EXPLAINED, fair_stretch, stretch
+from labs.figures import INK, PALETTE, PREDICTION, canvas, legend, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -37,7 +37,9 @@ TITLE = "What does a computation look like from inside the replica?"
 
 THEORY = (
     "A timer that is due during a computation fires at its end: one spike of s x f. It was "
-    "due up to a tenth of a second after the beginning, since ten are set per second."
+    "due up to a tenth of a second after the beginning, since ten are set per second: half of that "
+    "on average. The stretch f of k computations on C cores is k / C, and at least 1; bounds: "
+    "floor(k / C) and ceil(k / C)."
 )
 
 PERIOD = 0.1
@@ -67,14 +69,17 @@ def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
     `cases` are pairs of replicas n and computations k <= n, one for each of k replicas; `seconds`
-    is s, of CPU time; f is the stretch of k computations on C cores (see `delays.stretch`).
-    Columns: `replicas`, `computations`, `seconds`, `low` and `high` (the range of the spike, s).
+    is s, of CPU time; f is the stretch of k computations on C cores. Columns: `replicas`,
+    `computations`, `seconds`, `fair` (the spike when the cores are shared equally, s; see
+    `delays.fair_stretch`), `low` and `high` (its bounds under any scheduler, s).
     """
     rows = []
     for n, k in cases:
         least, most = stretch(k, cores)
-        rows.append([n, k, seconds, seconds * least - PERIOD, seconds * most])
-    return pd.DataFrame(rows, columns=["replicas", "computations", "seconds", "low", "high"])
+        fair = seconds * fair_stretch(k, cores) - PERIOD / 2
+        rows.append([n, k, seconds, fair, seconds * least - PERIOD, seconds * most])
+    columns = ["replicas", "computations", "seconds", "fair", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def measure(
@@ -209,10 +214,13 @@ def _length(busy: pd.DataFrame) -> Finding:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw each replica's own delay (s) over time; a panel per case, the predicted spike as a band."""
+    """Draw each replica's own delay (s) over time; a panel per case, the predicted spike dashed in its bounds."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
+    spikes = summarise(last, prediction)
+    alone = spikes[spikes["computed"] > 0].groupby("computations")["highest"].median()
+    found = ", ".join(f"{k}: {delay:.1f} s" for k, delay in alone.items())
     figure, axes = canvas(
-        "A computation, seen from inside the replica",
+        f"The spike of each of several computations at a time ({found})",
         runtime=samples["runtime"].iloc[0],
         note=f"{prediction['seconds'].iloc[0]:g} s each; x: its end",
         rows=len(prediction),
@@ -221,7 +229,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
         n, k = expected["replicas"], expected["computations"]
         part = last[(last["replicas"] == n) & (last["computations"] == k)]
-        predicted_band(ax, expected["low"], expected["high"], label="predicted spike")
+        low, high = expected["low"], expected["high"]
+        ax.axhspan(low, high, color=INK, alpha=0.1, linewidth=0, label="bounds")
+        ax.axhline(expected["fair"], label="predicted spike", **PREDICTION)
         _draw_series(ax, part)
         ax.set_title(f"{k} of {plural(n, 'replica')} compute{'s' * (k == 1)}", size=10)
         ax.set_ylim(0, 1.15 * max(expected["high"], part[["delay", "took"]].max(axis=None)))

@@ -183,7 +183,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     rates = summarise(samples)
     one, cores = 1 / prediction["seconds"].iloc[0], int(prediction["cores"].iloc[0])
     figure, (ax,) = canvas(
-        f"What replicas carry on {plural(cores, 'core')}",
+        _title(rates, one, cores),
         runtime=samples["runtime"].iloc[0],
         height=4.8,
     )
@@ -204,6 +204,14 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylabel("achieved (in the same unit)")
     legend(figure, ax)
     return figure
+
+
+def _title(rates: pd.DataFrame, one: float, cores: int) -> str:
+    """Return what the most replicas carried, by the attempt in which they carried most."""
+    most = int(rates["replicas"].max())
+    carried = rates[(rates["replicas"] == most) & (rates["step"] > 1)]["best"].max()
+    found = f"{carried / one:.1f} times what a core computes"
+    return f"{plural(most, 'replica')} carried {found}, on {plural(cores, 'core')}"
 
 
 def _draw_rates(
@@ -231,7 +239,7 @@ def _draw_original(ax: Axes, cores: int) -> None:
         ax.plot(n, printed / one, "*", ms=15, color=INK, markerfacecolor="none", zorder=5)
         text = f"the original: {printed} requests/s, {plural(n, 'instance')}"
         if n > cores:
-            text += f"\nour model: that takes {n} cores"
+            text += f"\nif it computes, that takes {n} cores"
         ax.annotate(
             text,
             (n, printed / one),

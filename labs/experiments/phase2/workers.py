@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from labs.experiments.idle import idle_cores
 from labs.experiments.rates import TOLERANCE, best_rate, compare, rate
 from labs.experiments.replicas import reset_replicas
-from labs.figures import BLUE, FAULT, PREDICTION, VERMILLION, canvas, legend, name_fault, styled
+from labs.figures import BLUE, INK, ORANGE, PREDICTION, canvas, legend, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -36,22 +36,21 @@ if TYPE_CHECKING:
 TITLE = "Three workers in one replica, or three replicas of one worker?"
 
 THEORY = (
-    "w processes serve min(w, C) / s requests per second, in one replica or in several. But a "
-    "kill ends a whole replica, with all the workers inside."
+    "w processes serve min(w, C) / s requests per second, in one replica or in several. The kill is a "
+    "staged demonstration: it ends a whole replica, with all the workers inside."
 )
 
 GATEWAY = "api-gateway"
 
 VERTICAL, HORIZONTAL = "workers in one replica", "replicas of one worker"
 
+COLOURS = {VERTICAL: ORANGE, HORIZONTAL: BLUE}
+
 TOGETHER = 16
 """Callers at a time: enough that no worker runs out of requests."""
 
 AFTER = 16
 """Requests while one replica is dead: enough to reach every worker that is left."""
-
-SHADED = 1.0
-"""Seconds after the kill that are drawn as the death; the last answers come sooner."""
 
 BEFORE, DURING = "before", "during"
 
@@ -168,43 +167,49 @@ def _survivors(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw each worker's answers over time, one panel per shape, the death shaded.
-
-    Dashed are the time that the work should take and the workers that should go on answering.
-    """
-    last = samples[samples["attempt"] == samples["attempt"].max()]
+    """Draw two rates and the survivors: a bar per shape and attempt, the predictions dashed."""
+    attempts = [
+        {shape: summarise(part) for shape, part in rows.groupby("shape")}
+        for rows in each_attempt(samples)
+    ]
+    last = attempts[-1]
+    left = " and ".join(f"{last[shape]['survivors']:.0f}" for shape in COLOURS)
+    ratio = last[VERTICAL]["best"] / max(last[HORIZONTAL]["best"], 1e-9)
+    workers = int(prediction["workers"].iloc[0])
     figure, axes = canvas(
-        "The same work, in one replica and in several",
-        runtime=last["runtime"].iloc[0],
-        note="a tick is an answer",
+        f"At best one replica carried {ratio:.0%} of what {workers} did; a kill left {left} workers",
+        runtime=samples["runtime"].iloc[0],
+        note=f"{workers} workers each way; pale: earlier attempts; x: fastest part",
         rows=2,
-        height=4.8,
+        height=4.6,
+        share=False,
     )
-    for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
-        part = last[last["shape"] == expected["shape"]]
-        _draw_answers(ax, part.assign(at=part["ended"] - part["killed"]))
-        _draw_prediction(ax, int((part["when"] == BEFORE).sum()), expected)
-        ax.set_title(f"{expected['workers']} {expected['shape']}")
-    name_fault(axes[0], 0, SHADED, "a replica dead")
-    axes[-1].set_xlabel("time since the kill (s)")
+    for ax, name in zip(axes, ("achieved", "survivors"), strict=True):
+        for row, expected in enumerate(prediction.to_dict("records")):
+            measured = [attempt[expected["shape"]] for attempt in attempts]
+            _draw_bars(ax, row, [each[name] for each in measured], COLOURS[expected["shape"]])
+            ax.plot([expected[name]] * 2, [row - 0.42, row + 0.42], **PREDICTION)
+            if name == "achieved":
+                ax.plot([measured[-1]["best"]], [row], "x", color=INK, ms=7)
+        ax.set_yticks(range(len(prediction)), [f"{workers} {shape}" for shape in COLOURS])
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        ax.set_xlim(left=0)
+    axes[0].set_xlabel("rate before the kill (requests/s)")
+    axes[1].set_xlabel("workers that answer after one replica was killed (count)")
+    axes[1].set_xticks(range(workers + 1))
+    axes[0].plot([], [], label="predicted", **PREDICTION)
     legend(figure, axes[0])
     return figure
 
 
-def _draw_answers(ax: Axes, answers: pd.DataFrame) -> None:
-    names = sorted(set(answers["worker"]) - {""})
-    ok = answers[answers["status"] == 200]
-    lost = answers[answers["status"] != 200]
-    rows = [names.index(worker) for worker in ok["worker"]]
-    ax.axvspan(0, SHADED, **FAULT)
-    ax.plot(ok["at"], rows, "|", color=BLUE, ms=13, mew=1.6, label="answered")
-    ax.plot(lost["at"], [-0.8] * len(lost), "x", color=VERMILLION, ms=5, label="refused")
-    ax.set_yticks(range(len(names)), [f"worker {number + 1}" for number in range(len(names))])
-    ax.set_ylim(-1.3, len(names) - 0.4)
-
-
-def _draw_prediction(ax: Axes, requests: int, expected: Mapping[Any, Any]) -> None:
-    workers, survivors = expected["workers"], expected["survivors"]
-    ax.axvline(-requests / expected["achieved"], label="predicted", **PREDICTION)
-    for row in range(workers - survivors, workers):
-        ax.plot([0, SHADED], [row - 0.35] * 2, **PREDICTION)
+def _draw_bars(ax: Axes, row: int, values: Sequence[float], colour: str) -> None:
+    """Draw one bar per attempt within a row, the last one strong."""
+    height = 0.7 / len(values)
+    for index, value in enumerate(values):
+        at = row - 0.35 + height * (index + 0.5)
+        strong = index == len(values) - 1
+        ax.barh(at, value, 0.9 * height, color=colour, alpha=1.0 if strong else 0.4)
+        ax.annotate(
+            f"{value:.0f}", (value, at), xytext=(4, 0), textcoords="offset points", va="center"
+        )

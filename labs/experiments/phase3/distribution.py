@@ -13,7 +13,7 @@ import httpx
 import pandas as pd
 
 from labs.experiments.phase3.gateways import GATEWAY, PATH
-from labs.figures import BLUE, PREDICTION, canvas, legend, styled
+from labs.figures import BLUE, INK, PALETTE, PREDICTION, canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, failure, pooled, verdict
 from labs.verdicts import Verdict
 
@@ -158,7 +158,10 @@ def _per_replica(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.Series[i
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw the requests per replica (bars) beside the predicted number (dashed), per case."""
+    """Draw the requests per replica (bars) beside the predicted number (dashed), per case.
+
+    By ip_hash a bar is divided by clients; those of one /24 network have one colour.
+    """
     cases = list(prediction["case"].unique())
     measured = {case: _per_replica(samples[samples["case"] == case], prediction) for case in cases}
     shares = {case: counts.max() / max(1, counts.sum()) for case, counts in measured.items()}
@@ -167,7 +170,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         runtime=samples["runtime"].iloc[0],
         note=f"{len(samples)} requests GET {PATH}, one at a time",
         rows=len(cases),
-        height=5.4,
+        height=5.8,
+        ratios=[1.6 if case == CLIENTS else 1 for case in cases],
     )
     for ax, case in zip(axes, cases, strict=True):
         expected = prediction[prediction["case"] == case]
@@ -175,8 +179,10 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         predicted = expected.groupby("replica")["requests"].sum()
         predicted = predicted.reindex(counts.index, fill_value=0)
         _draw_counts(ax, counts, samples["attempt"].nunique() * predicted)
-        clients = expected["client"].nunique()
-        named = f"{case}, {clients} clients" if clients > 1 else case
+        named = case
+        if case == CLIENTS:
+            _draw_clients(ax, samples[samples["case"] == case])
+            named = f"{case}, {expected['client'].nunique()} clients, a colour for each /24 network"
         ax.set_title(f"{named}: Jain's index {jain(counts):.2f}", size=10)
     axes[-1].set_xlabel("requests answered (count)")
     legend(figure, axes[0])
@@ -191,3 +197,19 @@ def _draw_counts(ax: Axes, counts: pd.Series[int], predicted: pd.Series[int]) ->
     ax.set_yticks(counts.index, [f"gateway {replica}" for replica in counts.index])
     ax.set_ylim(len(counts) + 0.6, 0.4)
     ax.grid(axis="y", visible=False)
+
+
+def _draw_clients(ax: Axes, samples: pd.DataFrame) -> None:
+    """Divide each replica's bar by its clients."""
+    networks = {client: client.rpartition(".")[0] for client in samples["client"].unique()}
+    order = list(dict.fromkeys(networks.values()))
+    for replica, requests in samples.groupby("replica"):
+        begin = 0
+        for client, count in requests.groupby("client", sort=False).size().items():
+            colour = PALETTE[order.index(networks[str(client)]) % len(PALETTE)]
+            at = float(str(replica))
+            ax.barh(at, count, left=begin, height=0.6, color=colour, edgecolor="white")
+            middle = (begin + count / 2, at)
+            ink = "white" if colour == BLUE else INK
+            ax.text(*middle, str(client), ha="center", va="center", size=8, color=ink)
+            begin += count

@@ -1,22 +1,23 @@
 """Passive health check: what a dead replica costs the clients, and what a hanging one costs them.
 
 nginx detects a fault only by a failed attempt. A dead replica refuses connections, which fails; a hanging one
-accepts them and does not answer, which does not.
+accepts them and does not answer, which fails only when nginx waits no longer than the hang lasts.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
+from labs.experiments.phase3.checked_axes import draw_failed, draw_waits
 from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
-from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.figures import FAULT, canvas, legend, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -31,7 +32,6 @@ from labs.load.open_loop import Load, Stream
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from environment import Environment
@@ -43,10 +43,13 @@ THEORY = (
     "A dead replica costs at most max_fails failed attempts, those under way when the first one "
     "fails, and one more for each fail_timeout that it stays dead. nginx repeats each of them at "
     "another replica, so that every client gets its answer. A hanging replica accepts its share "
-    "1 / n of the requests, fails none, and so is never passed over: 1 / n of the clients wait."
+    "1 / n of the requests, fails none, and so is never passed over: 1 / n of the clients wait. "
+    "With a read timeout W below the hang an attempt fails after W: the hang then costs what a death "
+    "costs, and no client waits much longer than W."
 )
 
-DEAD, HANGING = "dead", "hanging"
+DEAD, HANGING, TIMED_OUT = "dead", "hanging", "hanging, read timeout"
+FAULTS = (DEAD, HANGING, TIMED_OUT)
 
 RATE = 60
 """Requests per second: a dead replica that is not passed over costs twenty attempts each second."""
@@ -81,12 +84,18 @@ LONGEST = 60.0
 
 JUDGED = (
     "a dead replica costs no client its answer, and no more failed attempts than the health check "
-    "allows, and is tried again in time; a hanging one keeps its turn, and 1 / n of all waiting"
+    "allows, and is tried again in time; a hanging one keeps its turn, and 1 / n of all waiting, "
+    "until nginx has a read timeout: then it is passed over like a dead one"
 )
 
 
 def predict(
-    *, replicas: int, max_fails: int, fail_timeout: int, rate: float = RATE
+    *,
+    replicas: int,
+    max_fails: int,
+    fail_timeout: int,
+    read_timeout: int = 1,
+    rate: float = RATE,
 ) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
@@ -94,22 +103,39 @@ def predict(
         replicas: n.
         max_fails: Failed attempts after which nginx passes a replica over.
         fail_timeout: Seconds (whole) for which nginx then does so.
+        read_timeout: W, the seconds that nginx waits for a response in the last case.
         rate: Requests per second, to all replicas together.
 
     Returns:
         A row per `fault`. Columns: `failed` (attempts at once, at most), `every` (seconds for each
         further one), `eject` (seconds until the first has failed, at most), `waits` (share of the
         requests that wait for the fault's end, 0 to 1), `again` (seconds from one attempt to the
-        next, at most).
+        next, at most), `longest` (seconds that a client waits, at most).
     """
     turn = replicas / rate
-    under_way = math.ceil(rate / replicas * NOTICE)
     rows = [
-        (DEAD, max_fails + under_way, fail_timeout, turn + NOTICE, 0.0),
-        (HANGING, 0, math.inf, math.inf, 1 / replicas),
+        _passed_over(DEAD, NOTICE, max_fails, fail_timeout, turn),
+        dict.fromkeys(("every", "eject", "again", "longest"), math.inf)
+        | {"fault": HANGING, "failed": 0, "waits": 1 / replicas},
+        _passed_over(TIMED_OUT, read_timeout, max_fails, fail_timeout, turn),
     ]
-    table = pd.DataFrame(rows, columns=["fault", "failed", "every", "eject", "waits"])
-    return table.assign(again=[NOTICE + fail_timeout + TICK + turn, math.inf])
+    columns = ["fault", "failed", "every", "eject", "waits", "again", "longest"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _passed_over(
+    fault: str, notice: float, max_fails: int, fail_timeout: int, turn: float
+) -> dict[str, Any]:
+    """Return the row of a fault by which an attempt fails after `notice` seconds."""
+    return {
+        "fault": fault,
+        "failed": max_fails + math.ceil(notice / turn),
+        "every": fail_timeout,
+        "eject": turn + notice,
+        "waits": 0.0,
+        "again": notice + fail_timeout + TICK + turn,
+        "longest": notice,
+    }
 
 
 def measure(
@@ -118,11 +144,14 @@ def measure(
     replicas: int = 3,
     max_fails: int = 1,
     fail_timeout: int = 1,
+    read_timeout: int = 1,
     seconds: float = 3,
     algorithm: Algorithm = "round_robin",
+    faults: Sequence[str] = FAULTS,
 ) -> pd.DataFrame:
     """Send a steady stream through nginx while its last replica is dead, and again while it hangs.
 
+    The last time nginx waits `read_timeout` seconds for a response, otherwise as long as ever.
     Each fault lasts `seconds` and its healing. Leaves round robin with the usual limits. (Only
     round robin is predicted.)
 
@@ -135,8 +164,10 @@ def measure(
     """
     env.scale(GATEWAY, replicas)
     parts = []
-    for fault in (DEAD, HANGING):
-        env.balance(algorithm, GATEWAY, max_fails=max_fails, fail_timeout=fail_timeout)
+    limits: dict[str, Any] = {"max_fails": max_fails, "fail_timeout": fail_timeout}
+    for fault in faults:
+        timeout: dict[str, Any] = {"read_timeout": read_timeout} if fault == TIMED_OUT else {}
+        env.balance(algorithm, GATEWAY, **limits, **timeout)
         parts.append(_stream(env, fault, seconds=seconds))
     env.balance("round_robin", GATEWAY)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
@@ -220,6 +251,8 @@ def count_cost(attempt: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, 
         "back": float(back.min() - ended) if len(back) else math.inf,
         "waits": float(waited.mean()) if len(during) else 0.0,
         "waits_expected": expected["waits"],
+        "longest": float(during["latency"].max()) if len(during) else 0.0,
+        "longest_allowed": expected["longest"] + ALLOWANCE,
     }
 
 
@@ -236,7 +269,9 @@ def _finding(cost: Mapping[str, Any]) -> Finding:
         return doubt("too few requests during the fault")
     if abs(cost["waits"] - cost["waits_expected"]) > BOUND:
         return failure("another share of the requests waited than predicted")
-    if cost["fault"] == DEAD and not cost["failed"]:
+    if cost["longest"] > cost["longest_allowed"]:
+        return doubt("a client waited longer than predicted")
+    if cost["fault"] != HANGING and not cost["failed"]:
         return doubt("no attempt failed, so the fault never hit")
     return SETTLED
 
@@ -246,54 +281,24 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw failed attempts over time against their bound, and latency (s) while the replica hangs."""
     counted = on_schedule(samples, lag_limit=LAG_LIMIT, loads=_loads).kept
     drawn = drawn_attempt(samples, counted)
-    dead, hanging = (count_cost(drawn, expected) for expected in prediction.to_dict("records"))
+    rows = prediction.to_dict("records")
+    costs = {row["fault"]: count_cost(drawn, row) for row in rows}
     figure, axes = canvas(
-        f"A dead replica cost {dead['failed']} attempts; a hanging one kept "
-        f"{hanging['waits']:.0%} waiting",
+        f"A hang kept {costs[HANGING]['waits']:.0%} waiting; with a read timeout none waited longer "
+        f"than {costs[TIMED_OUT]['longest']:.1f} s",
         runtime=drawn["runtime"].iloc[0],
         note=f"{len(drawn)} requests, {RATE} per second{note_attempt(samples, drawn)}",
-        rows=len(prediction),
-        height=5.0,
+        rows=len(rows),
+        height=6.6,
     )
-    for ax, expected in zip(axes, prediction.to_dict("records"), strict=True):
+    for ax, expected in zip(axes, rows, strict=True):
         requests = drawn[drawn["fault"] == expected["fault"]]
         ax.axvspan(0, requests["ended"].iloc[0] - requests["began"].iloc[0], **FAULT)
-        (_draw_dead if expected["fault"] == DEAD else _draw_hanging)(ax, requests, expected)
-        waits = f"predicted: {expected['waits']:.0%} of the requests wait for the fault's end"
-        ax.set_title(f"{expected['fault']} while shaded; {waits}", size=10)
+        (draw_failed if expected["fault"] == DEAD else draw_waits)(ax, requests, expected)
+        cost = costs[expected["fault"]]
+        failed = f"{cost['failed']} failed attempts (bound {cost['allowed']})"
+        waits = f"{cost['waits']:.0%} waited for its end ({cost['waits_expected']:.0%} predicted)"
+        ax.set_title(f"{cost['fault']} while shaded: {failed}, {waits}", size=10)
     axes[-1].set_xlabel("time since the fault began (s)")
-    legend(figure, axes[-1])
+    legend(figure, axes[1])
     return figure
-
-
-def _draw_dead(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) -> None:
-    """Draw the failed attempts so far, and how many were allowed by then (a bound)."""
-    since = requests["sent"] - requests["began"]
-    ax.step(since, requests["failed"].cumsum(), where="post", color=VERMILLION)
-    length = requests["ended"].iloc[0] - requests["began"].iloc[0]
-    moments = since[since >= 0].clip(upper=length)
-    allowed = expected["failed"] + moments // expected["every"]
-    ax.step(since[since >= 0], allowed, where="post", **PREDICTION)
-    ax.annotate(
-        "bound",
-        (since.iloc[-1], allowed.iloc[-1]),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="right",
-        size=9,
-    )
-    ax.set_ylim(-0.5, 1.15 * float(allowed.max()))
-    ax.locator_params(axis="y", integer=True)
-    ax.set_ylabel("failed attempts (count)")
-
-
-def _draw_hanging(ax: Axes, requests: pd.DataFrame, expected: Mapping[Any, Any]) -> None:
-    """Draw each request's latency, by the replica that answered it; at its longest, the whole fault."""
-    since = requests["sent"] - requests["began"]
-    length = requests["ended"].iloc[0] - requests["began"].iloc[0]
-    ax.plot([0, length], [length, 0], label="predicted", **PREDICTION)
-    for at_fault, colour, name in ((True, ORANGE, "the faulty one"), (False, BLUE, "others")):
-        answered = (requests["replica"] == requests["faulty"]) == at_fault
-        style: dict[str, Any] = {"ms": 4, "color": colour, "label": f"by {name}"}
-        ax.plot(since[answered], requests["latency"][answered], "o", **style)
-    ax.set_ylabel("latency (s)")

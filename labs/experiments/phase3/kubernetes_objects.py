@@ -230,7 +230,7 @@ def _draw_surplus(ax: Axes, beyond: Mapping[str, pd.DataFrame], prediction: pd.D
         colour = PALETTE[place % len(PALETTE)]
         ax.plot(uneven.index, uneven[pod], color=colour, linewidth=1.4, label=label)
     band = prediction[prediction["way"] == RANDOM]
-    ax.plot(band["requests"], band["high"], label="predicted", **PREDICTION)
+    ax.plot(band["requests"], band["high"], label=f"predicted, {SIGMAS} sigma", **PREDICTION)
     ax.plot(band["requests"], band["low"], **PREDICTION)
     ax.set_xlim(0, band["requests"].max())
     ax.set_xlabel("requests so far (count)")

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.experiments.phase4.events import follow, read_events
-from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS
+from labs.experiments.phase4.failed_attempts import fields_of
+from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS, PAYMENTS
 from labs.experiments.phase4.orders import ITEMS, all_orders
-from labs.figures import BLUE, FAULT, INK, ORANGE, PREDICTION, canvas, legend, name_fault, styled
+from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, SOFT, canvas, legend, name_fault, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -20,6 +21,7 @@ from labs.judging import (
     each_attempt,
     every_attempt,
     failure,
+    seen_twice,
     verdict,
 )
 from labs.load.open_loop import Load, Stream
@@ -35,12 +37,16 @@ TITLE = "Which orders are lost when the broker dies, and what has to be restarte
 THEORY = (
     "An event that is committed with its order waits in the outbox until the broker has "
     "acknowledged it, and is sent again until then. So no accepted order is lost when the broker "
-    "hangs and is killed; orders that are placed while it is down are done when it is back. A "
-    "consumer that had no connection for longer than its session timeout joins its group again. "
-    "The group may wait for its former member for one session timeout, and five seconds more."
+    "hangs and is killed. A consumer that had no connection for longer than its session timeout joins "
+    "its group again as a new member. The broker that is back still expects the former member, for one "
+    "more session timeout: so the orders placed meanwhile are done a session timeout and a heartbeat "
+    "after its return. Where the connection was lost for a shorter time, they are done at once."
 )
 
 BROKER = "kafka"
+
+REMOVED = "the group removed this replica"
+"""What a consumer logs when its session has ended."""
 
 BEFORE, AWAY, AFTER = "before", "while it is away", "after"
 
@@ -53,31 +59,42 @@ RESTART_SECONDS = 90.0
 DONE_SECONDS = 30.0
 """How long the last order may take, once the broker is back, until it counts as never completed."""
 
-ALLOWANCE = 5.0
-"""Seconds of reconnecting to the broker, and of a busy machine, in the time until orders are done."""
+ALLOWANCE = 3.0
+"""Seconds of reconnecting to the broker, and of a busy machine, on top of the time until orders are done."""
+
+EARLY = 1.5
+"""Seconds by which the broker may have counted its members' sessions before it was seen to be back."""
+
+REJOINED = "the group removed its consumers, which joined again"
+KEPT = "its consumers kept their places in the group"
+
+LINES = 2000
+"""Of a service's log: more than it writes meanwhile."""
 
 ENOUGH = 10
 """Orders of each moment."""
 
 JUDGED = (
     "every order is accepted while the broker hangs and is dead; not one event is missing "
-    "afterwards, and every order is completed, though no service was restarted"
+    "afterwards, and every order is completed, though no service was restarted: a session timeout "
+    "after the broker's return, where the consumers had to join their groups again"
 )
 
 
-def predict(*, session_timeout: float = 6.0) -> pd.DataFrame:
+def predict(*, session_timeout: float = 6.0, heartbeat: float = 0.5) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
-    `session_timeout` is in seconds. Columns: `moment` (at which an order is placed), `accepted` (share of the
-    orders), `missing` (of those accepted, without an event), `early` and `late` (seconds from the broker's return
-    until one is done; empty where it is done at once).
+    Both arguments are in seconds. Columns: `moment` (at which an order is placed), `accepted` (share of the orders),
+    `missing` (of those accepted, without an event), `kept` and `removed` (seconds from the broker's return until one
+    is done, where the consumers kept their places, and where they joined again; empty where it is done at once).
     """
+    again = session_timeout + heartbeat
     rows = [
         (BEFORE, 1.0, 0, float("nan"), float("nan")),
-        (AWAY, 1.0, 0, 0.0, session_timeout + ALLOWANCE),
-        (AFTER, 1.0, 0, 0.0, session_timeout + ALLOWANCE),
+        (AWAY, 1.0, 0, 0.0, again),
+        (AFTER, 1.0, 0, 0.0, again),
     ]
-    return pd.DataFrame(rows, columns=["moment", "accepted", "missing", "early", "late"])
+    return pd.DataFrame(rows, columns=["moment", "accepted", "missing", "kept", "removed"])
 
 
 def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> pd.DataFrame:
@@ -90,7 +107,8 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> p
     One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix seconds), `status`,
     `published` (its first events in the topic), `done` (unix seconds at which Kafka received its last event; empty
     when it never did), `asked` and `accepted` (orders sent by the load, and answered with 201), `refused` (answered
-    otherwise), `began`, `killed` and `ended` (of the fault, unix seconds), `runtime`, `attempt`.
+    otherwise), `began`, `killed` and `ended` (of the fault, unix seconds), `removed` (whether payment-service or
+    order-service had to join its group again), `runtime`, `attempt`.
     """
     user = f"user-{uuid.uuid4().hex[:12]}"
     body = {"userId": user, "items": ITEMS}
@@ -112,9 +130,18 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> p
         began=fault.began,
         killed=death.began,
         ended=death.ended,
+        removed=_removed(env, since=fault.began),
         runtime=env.runtime,
         attempt=1,
     )
+
+
+def _removed(env: Environment, *, since: float) -> bool:
+    """Return whether a group on an order's way has, by the services' logs, removed a replica since that moment."""
+    logs = [env[service].logs(LINES).splitlines() for service in (PAYMENTS, ORDERS)]
+    lines = [line for log in logs for line in log if REMOVED in line]
+    times = [pd.Timestamp(fields_of(line)["time"]).timestamp() for line in lines]
+    return any(time >= since for time in times)
 
 
 def _fates(env: Environment, user: str) -> pd.DataFrame:
@@ -138,9 +165,9 @@ def _fates(env: Environment, user: str) -> pd.DataFrame:
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Count exactly: no event of an accepted order is missing, whatever else is in doubt.
 
-    Policy: every attempt, since a lost event is lost on any machine. When the orders are done is drawn, and not
-    judged: on a busy machine that is the machine's time. In doubt are moments with too few orders, and attempts in
-    which orders were not answered at all.
+    Policy: every attempt, since a lost event is lost on any machine. Orders that are done too late may be the machine's
+    doing, and are a failure when they are seen twice; none is done before its time. In doubt are moments with too few
+    orders, and attempts in which orders were not answered at all.
     """
     attempts = list(each_attempt(samples))
     checks: list[Callable[[pd.DataFrame], Finding]] = [_all_there, _none_refused, _all_completed]
@@ -149,6 +176,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
         for moment in prediction["moment"]
     ]
     cases += [Case("", [check(part) for part in attempts]) for check in checks]
+    cases.append(Case("", [seen_twice([_done_in_time(part, prediction) for part in attempts])]))
     details = {"attempts": [_summary(part, prediction["moment"]) for part in attempts]}
     return verdict(__name__, JUDGED, cases, every_attempt, details=details)
 
@@ -178,11 +206,36 @@ def _all_completed(orders: pd.DataFrame) -> Finding:
     return SETTLED
 
 
+def _done_in_time(orders: pd.DataFrame, prediction: pd.DataFrame) -> Finding:
+    """Compare when the orders that were placed while the broker was away are done with the predicted time."""
+    after = _done_after(orders)
+    if pd.isna(after):
+        return doubt("no order of that time was done")
+    removed = bool(orders["removed"].iloc[0])
+    expected = float(prediction["removed" if removed else "kept"].max())
+    if after > expected + ALLOWANCE:
+        return failure("orders were done later than predicted")
+    if removed and after < expected - EARLY:
+        return failure("orders were done before the former members' session timeout", certain=True)
+    return SETTLED
+
+
+def _done_after(orders: pd.DataFrame) -> float:
+    """Return the median seconds from the broker's return until an order that was placed meanwhile is done.
+
+    (An order that was paid before the fault, and waits for its confirmation alone, is done sooner.)
+    """
+    waited = orders["created"].between(orders["began"], orders["ended"])
+    return float((orders["done"] - orders["ended"])[waited].median())
+
+
 def _summary(orders: pd.DataFrame, moments: pd.Series[str]) -> dict[str, Any]:
     placed = _moments(orders).value_counts()
     return {
         "placed": {moment: int(placed.get(moment, 0)) for moment in moments},
         "missing": int((orders["published"] == 0).sum()),
+        "removed": bool(orders["removed"].iloc[0]),
+        "done_after": _done_after(orders),
         "last_done": float((orders["done"] - orders["ended"]).max()),
     }
 
@@ -201,10 +254,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     last = samples[samples["attempt"] == samples["attempt"].max()].sort_values("created")
     missing = int((last["published"] == 0).sum())
     figure, (ax,) = canvas(
-        "Orders while the broker hangs, dies and comes back",
+        f"{missing} of {len(last)} orders lost their event; those that waited were done "
+        f"{_done_after(last):.1f} s after the broker's return",
         runtime=last["runtime"].iloc[0],
-        note=f"{len(last)} accepted, {missing} of them without an event",
-        height=4.2,
+        note=REJOINED if last["removed"].iloc[0] else KEPT,
+        height=4.4,
     )
     began = last["began"].iloc[0]
     created = (last["created"] - began).to_numpy()
@@ -217,9 +271,12 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     style: dict[str, Any] = {"where": "post"}
     ax.step(created, range(1, len(created) + 1), color=ORANGE, label="accepted", **style)
     ax.step(done, range(1, len(done) + 1), color=BLUE, label="done", **style)
-    early, late = (_predicted(created, last, prediction[edge].max()) for edge in ("early", "late"))
-    ax.plot(early, range(1, len(created) + 1), label="done, predicted", **PREDICTION)
-    ax.fill_betweenx(range(1, len(created) + 1), early, late, color=INK, alpha=0.1, linewidth=0)
+    wait = float(prediction["removed" if last["removed"].iloc[0] else "kept"].max())
+    at = _predicted(created, last, wait)
+    ax.plot(at, range(1, len(created) + 1), label="done, predicted", **PREDICTION)
+    bound = _predicted(created, last, wait + ALLOWANCE)
+    dotted: dict[str, Any] = {"color": SOFT, "linestyle": "dotted", "label": "bound"}
+    ax.plot(bound, range(1, len(created) + 1), **dotted)
     ax.set_ylim(0, None)
     ax.set_xlabel("time since the broker hangs (s)")
     ax.set_ylabel("orders so far (count)")

@@ -6,6 +6,7 @@ import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -31,13 +32,17 @@ TITLE = "How fast do g members of a group process a topic of p partitions?"
 THEORY = (
     "A partition has one member, and a member processes one message at a time, each in s seconds: "
     "mu = 1 / s. Of p partitions with N / p messages each, the busiest of g members has "
-    "ceil(p / min(g, p)), so all messages are processed after N / (mu p) x ceil(p / min(g, p))."
+    "ceil(p / min(g, p)), so all messages are processed after N / (mu p) x ceil(p / min(g, p)): one "
+    "more member helps only where that number gets smaller."
 )
 
 PARTITIONS = 6
 
 TOLERANCE = 0.15
 """Of the predicted drain time."""
+
+ALIKE = 0.85
+"""Of a drain time: a larger group that takes as much of a smaller one's is no faster."""
 
 HOPS = 0.1
 """Seconds for the first message's way to its member, and the last effect's way back."""
@@ -195,13 +200,13 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     The bar is the fastest attempt, which alone settles a case; the others are points.
     """
     drains = pd.DataFrame(drains_of(samples, prediction))
+    best, slowest = (drains.groupby("members")["measured"].agg(f) for f in ("min", "max"))
     figure, (ax,) = canvas(
-        "How fast a group processes six partitions",
+        _finding_of(best),
         runtime=samples["runtime"].iloc[0],
         note=f"{prediction['messages'].iloc[0]} messages of {prediction['seconds'].iloc[0]:g} s",
         height=4.2,
     )
-    best, slowest = (drains.groupby("members")["measured"].agg(f) for f in ("min", "max"))
     ax.bar(best.index, best, 0.56, color=BLUE, label="measured")
     others = drains[drains["measured"] > drains["members"].map(best)]
     ax.plot(others["members"], others["measured"], "o", ms=5, color=BLUE)
@@ -226,3 +231,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylabel("all paid for after (s)")
     legend(figure, ax)
     return figure
+
+
+def _finding_of(best: pd.Series[float]) -> str:
+    """Return as a title how much faster the largest group is, and which members made no difference."""
+    sizes = [int(size) for size in best.index]
+    times = f"{best.iloc[0] / best.iloc[-1]:.1f} times as fast as {sizes[0]}"
+    idle = [f"{b} no faster than {a}" for a, b in pairwise(sizes) if best[b] > ALIKE * best[a]]
+    return "; ".join([f"{sizes[-1]} members were {times}", *idle])

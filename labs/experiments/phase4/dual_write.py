@@ -170,8 +170,11 @@ def _of(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> pd.DataFrame:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw orders by when they were placed, done and stuck, in the latest attempt; the predicted split dashed."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
+    gap = last[last["moment"] == GAP]
+    stuck = (gap["status"] != "completed").groupby(gap["outbox"]).sum()
     figure, (ax,) = canvas(
-        "Orders whose service died between the commit and the event",
+        f"Of {int((gap['outbox'] == OFF).sum())} orders in the gap {stuck.get(OFF, 0)} stay pending "
+        f"without the outbox, {stuck.get(ON, 0)} with it",
         runtime=last["runtime"].iloc[0],
         note=f"{len(last)} orders",
         height=3.8,

@@ -157,7 +157,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """
     counted = _read_to_the_end(samples)
     figure, (ax,) = canvas(
-        "What an event costs that is delivered more than once",
+        _finding_of(counted.samples),
         runtime=samples["runtime"].iloc[0],
         note=f"a point per order, {counted}",
         height=4.0,
@@ -181,3 +181,14 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylabel("charges of the order (count)")
     ax.legend(loc="upper left")  # the note needs the figure's second line
     return figure
+
+
+def _finding_of(orders: pd.DataFrame) -> str:
+    """Return as a title what the most deliveries cost, without the inbox and with it."""
+    most = int(orders["delivered"].max()) if len(orders) else 0
+    often = orders[orders["delivered"] == most].groupby("inbox")["charges"].max()
+    costs = [plural(int(often.get(inbox, 0)), "time") for inbox in NAMES]
+    return (
+        f"Delivered {plural(most, 'time')}, an order was charged {costs[0]} without the inbox, "
+        f"{costs[1]} with it"
+    )

@@ -15,14 +15,14 @@ def read_attempts(log: str) -> pd.DataFrame:
     """
     rows = []
     for line in log.splitlines():
-        fields = _fields(line)
+        fields = fields_of(line)
         if fields.get("message") == "attempt failed":
             time = pd.Timestamp(fields["time"]).timestamp()
             rows.append([fields["orderId"], fields["attempt"], time])
     return pd.DataFrame(rows, columns=["order", "attempt", "time"])
 
 
-def _fields(line: str) -> dict[str, Any]:
+def fields_of(line: str) -> dict[str, Any]:
     """Return a line of a log; empty for one that some other program wrote."""
     try:
         content = json.loads(line)

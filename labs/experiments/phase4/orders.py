@@ -61,7 +61,32 @@ def get(env: Environment, service: str, path: str) -> Any:
 
 
 def drained(env: Environment, group: str, *, seconds: float = 30) -> bool:
-    """Wait until a group has processed all that its topics hold; return whether it has, within `seconds`."""
-    return bool(
-        wait_until(lambda: env.kafka.lag(group)["lag"].sum() == 0, timeout=seconds, every=0.1)
-    )
+    """Wait until a group has processed all that its topics hold; return whether it has, within `seconds`.
+
+    A lag of 0 is not yet rest: events may still wait in the outbox of a service. So the outboxes have to be empty too,
+    and both have to be seen twice in a row.
+    """
+    seen = 0
+
+    def at_rest() -> bool:
+        nonlocal seen
+        quiet = unpublished(env) == 0 and env.kafka.lag(group)["lag"].sum() == 0
+        seen = seen + 1 if quiet else 0
+        return seen == 2
+
+    return bool(wait_until(at_rest, timeout=seconds, every=0.05))
+
+
+def unpublished(env: Environment) -> float:
+    """Return how many events wait in the outboxes of the services that run, by their metric `outbox_events`."""
+    publishers = {ORDERS, PAYMENTS} & set(env.services)
+    urls = [
+        replica.url for name in publishers for replica in env[name].replicas[:1] if replica.ready
+    ]
+    lines = [line for url in urls for line in _metrics(url) if line.startswith("outbox_events ")]
+    return sum(float(line.partition(" ")[2]) for line in lines)
+
+
+def _metrics(url: str) -> list[str]:
+    response = httpx.get(f"{url}/metrics", timeout=RESPONSE_SECONDS)
+    return response.raise_for_status().text.splitlines()

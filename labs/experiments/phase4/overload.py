@@ -13,10 +13,16 @@ from labs.experiments.idle import idle_during
 from labs.experiments.phase4.names import HTTP, KAFKA, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import order_stream
 from labs.experiments.phase4.overload_axes import (
+    ACCEPTED,
+    ANSWERED,
+    DONE,
+    LAG,
+    LEFT,
     draw_http,
     draw_lag,
     draw_rates,
     finish_rates,
+    name_colours,
     name_step,
 )
 from labs.figures import canvas, mark_set_aside, styled
@@ -76,7 +82,8 @@ ENOUGH = 10
 
 JUDGED = (
     "above capacity HTTP answers only the orders that came early enough, and Kafka accepts all, "
-    "while its lag grows by lambda - mu: within 15 % of mu; below capacity both follow"
+    "while its lag grows by lambda - mu: within 15 % of mu; below capacity both follow orders that "
+    "are evenly spaced"
 )
 
 
@@ -237,13 +244,17 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     not count are hollow.
     """
     schedule = _schedule(samples)
+    rows = prediction.to_dict("records")
+    steps = {(row["design"], row["step"]): step_of(schedule.shown, row) for row in rows}
+    http_most, kafka_most = steps[HTTP, max(STEPS)], steps[KAFKA, max(STEPS)]
     mu, length = prediction["mu"].iloc[0], prediction["step_seconds"].iloc[0]
     figure, (http, lag, rates) = canvas(
-        "More orders than the payments can follow",
+        f"At {max(STEPS):g} mu HTTP answered {http_most['answered']:.0%} in time; Kafka accepted "
+        f"{kafka_most['answered']:.0%}, its lag grew by {kafka_most['growth']:.1f}/s",
         runtime=samples["runtime"].iloc[0],
         note=str(schedule.counted),
         rows=3,
-        height=7.6,
+        height=8.4,
         ratios=(1, 1, 1.2),
         share=False,
     )
@@ -266,5 +277,12 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.set_ylim(0, None)
         ax.set_ylabel(what)
     lag.set_xlabel("time since the load began (s)")
-    rates.legend(loc="upper left")  # the note needs the figure's second line
+    name_colours(http, (".", ANSWERED, "answered"), ("x", LEFT, "the client left"))
+    name_colours(lag, (".", LAG, "lag"))
+    name_colours(
+        rates,
+        ("x", ANSWERED, "HTTP: answered"),
+        ("o", ACCEPTED, "Kafka: accepted"),
+        ("o", DONE, "Kafka: done"),
+    )
     return figure

@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 
 from labs.experiments.phase4.names import HTTP, KAFKA
-from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, VERMILLION
+from labs.figures import BLUE, GREEN, INK, ORANGE, PINK, PREDICTION, SOFT, VERMILLION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+ANSWERED, LEFT, ACCEPTED, DONE, LAG = BLUE, VERMILLION, GREEN, ORANGE, PINK
+"""One colour for one thing in all axes: orders answered with HTTP, orders whose clients left, orders accepted and
+done with Kafka, and the lag."""
 
 ORIGINAL = (50, 1000)
 """Requests per second that the original course printed, for HTTP and for Kafka."""
@@ -34,8 +38,8 @@ def name_step(ax: Axes, begins: float, text: str) -> None:
 def draw_http(ax: Axes, orders: pd.DataFrame, row: dict[Any, Any], begins: float) -> None:
     """Draw the latencies of one step with HTTP, crosses for orders that were not answered; predicted ones dashed."""
     at, ok = begins + orders["since"], orders["ok"].astype(bool)
-    ax.plot(at[ok], orders["latency"][ok], ".", color=BLUE, ms=4)
-    ax.plot(at[~ok], orders["latency"][~ok], "x", color=VERMILLION, ms=5)
+    ax.plot(at[ok], orders["latency"][ok], ".", color=ANSWERED, ms=4)
+    ax.plot(at[~ok], orders["latency"][~ok], "x", color=LEFT, ms=5)
     over = max(0.0, row["step"] - 1)
     edges = np.array([0, row["share"] * row["step_seconds"]])
     ax.plot(begins + edges, row["seconds"] + over * edges, **PREDICTION)
@@ -44,7 +48,7 @@ def draw_http(ax: Axes, orders: pd.DataFrame, row: dict[Any, Any], begins: float
 def draw_lag(ax: Axes, samples: pd.DataFrame, row: dict[Any, Any], begins: float) -> None:
     """Draw the lag of one step with Kafka; its predicted growth, through the mean of what is judged, dashed."""
     looks = samples[samples["what"] == "lag"]
-    ax.plot(begins + looks["since"], looks["behind"], ".", color=ORANGE, ms=4)
+    ax.plot(begins + looks["since"], looks["behind"], ".", color=LAG, ms=4)
     settled = looks[looks["since"] >= row["settled"]]
     if not settled.empty:
         middle = settled["since"].mean()
@@ -58,24 +62,33 @@ def draw_rates(ax: Axes, table: pd.DataFrame) -> None:
     http, kafka = (table[table["design"] == design] for design in (HTTP, KAFKA))
     done = kafka["step"] - kafka["growth"] / kafka["mu"]
     answered = http["step"] * http["answered"]
-    ax.plot(kafka["step"], kafka["step"] * kafka["answered"], "o", color=BLUE, ms=8)
-    ax.plot(kafka["step"], done, "o", color=ORANGE, ms=8)
-    ax.plot(http["step"], answered, "x", color=VERMILLION, ms=8, mew=2)
+    ax.plot(kafka["step"], kafka["step"] * kafka["answered"], "o", color=ACCEPTED, ms=8)
+    ax.plot(kafka["step"], done, "o", color=DONE, ms=8)
+    ax.plot(http["step"], answered, "x", color=ANSWERED, ms=8, mew=2)
+
+
+def name_colours(ax: Axes, *names: tuple[str, str, str]) -> None:
+    """Give an axes a legend of its own, of (marker, colour, label) and the prediction, in its upper left corner."""
+    handles = [
+        *(
+            ax.plot([], [], marker, color=colour, ms=6, label=label)[0]
+            for marker, colour, label in names
+        ),
+        ax.plot([], [], label="predicted", **PREDICTION)[0],
+    ]
+    ax.legend(handles=handles, loc="upper left")
 
 
 def finish_rates(ax: Axes, mu: float) -> None:
     """Add the prediction, the original's points, labels and a scale in units of mu."""
     offered = np.array([0.3, 1, 40])
-    ax.plot(offered, np.minimum(offered, 1), label="predicted", **PREDICTION)
+    ax.plot(offered, np.minimum(offered, 1), **PREDICTION)
     ax.plot(offered, offered, **{**PREDICTION, "linewidth": 0.9})
-    ax.plot([], [], "o", color=BLUE, ms=8, label="Kafka: accepted")
-    ax.plot([], [], "o", color=ORANGE, ms=8, label="Kafka: done")
-    ax.plot([], [], "x", color=VERMILLION, ms=8, mew=2, label="HTTP: answered")
     before, after = ORIGINAL
     ax.plot([1, after / before], [1, after / before], "*", ms=15, color=INK, mfc="none", zorder=5)
     text = f"the original: {after}+ requests/s,\naccepted, and not done"
     note: dict[str, Any] = {"textcoords": "offset points", "size": 8.5, "color": SOFT}
-    ax.annotate(text, (after / before, after / before), xytext=(14, -46), ha="right", **note)
+    ax.annotate(text, (after / before, after / before), xytext=(14, -62), ha="right", **note)
     ax.annotate(f"the original: {before} requests/s", (1, 1), xytext=(-2, 10), ha="right", **note)
     ax.set_xscale("log")
     ax.set_yscale("log")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from labs.experiments.phase4.events import follow
-from labs.experiments.phase4.names import CONFIRMED
+from labs.experiments.phase4.events import follow, read_events
+from labs.experiments.phase4.names import CONFIRMED, CREATED
 from labs.experiments.phase4.orders import drained, get, place
-from labs.figures import BLUE, PREDICTION, SKY, canvas, legend, styled
+from labs.figures import BLUE, FAINT, GREEN, INK, SOFT, VERMILLION, canvas, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -33,7 +33,9 @@ TITLE = "Does a new reader, which begins at the start of the log, build the same
 
 THEORY = (
     "A view is a function of the log. A reader that has lost its view, and reads the log again "
-    "from the start, gets the same view: each number is 1 times its former value."
+    "from the start, gets the same view: each number is 1 times its former value. That holds as long "
+    "as the topic still has its first event: Kafka deletes events after the topic's retention, by "
+    "default 7 days, or keeps only the last one of each key (compaction)."
 )
 
 SERVICE, GROUP = "analytics-service", "analytics-service-group"
@@ -50,7 +52,12 @@ FIELDS = (
 )
 """The numbers of the view."""
 
-BEFORE, EMPTY, AFTER = "before", "a new reader", "after the replay"
+BEFORE, EMPTY, AFTER = "before", "emptied", "after"
+
+COLUMNS = {BEFORE: 0.42, EMPTY: 0.58, AFTER: 0.74}
+"""Where the numbers of each moment end, as a share of the figure's width."""
+
+VERDICT = 0.8
 
 DONE_SECONDS = 20.0
 
@@ -74,7 +81,8 @@ def measure(env: Environment, *, orders: int = 12) -> pd.DataFrame:
     In between analytics-service begins with an empty view, and its group is set to the start of each topic.
 
     One row per number of the view and moment. Columns: `moment`, `field`, `value` (empty where there is none),
-    `drained` (whether the group had read all events then), `runtime`, `attempt`.
+    `drained` (whether the group had read all events then), `events` and `orders` (in the topic of new orders: an
+    earlier experiment may have published the event of one order several times), `runtime`, `attempt`.
     """
     placed = place(env, orders)
     done = len(follow(env, CONFIRMED, placed, by="order", seconds=DONE_SECONDS)) >= orders
@@ -85,7 +93,9 @@ def measure(env: Environment, *, orders: int = 12) -> pd.DataFrame:
         for topic in sorted(set(env.kafka.lag(GROUP)["topic"])):
             env.kafka.reset(GROUP, topic, to="earliest")
     rows += _look(env, AFTER, read=drained(env, GROUP))
-    return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
+    created = read_events(env, CREATED)
+    counts = {"events": created["event"].nunique(), "orders": created["order"].nunique()}
+    return pd.DataFrame(rows).assign(**counts, runtime=env.runtime, attempt=1)
 
 
 def _look(env: Environment, moment: str, *, read: bool) -> list[dict[str, Any]]:
@@ -120,16 +130,20 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
 
 def _same(part: pd.DataFrame, field: str, times: float) -> Finding:
     view = _view(part)
-    before, after = (float(view[moment].to_dict()[field]) for moment in (BEFORE, AFTER))
     if not part.loc[part["moment"] != EMPTY, "drained"].all():
         return doubt("not every event was read in time")
-    if after != times * before and not (np.isnan(before) and np.isnan(after)):
+    if not _equal(view, field, times):
         return failure(f"{field}: not what it was")
     if view[BEFORE][ORDER_COUNT] == 0:
         return doubt("there were no orders to count")
     if view[EMPTY][ORDER_COUNT] != 0:
         return doubt("the view was not empty when the replay began")
     return SETTLED
+
+
+def _equal(view: pd.DataFrame, field: str, times: float) -> bool:
+    before, after = (float(view[moment].to_dict()[field]) for moment in (BEFORE, AFTER))
+    return after == times * before or (np.isnan(before) and np.isnan(after))
 
 
 def _view(samples: pd.DataFrame) -> pd.DataFrame:
@@ -141,43 +155,36 @@ def _view(samples: pd.DataFrame) -> pd.DataFrame:
 
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
-    """Draw each number after the replay, and of the empty view before it, in what it had been; the latest attempt."""
+    """Show each number of the view before, emptied and after, and whether it is equal; of the latest attempt."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
     view = _view(last)
-    orders = float(view[BEFORE].to_dict()[ORDER_COUNT])
+    rows = prediction.to_dict("records")
+    equal = [_equal(view, row["field"], row["times"]) for row in rows]
+    events, orders = (int(last[name].iloc[0]) for name in ("events", "orders"))
+    again = f", {events - orders} of them published again" if events > orders else ""
     figure, (ax,) = canvas(
-        "The view of a reader that begins at the start",
+        f"Read again from the start, {sum(equal)} of {len(rows)} numbers are what they were",
         runtime=last["runtime"].iloc[0],
-        note=f"{orders:.0f} orders",
+        note=f"{events} events OrderCreated{again}: of {orders} orders",
         height=3.8,
     )
-    at = np.arange(len(FIELDS))
-    for moment, colour, shift in ((EMPTY, SKY, -0.17), (AFTER, BLUE, 0.17)):
-        times = _times(view[moment], view[BEFORE])
-        if moment == EMPTY:  # where there had been nothing, nothing is no sign of sameness
-            times = np.where(view[moment].fillna(0) == 0, 0.0, times)
-        ax.bar(at + shift, times, width=0.3, color=colour, label=moment)
-        values: list[float] = view[moment].to_list()
-        for x, height, value in zip(at + shift, times, values, strict=True):
-            ax.annotate(
-                "none" if np.isnan(value) else f"{value:,.6g}",
-                (x, height),
-                xytext=(0, 5),
-                textcoords="offset points",
-                ha="center",
-                size=8.5,
-            )
-    for x, times in zip(at, prediction["times"], strict=True):
-        label = "predicted: what it was before" if x == 0 else None
-        ax.plot([x - 0.42, x + 0.42], [times] * 2, label=label, **PREDICTION)
-    ax.set_xticks(at, FIELDS)
-    ax.set_ylim(0, 1.25 * max(1.0, float(np.nanmax(_times(view[AFTER], view[BEFORE])))))
-    ax.set_ylabel("in what it was before (1)")
-    legend(figure, ax)
+    ax.set_axis_off()
+    ax.set_xlim(0, 1)
+    ax.set_ylim(len(rows) - 0.4, -1.4)
+    for moment, x in COLUMNS.items():
+        ax.text(x, -0.9, moment, ha="right", weight="bold", color=INK)
+    ax.text(VERDICT, -0.9, "predicted: equal", weight="bold", color=INK)
+    for y, (row, same) in enumerate(zip(rows, equal, strict=True)):
+        ax.axhline(y - 0.5, color=FAINT, linewidth=0.8)
+        ax.text(0.02, y, row["field"], va="center")
+        for moment, x in COLUMNS.items():
+            colour = {BEFORE: INK, EMPTY: SOFT, AFTER: BLUE}[moment]
+            text = _written(float(view[moment].to_dict()[row["field"]]))
+            ax.text(x, y, text, ha="right", va="center", color=colour)
+        text, colour = ("equal", GREEN) if same else ("not equal", VERMILLION)
+        ax.text(VERDICT, y, text, va="center", weight="bold", color=colour)
     return figure
 
 
-def _times(values: pd.Series[float], before: pd.Series[float]) -> np.ndarray[Any, Any]:
-    """Return values in what they were before; a number that was 0 and still is has not changed."""
-    same = values == before
-    return np.where(same, 1.0, values.fillna(0) / before.where(before != 0, np.nan).fillna(1))
+def _written(value: float) -> str:
+    return "none" if np.isnan(value) else f"{value:,.2f}".removesuffix(".00")

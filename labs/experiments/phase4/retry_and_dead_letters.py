@@ -232,8 +232,11 @@ def _behind(samples: pd.DataFrame) -> pd.DataFrame:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw a row per partition, of the latest attempt: attempts on its poison, and each good message to its end."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
+    poison, behind = last[last["kind"] != GOOD], _behind(last)
+    delay = (behind["ended"] - behind["arrived"]).max()
     figure, (ax,) = canvas(
-        "What waits behind a message that cannot be used",
+        f"{int((poison['letters'] > 0).sum())} of {len(poison)} poison messages became dead letters; "
+        f"those behind waited up to {delay:.2f} s",
         runtime=last["runtime"].iloc[0],
         note=f"{len(last)} messages",
         height=4.6,

@@ -137,6 +137,9 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         """Count the bytes that follow as the body."""
         self._in_body = True
+        status = self._parser.get_status_code()
+        if not 100 <= status < 600:  # no status of HTTP, so no client could be sent it
+            self._fail(BadAnswer(f"its answer has the status {status}"))
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body."""

@@ -2,24 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from multiprocessing import current_process
 
 from fastapi import APIRouter, FastAPI
 from sqlalchemy import Connection, Table
 
 from microservices.kit.database import open_database
 from microservices.kit.drain import Drain
-from microservices.kit.events import inbox, lease, outbox
+from microservices.kit.events import dead_letter_office, inbox, lease, outbox
 from microservices.kit.events.consumer import EventConsumer
 from microservices.kit.events.consumer_config import ConsumerConfig
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.delivery import Dependencies
 from microservices.kit.events.event_types import Data
+from microservices.kit.events.gauges import GaugeOf, add_gauges
 from microservices.kit.events.kafka import client_settings
 from microservices.kit.events.periodic import Periodic, Task
 from microservices.kit.events.producer import EventProducer
 from microservices.kit.events.relay import Relay
+from microservices.kit.events.stalls import Stalls
 from microservices.kit.events.topics import Topics
 from microservices.kit.http.app import create_app
-from microservices.kit.http.metrics import GaugeOf
 from microservices.kit.settings import Settings
 
 
@@ -37,29 +40,36 @@ def create_event_app(
 ) -> FastAPI:
     """Compose one version of a service that consumes events, and may publish some.
 
-    Its database gets the tables of the inbox and, for a service that publishes, of the outbox and its
-    lease. Routes that publish find `relay` and `producer` on `request.app.state`; `relay` is absent
-    from a service that publishes nothing. `tasks` are what the service does by itself.
+    Its database gets the tables of the inbox, of refused dead letters and, for a service that publishes, of
+    the outbox and its lease. Routes that publish find `relay` and `producer` on `request.app.state`; `relay` is absent
+    from a service that publishes nothing. `tasks` are what the service does by itself, and `/metrics` shows `gauges`.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set, or the database cannot be opened.
     """
     client, database, drain = client_settings(settings), open_database(service, settings), Drain()
-    producer = EventProducer(client)
-    relay = Relay(database, producer) if publishes else None
+    producer, stalls = EventProducer(client), Stalls()
     topics = Topics(client, consumes=consumes.kinds, publishes=publishes)
-    dependencies = Dependencies(database, producer, relay.wake if relay else lambda: None)
+    dead_letters = DeadLetterOffice(database, producer, topics)
+    relay = None
+    if publishes:
+        holder = f"{settings.instance}/{current_process().name}"  # of several workers each has one
+        relay = Relay(database, producer, dead_letters, stalls=stalls, holder=holder)
+    on_commit = relay.wake if relay else lambda: None
+    dependencies = Dependencies(database, dead_letters, on_commit, stalls)
     consumer = EventConsumer(client, consumes, dependencies, topics=topics, drain=drain)
     listening = [topics.unavailable, consumer.unavailable]
     periodic = [Periodic(task, database, listening, dependencies.on_commit) for task in tasks]
     parts: list[AbstractAsyncContextManager[object]] = [
-        producer,
+        *(producer, topics, dead_letters),
         *([relay] if relay else []),
         consumer,
         *periodic,
     ]
-    waiting = [GaugeOf("outbox_events", "Events that are not in Kafka yet", outbox.count)]
-    own_tables = [inbox.table, *((outbox.table, lease.table) if relay else ())]
+    own_tables = [inbox.table, dead_letter_office.table]
+    own_tables += [outbox.table, lease.table] if relay else []
+    needs = [*listening, stalls.unavailable, *(task.unavailable for task in periodic)]
+    needs += [relay.unavailable] if relay else []
     app = create_app(
         service=service,
         version=version,
@@ -68,13 +78,16 @@ def create_event_app(
         create_tables=lambda connection: _create(connection, create_tables, own_tables),
         routers=routers,
         parts=parts,
-        needs=[
-            *listening,
-            *([relay.unavailable] if relay else []),
-            *(task.unavailable for task in periodic),
-        ],
-        gauges=[*(waiting if relay else []), *gauges],
+        needs=needs,
         drain=drain,
+    )
+    add_gauges(
+        app.state.metrics,
+        database=database,
+        stalls=stalls,
+        dead_letters=dead_letters,
+        publishes=bool(publishes),
+        own=gauges,
     )
     app.state.topics, app.state.producer, app.state.relay = topics, producer, relay
     return app

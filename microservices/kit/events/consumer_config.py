@@ -14,12 +14,15 @@ from microservices.kit.events.event_types import Data
 class Handler:
     """What a service does with one type of event.
 
-    `work` may take long, and may be done twice. `effect` changes the database, once.
+    `work` may take long, and may be done twice. `effect` changes the database, once. `give_up`: after the last attempt
+    the message becomes a dead letter. A compensation or a confirmation is never given up, since nothing else would
+    repair the money: its partition waits, visibly.
     """
 
     kind: type[Data]
     effect: Callable[[Connection, Event], None]
     work: Callable[[Event], Awaitable[None]] | None = None
+    give_up: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,19 @@
 """A delivery: what is done with one message, until its effect, or its dead letter, is durable.
 
 read it             -> a message that cannot be read is a dead letter at once: no retry repairs it
+its time is ahead   -> wait: this clock, or the publisher's, may be corrected; then a dead letter
 do the work         -> slow, outside of any transaction
 have the effect     -> with the inbox row and the outbox rows, in one transaction
-an attempt fails    -> another one, after a wait that doubles; after `tries` of them a dead letter
+an attempt fails    -> another one, after a wait that doubles; after `tries` of them a dead letter,
+                       except where the handler is never given up
 the database does not answer -> wait; that does not count as an attempt
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
@@ -19,11 +22,11 @@ from microservices.kit.backoff import backoff
 from microservices.kit.database import Database
 from microservices.kit.events import inbox, trace
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
-from microservices.kit.events.dead_letters import dead_letter, publish_dead_letter
-from microservices.kit.events.envelope import BadEvent, Event, read_event
-from microservices.kit.events.event_types import Data
-from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
+from microservices.kit.events.dead_letters import dead_letter
+from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, read_event
 from microservices.kit.events.received import Received
+from microservices.kit.events.stalls import Stalls
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +35,23 @@ DATABASE_SECONDS = 0.5
 
 LONGEST_SECONDS = 30.0
 
+EARLY_SECONDS = 120.0
+"""An event whose time comes within this is waited for."""
+
+CORRECTION_SECONDS = 10.0
+"""How long an event whose time is further ahead waits for a clock that is corrected."""
+
+LOOK_SECONDS = 0.5
+
 
 @dataclass(frozen=True)
 class Dependencies:
-    """What deliveries need: the database, the producer of dead letters, and a call after each effect."""
+    """What deliveries need: the database, the office for dead letters, and a call after each effect."""
 
     database: Database
-    producer: EventProducer
+    dead_letters: DeadLetterOffice
     on_commit: Callable[[], None] = lambda: None
+    stalls: Stalls = field(default_factory=Stalls)
 
 
 class Abandoned(Exception):
@@ -55,25 +67,35 @@ class Delivery:
         self.message, self.config, self.dependencies = message, config, dependencies
         self.abandoned = self.begun = False
         self.event: Event | None = None
-        self._error = message.fault
-        handlers = [h for h in config.handlers if h.kind.topic == message.topic]
-        kinds = {handler.kind.__name__: handler.kind for handler in handlers}
+        self._handlers = [h for h in config.handlers if h.kind.topic == message.topic]
+        self._error, self._early_until = message.fault, 0.0
+        self._working: asyncio.Task[None] | None = None
         if not message.fault:
-            self._read(kinds)
-        self.handler = handlers[0]
-        self._working = self._start_work()
+            self._read()
 
-    def _read(self, kinds: dict[str, type[Data]]) -> None:
-        message = self.message
+    @property
+    def handler(self) -> Handler:
+        """The handler of this message's event."""
+        return self._handlers[0]
+
+    def _read(self) -> None:
+        message, kinds = self.message, {h.kind.__name__: h.kind for h in self._handlers}
         try:
             traceparent = traceparent_of(message)
             self.event = read_event(
                 kinds, key=message.key, value=message.value, traceparent=traceparent
             )
+        except EarlyEvent as error:
+            self._error = str(error)
+            if not self._early_until:
+                patience = error.seconds if error.seconds <= EARLY_SECONDS else CORRECTION_SECONDS
+                self._early_until = time.monotonic() + patience + LOOK_SECONDS
         except BadEvent as error:
             self._error = str(error)
         except Exception as error:  # reading it again would fail again
             self._error = explained(error)
+        else:
+            self._working = self._start_work()
 
     async def settle(self) -> None:
         """Return when the offset may move past this message.
@@ -81,6 +103,18 @@ class Delivery:
         Raises:
             Abandoned: another replica will have the message.
         """
+        try:
+            await self._settle()
+        except (Abandoned, asyncio.CancelledError):
+            self.dependencies.stalls.clear(self._place)
+            raise
+        except Exception as error:
+            self._stalled(explained(error))
+            raise
+        self.dependencies.stalls.clear(self._place)
+
+    async def _settle(self) -> None:
+        await self._until_its_time()
         if self.event is None:
             return await self._set_aside(attempts=0, error=self._error)
         correlation.current.set(self.event.cause.correlation_id)
@@ -90,6 +124,7 @@ class Delivery:
                 return await self._attempt(self.event)
             except Database.AWAY as error:
                 log.error("the database does not answer, waiting", exc_info=error)
+                self._stalled(f"the database does not answer ({explained(error)})")
                 await asyncio.sleep(DATABASE_SECONDS)
                 continue
             except Abandoned:
@@ -97,9 +132,29 @@ class Delivery:
             except Exception as error:
                 self._log_failure(self.event, attempt, error)
                 if attempt >= self.config.tries:
-                    return await self._set_aside(attempts=attempt, error=explained(error))
+                    if self.handler.give_up:
+                        return await self._set_aside(attempts=attempt, error=explained(error))
+                    self._stalled(f"attempt {attempt} failed ({explained(error)})")
             await asyncio.sleep(wait_after(attempt, first=self.config.first_wait))
             attempt += 1
+
+    async def _until_its_time(self) -> None:
+        """Wait while the event's timestamp is ahead of this clock, within reason."""
+        while self.event is None and time.monotonic() < self._early_until:
+            if self.abandoned:
+                raise Abandoned
+            log.warning("an event waits for its time: %s", self._error)
+            await asyncio.sleep(LOOK_SECONDS)
+            self._read()
+
+    @property
+    def _place(self) -> tuple[str, int]:
+        return self.message.topic, self.message.partition
+
+    def _stalled(self, reason: str) -> None:
+        topic, partition = self._place
+        where = f"{topic}/{partition} at offset {self.message.offset}"
+        self.dependencies.stalls.report(self._place, f"{where}: {reason}")
 
     def abandon(self) -> None:
         """Do not begin the work, if it has not begun."""
@@ -150,7 +205,8 @@ class Delivery:
         }
         log.error("dead letter: %s", error, extra=origin)
         letter = dead_letter(message, group=self.config.group, attempts=attempts, error=error)
-        await publish_dead_letter(self.dependencies.producer, letter)
+        self._stalled("its dead letter is not written yet")
+        await self.dependencies.dead_letters.publish(letter)
 
     def _log_failure(self, event: Event, attempt: int, error: Exception) -> None:
         fields = {"eventId": event.event_id, "orderId": event.data.order_id, "attempt": attempt}

@@ -22,7 +22,7 @@ MAX_BYTES = 100_000
 """Longest event: several times what the largest order needs."""
 
 AHEAD = timedelta(seconds=60)
-"""How far the clocks of two machines may be apart: an event with a later timestamp is refused."""
+"""How far the clocks of two machines may be apart: an event with a later timestamp is early."""
 
 CorrelationId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$")]
 """What `X-Correlation-Id` may hold."""
@@ -30,9 +30,8 @@ CorrelationId = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,128}$"
 TIMESTAMP = r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|\+00:00)$"
 
 
-def _past(value: str) -> str:
-    if datetime.fromisoformat(value) > datetime.now(UTC) + AHEAD:
-        raise ValueError("is in the future")
+def _moment(value: str) -> str:
+    datetime.fromisoformat(value)
     return value
 
 
@@ -41,7 +40,7 @@ class Envelope(WireModel):
 
     event_type: Id
     event_id: Id
-    timestamp: Annotated[str, StringConstraints(pattern=TIMESTAMP), AfterValidator(_past)]
+    timestamp: Annotated[str, StringConstraints(pattern=TIMESTAMP), AfterValidator(_moment)]
     correlation_id: CorrelationId
     causation_id: Id | None
     version: int
@@ -78,8 +77,19 @@ class BadEvent(Exception):
     """A message that can never be read. The text names what is wrong, and never quotes the input."""
 
 
-def write_event(data: Data, cause: Cause, *, event_id: str | None = None) -> bytes:
-    """Return the value of a new event."""
+class EarlyEvent(BadEvent):
+    """An event whose timestamp is ahead of this clock: it can be read `seconds` later."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"/timestamp: {seconds + AHEAD.total_seconds():.0f} s in the future")
+        self.seconds = seconds
+
+
+def write_event(data: Data, cause: Cause, event_id: str | None = None) -> bytes:
+    """Return the value of a new event.
+
+    Give `event_id` when the event may be published again: consumers have an inbox, so it has its effect once.
+    """
     envelope = {
         "eventType": type(data).__name__,
         "eventId": event_id or new_id(),
@@ -98,6 +108,7 @@ def read_event(
     """Read a message that should be an event of one of `kinds`, which are given by their names.
 
     Raises:
+        EarlyEvent: the message is such an event, and its time has not come.
         BadEvent: the message is not such an event, in every detail.
     """
     if value is None:
@@ -120,6 +131,9 @@ def read_event(
         raise BadEvent(f"not JSON: {error}") from None
     if key != data.order_id.encode():
         raise BadEvent("the key is not the order id: events of one order would lose their order")
+    ahead = datetime.fromisoformat(envelope.timestamp) - datetime.now(UTC) - AHEAD
+    if ahead > timedelta(0):
+        raise EarlyEvent(ahead.total_seconds())
     cause = Cause(envelope.correlation_id, envelope.event_id, traceparent)
     return Event(envelope.event_id, envelope.timestamp, data, cause)
 

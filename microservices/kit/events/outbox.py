@@ -40,16 +40,15 @@ table = Table(
 """The events that are not in Kafka yet, in the database of each service that publishes some."""
 
 OLDEST = select(table).order_by(table.c.position).limit(bindparam("most"))
+DELETE_ONE = table.delete().where(table.c.position == bindparam("one"))
+COUNT = select(func.count()).select_from(table)
 DELETE = table.delete().where(table.c.position <= bindparam("last"))
 
 
-def record_of(data: Data, cause: Cause, *, event_id: str | None = None) -> Record:
-    """Return a new event as a record: its key is the order, so that one order's events stay in order.
-
-    `event_id` is random when it is not given.
-    """
+def record_of(data: Data, cause: Cause, event_id: str | None = None) -> Record:
+    """Return a new event as a record: its key is the order, so that one order's events stay in order."""
     traceparent = trace.next_step(cause.traceparent).encode()
-    key, value = data.order_id.encode(), write_event(data, cause, event_id=event_id)
+    key, value = data.order_id.encode(), write_event(data, cause, event_id)
     return Record(data.topic, key, value, [(trace.HEADER, traceparent)])
 
 
@@ -65,9 +64,10 @@ def row(record: Record) -> dict[str, Any]:
     }
 
 
-def add(connection: Connection, *events: Data, cause: Cause) -> None:
-    """Insert new events, in the caller's transaction."""
-    connection.execute(insert_into(table), [row(record_of(data, cause)) for data in events])
+def add(connection: Connection, *events: Data, cause: Cause, event_id: str | None = None) -> None:
+    """Insert new events, in the caller's transaction; `event_id` is for one that may be published again."""
+    rows = [row(record_of(data, cause, event_id)) for data in events]
+    connection.execute(insert_into(table), rows)
 
 
 def first(connection: Connection, limit: int) -> list[tuple[int, Record]]:
@@ -87,6 +87,11 @@ def remove(connection: Connection, positions: Sequence[int]) -> None:
     connection.execute(DELETE, {"last": max(positions)})
 
 
+def remove_each(connection: Connection, positions: Sequence[int]) -> None:
+    """Delete events one by one: those between them stay."""
+    connection.execute(DELETE_ONE, [{"one": position} for position in positions])
+
+
 def count(connection: Connection) -> int:
     """Return the number of events that are not in Kafka yet."""
-    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+    return connection.execute(COUNT).scalar_one()

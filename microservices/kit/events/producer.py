@@ -8,16 +8,22 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from microservices.kit.events.kafka import MAX_BYTES
 from microservices.kit.events.record import Record
+from microservices.kit.events.refusals import NotSent
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+METADATA_MS = 5000
+"""How soon a topic that was deleted, or created again, is noticed."""
+
 FLUSH_SECONDS = 1.5
 """Longest wait, when we stop, for the records of `send_and_forget`."""
 
@@ -35,7 +41,10 @@ class EventProducer:
             "linger.ms": 1,
             "message.timeout.ms": 0,  # no time limit for a record
             "message.max.bytes": MAX_BYTES,
+            "topic.metadata.refresh.interval.ms": METADATA_MS,
         }
+        self._failed = threading.Event()
+        self._retired: list[Producer] = []
         self._stopping = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="producer", daemon=True)
 
@@ -54,24 +63,37 @@ class EventProducer:
         """Send records in their order; on return Kafka has them all.
 
         Raises:
-            KafkaException: Kafka refuses one of them permanently.
+            NotSent: with the error of each record that Kafka has not acknowledged.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
-        waiting = len(records)
-        refused: KafkaError | None = None
+        errors: list[Exception | None] = [None] * len(records)
+        waiting = len(records) + 1  # so that nothing is done before all are handed over
 
-        def delivered(error: KafkaError | None, _: Message) -> None:
-            nonlocal waiting, refused
+        def settled(number: int, error: Exception | None) -> None:
+            nonlocal waiting
+            with counting:
+                errors[number] = errors[number] or error
+                waiting -= 1
+                last = not waiting
+            if last:
+                loop.call_soon_threadsafe(settle, done, errors)
+
+        def delivered(number: int, error: KafkaError | None, _: Message) -> None:
+            settled(number, None if error is None else KafkaException(error))
+
+        counting = threading.Lock()
+        for number, record in enumerate(records):
+            try:
+                self._hand_over(record, partial(delivered, number))
+            except Exception as error:
+                settled(number, error)
+        with counting:
             waiting -= 1
-            refused = refused or error
-            if not waiting:
-                loop.call_soon_threadsafe(settle, done, refused)
-
-        for record in records:
-            self._hand_over(record, delivered)
-        if records:
-            await done
+            last = not waiting
+        if last:
+            settle(done, errors)
+        await done
 
     def send_and_forget(self, record: Record) -> None:
         """Put a record into this process's memory, from where the client sends it in a moment."""
@@ -87,23 +109,54 @@ class EventProducer:
                 on_delivery=delivered,
             )
         except KafkaException as error:
-            if error.args[0].fatal():  # this client will not work again, whatever Kafka does
-                self._producer = Producer(self._settings)
+            self._note(error)
             raise
+
+    # -- in the thread --
 
     def _poll(self) -> None:
         while not self._stopping.is_set():
-            try:
-                self._producer.poll(POLL_SECONDS)
-            except Exception:  # else the thread would end, and no record be acknowledged
-                log.exception("an error in the producer's thread, which continues")
+            for step in (self._serve_current, self._replace_failed, self._serve_retired):
+                try:
+                    step()
+                except (
+                    Exception
+                ) as error:  # else the thread would end, and no record be acknowledged
+                    log.exception("an error in the producer's thread, which continues")
+                    self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        """Note a fatal error of the current client, which raises it where it is used."""
+        cause = error.args[0] if isinstance(error, KafkaException) else None
+        if isinstance(cause, KafkaError) and (cause.fatal() or cause.code() == KafkaError._FATAL):
+            self._failed.set()
+
+    def _serve_current(self) -> None:
+        self._producer.poll(POLL_SECONDS)
+
+    def _replace_failed(self) -> None:
+        """Take another client: after a fatal error this one will not work again, whatever Kafka does."""
+        if self._failed.is_set():
+            log.error("the producer had a fatal error, continuing with a new one")
+            failed, self._producer = self._producer, Producer(self._settings)
+            self._retired.append(failed)
+            self._failed.clear()
+
+    def _serve_retired(self) -> None:
+        """Return what failed clients still hold to the callers that wait for it, as not sent."""
+        for retired in [*self._retired]:
+            retired.purge()
+            with suppress(KafkaException):  # its fatal error, again
+                retired.poll(0)
+            if not len(retired):
+                self._retired.remove(retired)
 
 
-def settle(done: asyncio.Future[None], refused: KafkaError | None) -> None:
-    """End the wait for a delivery, with its error if it has one."""
+def settle(done: asyncio.Future[None], errors: Sequence[Exception | None]) -> None:
+    """End the wait for a delivery, with its errors if it has any."""
     if done.cancelled():
         return
-    if refused is None:
+    if all(error is None for error in errors):
         done.set_result(None)
     else:
-        done.set_exception(KafkaException(refused))
+        done.set_exception(NotSent(errors))

@@ -4,21 +4,29 @@ One replica at a time does it, the one with the lease. A commit of its own proce
 of other replicas many times per second. When it is killed after Kafka has an
 event and before the row is deleted, the next one publishes that event again: at least once. Therefore consumers have
 an inbox.
+
+An event that its topic refuses for good would hold back every event behind it, so it becomes a dead letter.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
-from typing import Self
+from typing import Self, TypeVar
 from uuid import uuid4
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database import Database
 from microservices.kit.events import lease, outbox
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
+from microservices.kit.events.dead_letters import unpublished
 from microservices.kit.events.lease import LEASE_SECONDS
 from microservices.kit.events.producer import EventProducer
+from microservices.kit.events.record import Record
+from microservices.kit.events.refusals import NotSent, will_pass
+from microservices.kit.events.stalls import Stalls
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +43,24 @@ LAST_SECONDS = 1.0
 
 NAME = "relay"
 
+T = TypeVar("T")
+
 
 class Relay:
     """Moves events from the outbox to Kafka, while it holds the lease."""
 
-    def __init__(self, database: Database, producer: EventProducer) -> None:
-        self._database, self._producer = database, producer
-        self._holder = str(uuid4())
+    def __init__(
+        self,
+        database: Database,
+        producer: EventProducer,
+        dead_letters: DeadLetterOffice,
+        *,
+        stalls: Stalls | None = None,
+        holder: str = "",
+    ) -> None:
+        """Prepare; `holder` is the name of this process, the same after a restart: so it renews its own lease."""
+        self._database, self._producer, self._dead_letters = database, producer, dead_letters
+        self._stalls, self._holder = stalls or Stalls(), holder or str(uuid4())
         self._renewed = -LEASE_SECONDS
         self._woken = asyncio.Event()
 
@@ -71,11 +90,14 @@ class Relay:
         while True:
             try:
                 if not await self._holds_lease():
+                    self._stalls.clear(NAME)
                     await asyncio.sleep(RENEW_SECONDS)
                 elif not await self._send_some():
+                    self._stalls.clear(NAME)
                     await self._woken_or_later()
             except Exception as error:  # whatever it is, the next attempt may succeed
                 log.error("events cannot be sent, trying again", exc_info=error)
+                self._stalls.report(NAME, f"events cannot be sent ({error})")
                 await asyncio.sleep(RENEW_SECONDS)
 
     async def _send_the_rest(self) -> None:
@@ -96,19 +118,57 @@ class Relay:
         rows = await self._database.read(outbox.first, BATCH)
         if not rows:
             return False
-        records = [record for _, record in rows]
-        sending = asyncio.ensure_future(self._producer.send(records))
         try:
-            # While Kafka is down this waits. The relay keeps the lease: another replica could not publish either.
-            while not (await asyncio.wait([sending], timeout=RENEW_SECONDS))[0]:
-                await self._holds_lease()
-            sending.result()
-        finally:
-            sending.cancel()
-        positions = [position for position, _ in rows]
-        await self._database.write(outbox.remove, positions)
+            await self._renewing(self._producer.send([record for _, record in rows]))
+        except NotSent as error:
+            await self._send_one_by_one(rows, error.errors)
+        else:
+            await self._database.write(outbox.remove, [position for position, _ in rows])
+        self._stalls.clear(NAME)
         await asyncio.sleep(PACE_SECONDS)
         return True
+
+    async def _send_one_by_one(
+        self, rows: Sequence[tuple[int, Record]], errors: Sequence[Exception | None]
+    ) -> None:
+        """Send each event that was not acknowledged, alone: the broker refuses a batch for one of its events.
+
+        What Kafka has, and what became a dead letter, is deleted, also when a later event has to wait.
+        """
+        done: list[int] = []
+        try:
+            for (position, record), error in zip(rows, errors, strict=True):
+                if error is not None:
+                    await self._send_alone(position, record)
+                done.append(position)
+        finally:
+            if done:
+                await self._database.write(outbox.remove_each, done)
+
+    async def _send_alone(self, position: int, record: Record) -> None:
+        try:
+            await self._renewing(self._producer.send([record]))
+        except NotSent as refused:
+            (error,) = refused.errors
+            if error is None or will_pass(error):
+                raise
+            log.error("event %d is refused, a dead letter: %s", position, error)
+            letter = unpublished(record, position=position, error=str(error))
+            await self._renewing(self._dead_letters.publish(letter))
+
+    async def _renewing(self, work: Awaitable[T]) -> T:
+        """Return the result of work with Kafka, and keep the lease meanwhile.
+
+        While Kafka is down this waits: another replica could not publish either.
+        """
+        working = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait([working], timeout=RENEW_SECONDS))[0]:
+                self._stalls.report(NAME, "Kafka has not acknowledged the oldest events")
+                await self._holds_lease()
+            return working.result()
+        finally:
+            working.cancel()
 
     async def _woken_or_later(self) -> None:
         with suppress(TimeoutError):

@@ -19,9 +19,10 @@ from starlette.routing import BaseRoute
 from microservices.kit.correlation import Correlation
 from microservices.kit.drain import Drain, TrackRequests
 from microservices.kit.http import faults, probes, problem
-from microservices.kit.http.body import BodyLimit
+from microservices.kit.http.body import BodyReader
 from microservices.kit.http.faults import FaultSwitch, InjectFaults
-from microservices.kit.http.metrics import GaugeOf, MeasureRequests, Metrics
+from microservices.kit.http.head import AnswerHead
+from microservices.kit.http.metrics import MeasureRequests, Metrics
 from microservices.kit.http.probes import Need
 from microservices.kit.http.problem import CatchAll
 from microservices.kit.settings import Settings
@@ -51,15 +52,14 @@ def create_app(
     client: httpx.AsyncClient | None = None,
     parts: Sequence[AbstractAsyncContextManager[object]] = (),
     needs: Sequence[Need] = (),
-    gauges: Sequence[GaugeOf] = (),
     drain: Drain | None = None,
 ) -> FastAPI:
     """Compose one version of a service.
 
     Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
     tried before those of `routers`. `parts` are entered when the service starts and left, in
-    reverse, when it stops. `/ready` checks `needs`, and the database; `/metrics` shows `gauges`. Give
-    `drain` when a part has to see that the service shuts down.
+    reverse, when it stops. `/ready` checks `needs`, and the database. Give `drain` when a part has to
+    see that the service shuts down.
     """
 
     @asynccontextmanager
@@ -90,7 +90,6 @@ def create_app(
     app.state.needs = [*needs, database.unavailable] if database else [*needs]
     app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
     app.state.metrics = Metrics(app.state.drain)
-    app.state.metrics.add(gauges)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)
     problem.install(app, away=database.AWAY if database else ())
@@ -99,11 +98,12 @@ def create_app(
 
 
 def _surround(app: FastAPI, settings: Settings) -> None:
-    # The one that is added last handles a request first.
-    app.add_middleware(BodyLimit)
+    # The one that is added last handles a request first. Only what reads no body may precede BodyReader.
+    app.add_middleware(AnswerHead)
     if settings.faults == "on":
         app.router.routes.extend(faults.router.routes)
         app.add_middleware(InjectFaults, switch=app.state.faults)
+    app.add_middleware(BodyReader)
     app.add_middleware(CatchAll)
     app.add_middleware(TrackRequests, drain=app.state.drain)
     app.add_middleware(MeasureRequests, metrics=app.state.metrics)

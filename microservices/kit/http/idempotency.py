@@ -9,7 +9,6 @@ when its holder was killed, the next request takes over.
 import asyncio
 import hashlib
 import re
-import time
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -27,6 +26,7 @@ from sqlalchemy import (
     select,
 )
 
+from microservices.kit import clock
 from microservices.kit.database import Database
 from microservices.kit.http.problem import Problem
 
@@ -71,7 +71,7 @@ def answers_table(metadata: MetaData) -> Table:
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on one key until `until` (seconds since the epoch)."""
+    """The right to work on one key until `until`, on the clock that all replicas share."""
 
     user_id: str
     key: str
@@ -103,7 +103,7 @@ def claim(
     """
     same_key = (answers.c.user_id == user_id) & (answers.c.key == key)
     row = connection.execute(select(answers).where(same_key)).one_or_none()
-    now = time.time()
+    now = clock.shared_seconds(connection)
     new_claim = Claim(user_id, key, now + CLAIM_SECONDS)
     if row is None:
         values = {
@@ -117,7 +117,7 @@ def claim(
     check_same(row.fingerprint, asked)
     if row.answer is not None:
         return str(row.answer)
-    if row.claimed_until > now:
+    if clock.runs(row.claimed_until, now, CLAIM_SECONDS):
         return None
     connection.execute(answers.update().where(same_key).values(claimed_until=new_claim.until))
     return new_claim

@@ -1,12 +1,8 @@
 """Metrics of requests: their number, status and duration. `GET /metrics` shows them."""
 
-from __future__ import annotations
-
 import logging
-import math
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -16,20 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from microservices.kit.drain import Drain
 
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
-
-    from microservices.kit.database import Database
-
 log = logging.getLogger("microservices.requests")
-
-
-class GaugeOf(NamedTuple):
-    """A number that the database holds, read at each `GET /metrics`."""
-
-    name: str
-    description: str
-    read: Callable[[Connection], float]
 
 
 class Metrics:
@@ -55,29 +38,15 @@ class Metrics:
         )
         in_flight.set_function(lambda: len(drain.in_flight))
         self.answered = 0
-        self._stored: list[tuple[Gauge, Callable[[Connection], float]]] = []
-
-    def add(self, gauges: Sequence[GaugeOf]) -> None:
-        """Add numbers that the database holds."""
-        for name, description, read in gauges:
-            self._stored.append((Gauge(name, description, registry=self.registry), read))
-
-    async def refresh(self, database: Database) -> None:
-        """Read those numbers. While the database does not answer, they are not a number (NaN)."""
-        try:
-            values = await database.read(lambda c: [read(c) for _, read in self._stored])
-        except Exception:
-            log.exception("the gauges cannot be read")
-            values = [math.nan] * len(self._stored)
-        for (gauge, _), value in zip(self._stored, values, strict=True):
-            gauge.set(value)
+        self.refresh: list[Callable[[], Awaitable[None]]] = []
+        """Called before the metrics are shown: gauges that are read from a database."""
 
 
 async def get_metrics(request: Request) -> Response:
     """Answer with the Prometheus text format."""
     metrics: Metrics = request.app.state.metrics
-    if request.app.state.database is not None:
-        await metrics.refresh(request.app.state.database)
+    for refresh in metrics.refresh:
+        await refresh()
     return Response(
         generate_latest(metrics.registry), headers={"content-type": CONTENT_TYPE_LATEST}
     )
@@ -114,6 +83,8 @@ class MeasureRequests:
         method, route = method_label(scope), route_label(scope)
         self.metrics.requests.labels(method, route, status).inc()
         self.metrics.seconds.labels(method, route).observe(seconds)
+        if scope["path"] == "/ready" and status == 503:
+            return  # probes ask many times a second; probes.py logs the reason, once
         if method != "GET" or status >= 500:
             fields = {"method": method, "path": scope["path"], "status": status}
             log.info("request", extra=fields | {"seconds": round(seconds, 4)})

@@ -1,15 +1,21 @@
 """Probes: whether the process is alive (`/health`), and whether it takes requests (`/ready`)."""
 
+import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from microservices.kit.drain import Drain
 from microservices.kit.http.metrics import get_metrics
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import json_response
 from microservices.kit.wire import WireModel, encode
+
+NUMBERS = re.compile(r"[\d.]+")
+
+log = logging.getLogger(__name__)
 
 Need = Callable[[], Awaitable[str | None]]
 """Checks something that belongs to the service; returns why it does not answer, `None` when it does."""
@@ -45,9 +51,26 @@ async def get_ready(request: Request) -> Response:
 
     Never calls another service: one that is down would take all its callers out of rotation.
     """
-    if reason := await unready(request.app.state.drain, request.app.state.needs):
+    reason = await unready(request.app.state.drain, request.app.state.needs)
+    log_change(request.app, reason)
+    if reason:
         raise Problem(503, reason, headers={"Retry-After": "1"})
     return json_response(encode({"status": "ready"}))
+
+
+def log_change(app: FastAPI, reason: str | None) -> None:
+    """Log why this replica is not ready, or that it is, when that is not what the last probe found.
+
+    A reason whose numbers alone have changed, such as seconds, is the same reason.
+    """
+    kind = NUMBERS.sub("", reason) if reason else None
+    if kind == getattr(app.state, "unready", None):
+        return
+    app.state.unready = kind
+    if reason:
+        log.warning("not ready: %s", reason)
+    else:
+        log.info("ready again")
 
 
 async def unready(drain: Drain, needs: Sequence[Need]) -> str | None:

@@ -46,7 +46,7 @@ class ProblemDocument(BaseModel):
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the problems a route can answer with, for its `responses=`."""
-    schema = {"$ref": "#/components/schemas/ProblemDocument"}
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
     return {
         status: {
             "description": HTTPStatus(status).phrase,
@@ -54,6 +54,20 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
         for status in statuses
     }
+
+
+def define(app: FastAPI) -> None:
+    """Define in the OpenAPI document what `documented` refers to."""
+    schema = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")
+    defined = schema.pop("$defs") | {ProblemDocument.__name__: schema}
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = generate()
+        document.setdefault("components", {}).setdefault("schemas", {}).update(defined)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def problem_response(
@@ -83,6 +97,7 @@ def title(status: int) -> str:
 
 def install(app: FastAPI, *, away: Sequence[type[Exception]] = ()) -> None:
     """Make `app` answer every error as a problem; the errors in `away` mean that its database does not answer."""
+    define(app)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _validation_problem)
     for error in away:
@@ -110,8 +125,8 @@ def _explain(request: Request, error: HTTPException) -> str:
 def allowed_methods(request: Request) -> str:
     """Return every method of the path; the router gives only the first route that matched."""
     path = getattr(request.scope.get("route"), "path", "")
-    documented_methods = request.app.openapi()["paths"].get(path, {"get": None})
-    return ", ".join(sorted(method.upper() for method in documented_methods))
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, {"get": None})}
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
 
 
 async def _validation_problem(_: Request, error: Exception) -> Response:

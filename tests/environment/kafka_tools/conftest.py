@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from environment import Environment
 from environment.kafka.tools import Kafka
 from environment.waiting import wait_until
+from tests.odd_records import send_odd_record
 from tests.residue import nothing_left
 
 SECONDS = 20
@@ -99,3 +101,31 @@ def letter(
     producer = Producer({"bootstrap.servers": kafka.bootstrap, "acks": "all"})
     producer.produce(f"{origin}-dlq", value, key=key, headers=headers, partition=0)  # type: ignore[arg-type]
     assert producer.flush(SECONDS) == 0
+
+
+def check_odd_records(kafka: Kafka, topic: str) -> None:
+    """Records with a header name that is not UTF-8 are shown, and harm neither the reader nor the page."""
+    kafka.create(f"{topic}-dlq")
+    for name in (topic, f"{topic}-dlq"):
+        send_odd_record(kafka.bootstrap, name, b"odd", b"order-1", partition=0)
+        kafka.produce(name, "next", headers={"dlq.topic": topic}, partition=0)
+    for _ in range(2):
+        read = kafka.read(topic)
+        assert (read.value.tolist(), read.headers.tolist()) == (
+            ["odd", "next"],
+            [None, {"dlq.topic": topic}],
+        )
+    letters = kafka.dead_letters(topic)
+    assert (letters.value.tolist(), letters.origin.tolist()) == (["odd", "next"], [None, topic])
+    page = kafka.ui().url
+    for path in (f"api/topics/{topic}/messages", "api/dead-letters"):
+        for _ in range(3):
+            rows = httpx.get(page + path, timeout=SECONDS).raise_for_status().json()
+            assert [row["value"] for row in rows if row["topic"].startswith(topic)] == [
+                "next",
+                "odd",
+            ]
+    assert kafka.redrive(topic).outcome.tolist() == [
+        "passed over: its headers cannot be read",
+        "sent",
+    ]

@@ -1,13 +1,13 @@
 """Dead letters: browsed with their origin, sent back once, with their own bytes."""
 
 import pytest
-from confluent_kafka import Message
 
 from environment import LabError
 from environment.errors import NotReady
 from environment.kafka import dead_letters
 from environment.kafka.broker import Broker
 from environment.kafka.messages import read_range
+from environment.kafka.received import Received
 from environment.kafka.tools import Kafka
 from tests.environment.kafka_tools.conftest import letter
 
@@ -21,11 +21,11 @@ def dlq(kafka: Kafka, topic: str) -> str:
     return f"{topic}-dlq"
 
 
-def raw(kafka: Kafka, topic: str) -> list[Message]:
+def raw(kafka: Kafka, topic: str) -> list[Received]:
     """The messages of a topic as they are, in the order of partitions and offsets."""
     broker = Broker(kafka.bootstrap)
     span = broker.span(broker.places(topic))
-    return sorted(read_range(broker, span), key=lambda m: (m.partition(), m.offset()))
+    return sorted(read_range(broker, span), key=lambda m: m.order)
 
 
 def test_a_dead_letter_is_shown_with_its_origin(kafka: Kafka, topic: str, dlq: str) -> None:
@@ -52,10 +52,10 @@ def test_a_letter_goes_back_as_it_was_and_only_once(kafka: Kafka, topic: str, dl
     assert told.to_topic.tolist() == [topic] * 3
     assert told.to_partition.tolist() == [3] * 3
     back = raw(kafka, topic)
-    assert [(m.partition(), m.offset(), m.key(), m.value()) for m in back] == [
+    assert [(m.partition, m.offset, m.key, m.value) for m in back] == [
         (3, n, b"order-7", b"poison \xff %d" % n) for n in range(3)
     ]
-    assert [m.headers() for m in back] == [[("traceparent", b"00-trace-01")]] * 3
+    assert [m.headers for m in back] == [(("traceparent", b"00-trace-01"),)] * 3
     assert kafka.dead_letters(topic).redriven.all()
     assert kafka.redrive(topic).empty
     assert len(raw(kafka, topic)) == 3
@@ -67,7 +67,21 @@ def test_letters_without_key_or_value_go_back_too(kafka: Kafka, topic: str, dlq:
     letter(kafka, topic, None, key=None, partition=99)
     assert kafka.redrive(topic).outcome.tolist() == ["sent"], "to any partition: there is no 99"
     (back,) = raw(kafka, topic)
-    assert (back.key(), back.value()) == (None, None)
+    assert (back.key, back.value) == (None, None)
+
+
+def test_a_letter_that_was_cut_goes_back_whole(kafka: Kafka, topic: str, dlq: str) -> None:
+    sent = kafka.produce(topic, "the whole message", key="order-7", headers={"a": "1"})
+    origin = {"partition": sent.partition[0], "offset": sent.offset[0], "truncated": 17}
+    letter(kafka, topic, b"the wh", **origin)
+    letter(kafka, topic, b"the wh", **origin | {"offset": 99})
+    assert kafka.dead_letters(topic).truncated.tolist() == [17, 17]
+    assert kafka.redrive(topic).outcome.tolist() == [
+        "sent",
+        "passed over: it was cut to fit, and the whole message is gone",
+    ]
+    first, again = raw(kafka, topic)
+    assert (again.value, again.key, again.headers) == (first.value, first.key, first.headers)
 
 
 def test_a_limit_is_kept_and_the_rest_comes_next(kafka: Kafka, topic: str, dlq: str) -> None:
@@ -100,7 +114,7 @@ def test_a_letter_of_a_missing_topic_is_kept(kafka: Kafka, topic: str, dlq: str)
     assert kafka.redrive(topic).outcome.tolist() == [f"kept: there is no topic {topic}-later"] * 2
     kafka.create(f"{topic}-later")
     assert kafka.redrive(topic).outcome.tolist() == ["sent", "sent"]
-    assert [m.value() for m in raw(kafka, f"{topic}-later")] == [b"first", b"second"]
+    assert [m.value for m in raw(kafka, f"{topic}-later")] == [b"first", b"second"]
 
 
 def test_what_was_sent_and_not_remembered_is_sent_again(

@@ -12,6 +12,7 @@ from environment.errors import NotReady, UnknownName
 from environment.kafka.broker import Broker
 from environment.kafka.tools import Kafka
 from environment.kafka.topics import list_topics
+from tests.environment.kafka_tools.conftest import check_odd_records
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
@@ -47,6 +48,10 @@ def test_any_bytes_are_shown(
     kafka.produce(topic, sent, key=b"\xff", headers={"raw": b"\xfe"})
     read = kafka.read(topic).iloc[0]
     assert (read.value, read.key, read.headers) == (shown, "\\xff", {"raw": "\\xfe"})
+
+
+def test_headers_that_cannot_be_read_are_shown_as_missing(kafka: Kafka, topic: str) -> None:
+    check_odd_records(kafka, topic)
 
 
 def numbered(kafka: Kafka, topic: str, many: int) -> None:

@@ -7,7 +7,12 @@ import pytest
 
 from environment import Environment
 from environment.waiting import wait_until
-from tests.environment.kafka_tools.conftest import SECONDS, Joined, letter
+from tests.environment.kafka_tools.conftest import (
+    SECONDS,
+    Joined,
+    check_odd_records,
+    letter,
+)
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.docker, pytest.mark.timeout(180)]
@@ -38,6 +43,10 @@ def test_messages_lag_and_dead_letters_are_the_same_there(
     assert kafka.redrive(topic).outcome.tolist() == ["sent"]
     assert kafka.redrive(topic).empty
     assert set(kafka.read(topic).value) == {'{"orderId": "o-1"}', "poison \\xff"}
+
+
+def test_headers_that_cannot_be_read_are_shown_there_too(env: Environment, topic: str) -> None:
+    check_odd_records(env.kafka, topic)
 
 
 def test_a_container_that_is_killed_is_found_again(env: Environment, topic: str) -> None:

@@ -15,6 +15,7 @@ from environment import Environment
 from environment.compose import ROOT
 from labs.cli.kafka import app
 from tests.labs.cli.command import Lab, run_lab
+from tests.odd_records import send_odd_record
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -110,6 +111,15 @@ def test_control_characters_are_shown_and_not_sent(env: Environment, lab: Lab) -
     assert "\\x1b[31mred\\x07\\nnext line" in text
     assert "\x1b" not in text
     assert len(text.splitlines()) == 2
+
+
+def test_headers_that_cannot_be_read_are_null(env: Environment, lab: Lab) -> None:
+    rows(lab, "create", "odd-headers")
+    send_odd_record(env.kafka.bootstrap, "odd-headers", b"odd", b"order-1")
+    for _ in range(2):
+        (read,) = rows(lab, "read", "odd-headers")
+        assert (read["value"], read["headers"]) == ("odd", None)
+    assert "odd" in lab("kafka", "read", "odd-headers").out
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from labs.load.calls import ask
+from labs.load.calls import ask, ask_in_turn
 from tests.labs.servers import UNAVAILABLE, Server, serving
 
 COUNT = (
@@ -29,6 +29,16 @@ def test_no_more_requests_at_a_time_than_asked_for() -> None:
         assert most_at_once(ask(server.url, requests=10)) == 1
         server.stall(0.3)
         assert most_at_once(ask(server.url, requests=12, together=12)) == 12
+
+
+def test_a_caller_sends_nothing_before_it_has_the_last_response() -> None:
+    with serving(Server(COUNT)) as server:
+        server.stall(0.3)
+        rows = ask_in_turn({server.url: [0.0, 0.05, 0.1]})
+    assert most_at_once(rows) == 1
+    assert (rows["due"].diff().dropna() < 0.1).all()
+    assert (rows["sent"] - rows["due"]).max() > 0.15
+    assert set(rows["count"]) == {3}
 
 
 def test_errors_and_missing_responses_have_rows_too() -> None:

@@ -1,13 +1,15 @@
 """The handbook as pages: every chapter, every figure of this machine's runs, and links that work."""
 
+import json
 import os
 import re
 from pathlib import Path
 
 import pytest
 
-from labs.records import Run
-from labs.running.book import SOURCE, chapters, linked, newest_records, write_book
+from labs.experiments.phase3.distribution import JUDGED
+from labs.records import Run, load_record
+from labs.running.book import SOURCE, chapters, linked, measured, newest_records, write_book
 from labs.running.notebooks import all_labs
 from tests.labs.test_records import environment, keep
 
@@ -73,6 +75,36 @@ def test_every_phase_has_a_chapter_that_links_to_experiments() -> None:
     texts = {path.stem: path.read_text() for path in SOURCE.glob("phase*.md")}
     linking = {name.partition("_")[0] for name, text in texts.items() if linked(text)}
     assert linking == set(all_labs())
+
+
+def test_claims_without_a_record_say_that_they_have_none(runs: Path) -> None:
+    page = pages(write_book())["claims_retested"]
+    for name in measured((SOURCE / "claims_retested.md").read_text()):
+        phase = next(lab.phase for lab in all_labs().values() if name in lab.experiments)
+        row = f"<td>{name}</td><td>no record on this machine</td><td><code>lab run {phase}<"
+        assert row in page
+    assert "No experiment of this course tests this claim yet" in page
+    assert "<!--" not in page
+
+
+def test_a_claim_is_filled_with_the_finding_of_its_newest_record(runs: Path) -> None:
+    run = Run(environment(), profile="quick")
+    keep(run, "distribution")
+    page = pages(write_book())["claims_retested"]
+    found = load_record(run.path).finding("distribution")
+    assert found == "The busiest replica got 33% by turns and 50% by ip_hash"
+    assert f'distribution <span class="badge pass">pass</span></td><td>{found}</td>' in page
+    assert f"{os.cpu_count()} cores, profile quick" in page
+
+
+def test_an_older_record_without_a_finding_shows_what_was_judged(runs: Path) -> None:
+    run = Run(environment(), profile="quick")
+    keep(run, "distribution")
+    path = run.path / "record.json"
+    facts = json.loads(path.read_text())
+    del facts["experiments"]["distribution"]["finding"]
+    path.write_text(json.dumps(facts))
+    assert f"<td>{JUDGED}</td>" in pages(write_book())["claims_retested"]
 
 
 def test_a_link_to_a_helper_of_a_phase_shows_no_figure() -> None:

@@ -36,9 +36,14 @@ def test_blocking_waits_add_up_and_awaited_ones_do_not(gateway: Running) -> None
     assert 0.5 <= together(gateway, *["/api/non-blocking?seconds=0.5"] * 10) < 10 * 0.5 / 2
 
 
-@pytest.mark.parametrize("path", ["blocking", "non-blocking", "cpu-bound"])
-def test_without_seconds_the_answer_comes_at_once(gateway: Running, path: str) -> None:
-    assert get(gateway, f"/api/{path}").json()["seconds"] == 0
+def test_without_seconds_each_takes_its_documented_time(gateway: Running) -> None:
+    blocking, other = get(gateway, "/api/blocking"), get(gateway, "/api/non-blocking")
+    assert blocking.json()["seconds"] == 2
+    assert blocking.elapsed.total_seconds() >= 2
+    assert other.json()["seconds"] == 0
+    computed = get(gateway, "/api/cpu-bound").json()
+    assert (computed["seconds"], computed["where"]) == (3, "loop")
+    assert computed["cpuSeconds"] >= 3
 
 
 @pytest.mark.parametrize("path", ["blocking", "non-blocking", "cpu-bound"])
@@ -79,7 +84,7 @@ def test_on_the_loop_every_request_waits(gateway: Running) -> None:
 
 @pytest.mark.parametrize("where", ["thread", "process"])
 def test_elsewhere_no_request_waits(gateway: Running, where: str) -> None:
-    get(gateway, f"/api/cpu-bound?where={where}")  # the pool starts at its first use
+    get(gateway, f"/api/cpu-bound?seconds=0&where={where}")  # the pool starts at its first use
     answered = 0
     with ThreadPoolExecutor(1) as pool:
         computing = pool.submit(get, gateway, f"/api/cpu-bound?seconds=1&where={where}")
@@ -147,9 +152,10 @@ def busy(leader: psutil.Process) -> bool:
 
 def test_a_pool_whose_process_was_killed_is_made_anew(own_front: Front) -> None:
     gateway = own_front()
-    assert get(gateway, "/api/cpu-bound?where=process").status_code == 200
+    assert get(gateway, "/api/cpu-bound?seconds=0&where=process").status_code == 200
     for child in psutil.Process(gateway.process.pid).children():
         child.kill()
-    statuses = [get(gateway, "/api/cpu-bound?where=process").status_code for _ in range(2)]
+    path = "/api/cpu-bound?seconds=0&where=process"
+    statuses = [get(gateway, path).status_code for _ in range(2)]
     assert statuses[0] in (200, 503)
     assert statuses[1] == 200

@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
 from tests.microservices.api_gateway.conftest import Front, Script
 from tests.microservices.api_gateway.scripted import answering
@@ -66,6 +67,18 @@ def test_what_passes_and_what_does_not(front: Front, script: Script) -> None:
     assert b"authorization" not in head.lower()
 
 
+@pytest.mark.parametrize("status", [400, 404, 500, 503])
+def test_an_error_page_of_a_service_becomes_a_problem(
+    front: Front, script: Script, status: int
+) -> None:
+    page = b"HTTP/1.1 %d X\r\ncontent-type: text/html\r\nretry-after: 7\r\ncontent-length: 6\r\n\r\n<html>"
+    gateway = front(script(page % status).url)
+    answer = gateway.http.get("/api/users")
+    assert (answer.status_code, answer.json()["status"]) == (status, status)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "7"
+
+
 def test_a_strange_id_is_one_segment_of_a_path(front: Front, script: Script) -> None:
     upstream = script(answering(b"{}"))
     gateway = front(upstream.url)
@@ -94,7 +107,7 @@ def test_connections_to_a_service_are_kept_and_shared(front: Front, script: Scri
 
 def test_other_methods_are_refused_with_the_right_ones(gateway: Running) -> None:
     refused = gateway.http.delete("/api/orders")
-    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, POST")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_ready_asks_no_other_service(front: Front) -> None:

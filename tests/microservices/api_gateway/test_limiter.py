@@ -1,3 +1,4 @@
+import re
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,9 @@ import httpx
 from environment.waiting import wait_until
 from tests.microservices.api_gateway.conftest import Front, Valkey
 from tests.microservices.running import Running
+
+LIMIT = r'"per-client";r=(?P<remaining>\d+);t=(?P<seconds>\d+)'
+"""A `RateLimit` field: one item, with the parameters that the draft names."""
 
 
 def ask(gateway: Running, **headers: str) -> httpx.Response:
@@ -46,11 +50,16 @@ def test_five_are_admitted_and_the_sixth_gets_retry_after(own_front: Front) -> N
     gateway = own_front()
     answers = [ask(gateway) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200] * 5 + [429]
-    assert [answer.headers["ratelimit-remaining"] for answer in answers] == [*"43210", "0"]
+    limits = [re.fullmatch(LIMIT, answer.headers["ratelimit"]) for answer in answers]
+    assert [limit and limit["remaining"] for limit in limits] == [*"43210", "0"]
+    assert all(limit and 1 <= int(limit["seconds"]) <= 10 for limit in limits)
+    assert {answer.headers["ratelimit-policy"] for answer in answers} == {'"per-client";q=5;w=10'}
     refused = answers[-1]
     assert refused.headers["content-type"] == "application/problem+json"
     assert 1 <= int(refused.headers["retry-after"]) <= 10
-    assert refused.headers["ratelimit-policy"] == "5;w=10"
+    assert limits[-1]
+    assert refused.headers["retry-after"] == limits[-1]["seconds"]
+    assert not any(name.startswith("ratelimit-l") for name in refused.headers)
 
 
 def test_a_forged_header_gains_nothing(own_front: Front) -> None:

@@ -28,12 +28,17 @@ CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
         (breaking_off(b"SSH-2.0-hello\r\n"), 502, "not HTTP"),
         (breaking_off(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n"), 502, "not HTTP"),
         (breaking_off(HEAD + b"content-length: 2\r\ncontent-length: 3\r\n\r\n[]"), 502, "not HTTP"),
+        (answering(b"[]", 999), 502, "status 999"),
+        (answering(b"[]", 600), 502, "status 600"),
+        (breaking_off(b"HTTP/1.1 999 X\r\n\r\n", b"[]"), 502, "status 999"),
+        (answering(b"[]", 200, b"location: a\x01b"), 502, "not HTTP"),
+        (answering(b"[]", 200, b"location: a\x7fb"), 502, "not HTTP"),
         (breaking_off(HEAD + b"x: %b\r\n\r\n" % (b"y" * 100_000)), 502, "head"),
         (breaking_off(HEAD + b"content-length: 99000000\r\n\r\n", b"x" * 17_000_000), 502, "over"),
     ],
 )
 def test_a_bad_answer_is_a_problem_of_one_route(
-    front: Front, script: Script, behave: Behaviour, status: int, says: str
+    front: Front, script: Script, behave: Behaviour | bytes, status: int, says: str
 ) -> None:
     bad, good = script(behave), script(answering(b'["good"]'))
     gateway = front(good.url, USER_SERVICE_URL=bad.url, UPSTREAM_TIMEOUT_SECONDS=0.7)

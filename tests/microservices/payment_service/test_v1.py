@@ -8,6 +8,8 @@ import pytest
 from tests.microservices.conftest import Start
 from tests.microservices.running import Running
 
+JSON = {"Content-Type": "application/json"}
+
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
@@ -74,8 +76,17 @@ def test_another_amount_for_the_same_order_is_refused(payment: Running) -> None:
     assert charges(payment, order_id) == [5.0]
 
 
+def test_a_payment_without_a_body_is_refused(payment: Running) -> None:
+    before = payment.http.get("/ledger").json()
+    for absent in (b"", b"null", b" "):
+        answer = payment.http.post("/pay", content=absent, headers=JSON)
+        assert answer.status_code in (400, 422), absent
+        assert answer.headers["content-type"] == "application/problem+json"
+    assert payment.http.get("/ledger").json() == before
+
+
 def test_an_empty_payment_charges_nothing(payment: Running) -> None:
-    first, second = payment.http.post("/pay"), payment.http.post("/pay", json={})
+    first, second = payment.http.post("/pay", json={}), payment.http.post("/pay", json={})
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.json()["amount"] == 0
     assert first.json()["orderId"] != second.json()["orderId"]

@@ -6,7 +6,7 @@ from labs.experiments.phase1 import blocking, circuit_breaker, rate_limit, retry
 from labs.experiments.phase1.blocking import BLOCKING, NON_BLOCKING, WITNESS
 from labs.experiments.phase1.circuit_breaker import AFTER, FAILURES, REFUSALS, WAITING
 from labs.experiments.phase1.rate_limit import FIXED, MOVING
-from labs.experiments.phase1.retry_storm import BREAKER, LAYERS
+from labs.experiments.phase1.retry_storm import BREAKER, BUDGET, LAYERS
 
 WINDOW_SECONDS = 2.0
 MOVING_ADMITS = {0, 1, 2, 3, 4, 21}
@@ -70,19 +70,26 @@ def circuit_breaker_samples(
 
 
 def retry_storm_prediction() -> pd.DataFrame:
-    return retry_storm.predict()
+    return retry_storm.predict(seconds=1.0)
 
 
 def retry_storm_samples(*, breaker_failures: int = 3) -> pd.DataFrame:
-    """Five clicks each way with 1, 2 and 3 tries; the breaker opens after so many failures."""
-    rows = []
-    for way, layers in LAYERS.items():
+    """Five clicks each way with 1, 2 and 3 tries; the breaker opens after so many failures.
+
+    Two hundred clicks make as many retries as the budget holds, 150 of them at most.
+    """
+    rows = [
+        {"way": BUDGET, "tries": tries, "click": 1, "clicks": 200, "calls": calls, "seconds": 1.1}
+        for tries, calls in ((1, 200), (2, 349), (3, 350))
+    ]
+    for way, layers in list(LAYERS.items())[:3]:
         for tries in (1, 2, 3):
             left = breaker_failures if way == BREAKER else 10**6
             for click in range(1, 6):
                 calls = min(tries**layers, left)
                 left -= calls
-                rows.append({"way": way, "tries": tries, "click": click, "calls": calls})
+                row = {"way": way, "tries": tries, "click": click, "calls": calls}
+                rows.append(row | {"clicks": 1, "seconds": 0.1})
     return pd.DataFrame(rows).assign(status=503, runtime="process", attempt=1)
 
 

@@ -62,4 +62,4 @@ def test_a_moment_without_answers_is_inconclusive() -> None:
 
 def test_the_figure_shows_every_answer_with_its_prediction() -> None:
     figure = partial_answers.plot(front_frames.partial_answers_samples(), PREDICTION)
-    assert len(figure.axes[0].texts) == 2 * len(PREDICTION)
+    assert len(figure.axes[0].texts) == len(PREDICTION)

@@ -4,8 +4,9 @@ import pandas as pd
 import pytest
 
 from labs.experiments.phase1 import retry_storm
-from labs.experiments.phase1.retry_storm import BREAKER, ONE, TWO
+from labs.experiments.phase1.retry_storm import BREAKER, BUDGET, ONE, TWO
 from labs.verdicts import Outcome, Verdict
+from microservices.api_gateway import budget
 from tests.labs.experiments.phase1 import gateway_frames
 from tests.labs.experiments.phase1.gateway_frames import retry_storm_samples
 
@@ -23,6 +24,29 @@ def test_tries_multiply_from_layer_to_layer_and_a_breaker_bounds_them() -> None:
     assert calls[BREAKER].to_list() == [1, 2, 3]
     many = retry_storm.predict(clicks=100).set_index("way")["calls"]
     assert set(many[BREAKER]) == {3}
+
+
+def test_a_budget_admits_the_same_retries_whatever_the_tries() -> None:
+    rows = retry_storm.predict(tries=(1, 2, 3), seconds=1.0).set_index(["way", "tries"])
+    assert rows["calls"][BUDGET].to_list() == [200, 350, 350]
+    held = (retry_storm.SAVED, retry_storm.SHARE, retry_storm.PER_SECOND)
+    assert held == (budget.MOST, budget.SHARE, budget.PER_SECOND)
+
+
+@pytest.mark.parametrize(("tries", "calls"), [(3, 600), (3, 362), (3, 330), (1, 201), (2, 200)])
+def test_more_or_fewer_calls_than_the_budget_admits_fail(tries: int, calls: int) -> None:
+    samples = retry_storm_samples()
+    samples.loc[(samples["way"] == BUDGET) & (samples["tries"] == tries), "calls"] = calls
+    verdict = judge(samples)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0].startswith(BUDGET)
+
+
+def test_a_slow_machine_gives_the_budget_more_time() -> None:
+    samples = retry_storm_samples()
+    three = (samples["way"] == BUDGET) & (samples["tries"] == 3)
+    samples.loc[three, ["calls", "seconds"]] = [380, 4.1]
+    assert judge(samples).outcome is Outcome.PASS
 
 
 def test_the_storm_as_predicted_passes() -> None:
@@ -62,7 +86,7 @@ def test_tries_that_add_instead_of_multiplying_fail() -> None:
 
 def test_a_click_that_succeeded_or_was_not_made_is_inconclusive() -> None:
     samples = retry_storm_samples()
-    samples.loc[0, "status"] = 201
+    samples.loc[samples["way"].eq(ONE).idxmax(), "status"] = 201
     verdict = judge(samples)
     assert verdict.outcome is Outcome.INCONCLUSIVE
     assert verdict.reasons == ("one layer, 1 try: the fault never hit",)

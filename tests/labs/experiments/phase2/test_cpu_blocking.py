@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from labs.experiments.phase2 import cpu_blocking
-from labs.experiments.phase2.delays import stretch
+from labs.experiments.phase2.delays import fair_stretch, stretch
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase2 import blocking_frames as frames
 
@@ -48,6 +48,13 @@ def test_a_core_holds_its_share_rounded_down_or_up(
     busy: int, cores: int, expected: tuple[float, float]
 ) -> None:
     assert stretch(busy, cores) == expected
+
+
+@pytest.mark.parametrize(("busy", "f"), [(1, 1.0), (2, 1.0), (3, 1.5), (4, 2.0), (5, 2.5)])
+def test_cores_that_are_shared_equally_stretch_by_n_over_c(busy: int, f: float) -> None:
+    assert fair_stretch(busy, 2) == f
+    low, high = stretch(busy, 2)
+    assert low <= f <= high
 
 
 @pytest.mark.parametrize("f", [1.0, 1.15])

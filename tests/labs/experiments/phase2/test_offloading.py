@@ -1,5 +1,7 @@
 """Off the event loop: the bound, the order of the answers, and the influence of the machine."""
 
+import sys
+
 import pandas as pd
 import pytest
 
@@ -15,9 +17,18 @@ def judge(samples: pd.DataFrame) -> Verdict:
 
 
 def test_other_places_are_predicted_under_5_percent_of_the_loop() -> None:
-    high = offloading.predict([4], seconds=3, unloaded=0.01).set_index("where")["high"]
-    assert high["loop"] == pytest.approx(12.01)
-    assert high["thread"] == high["process"] == pytest.approx(0.6, rel=0.01)
+    bound = offloading.predict([4], seconds=3, unloaded=0.01).set_index("where")["bound"]
+    assert bound["loop"] == pytest.approx(12.01)
+    assert bound["thread"] == bound["process"] == pytest.approx(0.6, rel=0.01)
+
+
+def test_each_thread_ahead_of_the_loop_keeps_the_lock_for_an_interval() -> None:
+    assert sys.getswitchinterval() == pytest.approx(offloading.SWITCH_INTERVAL)
+    rows = offloading.predict([1, 4], seconds=3, unloaded=0.003)
+    delay = rows.set_index(["where", "computations"])["delay"]
+    assert delay["thread", 1] == pytest.approx(0.013)
+    assert delay["thread", 4] == pytest.approx(0.043)
+    assert delay["process", 4] == pytest.approx(0.003)
 
 
 def test_bystanders_that_overtake_at_once_pass() -> None:

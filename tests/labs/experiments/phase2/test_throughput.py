@@ -113,4 +113,6 @@ def test_idle_is_what_is_left_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_figure_shows_the_originals_points_as_such() -> None:
     (axes,) = throughput.plot(frames.throughput_samples(), PREDICTION).axes
     texts = [text.get_text() for text in axes.texts]
-    assert any("the original: 450 requests/s" in word and "our model" in word for word in texts)
+    assert any(
+        "the original: 450 requests/s" in word and "if it computes" in word for word in texts
+    )

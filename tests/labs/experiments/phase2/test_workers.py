@@ -100,7 +100,7 @@ def test_a_request_lost_before_the_kill_fails() -> None:
 
 def test_the_figure_has_both_shapes() -> None:
     figure = workers.plot(frames.workers_samples(), PREDICTION)
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        f"3 {VERTICAL}",
-        f"3 {HORIZONTAL}",
-    ]
+    for axes in figure.axes:
+        labels = [text.get_text() for text in axes.get_yticklabels()]
+        assert labels == [f"3 {VERTICAL}", f"3 {HORIZONTAL}"]
+    assert figure.texts[0].get_text().endswith("a kill left 0 and 2 workers")

@@ -12,7 +12,7 @@ from labs.experiments.phase3 import (
 )
 from labs.experiments.phase3.autoscaler import TARGET
 from labs.experiments.phase3.autoscaling import WITH
-from labs.experiments.phase3.health_check import DEAD, HANGING
+from labs.experiments.phase3.health_check import DEAD, HANGING, TIMED_OUT
 from labs.experiments.phase3.health_check import RATE as CHECKED
 from labs.experiments.phase3.scaling_loop import WORK
 
@@ -73,30 +73,41 @@ def health_check_prediction() -> pd.DataFrame:
     return health_check.predict(replicas=3, max_fails=1, fail_timeout=1)
 
 
-def health_check_samples(*, failed: int = 2, every: float = 1.0, back: float = 0.0) -> pd.DataFrame:
-    """Two faults of three seconds: `failed` attempts in a row at the dead one, and one for each
-    `every` seconds; it is back `back` s after its healing."""
+def health_check_samples(
+    *, failed: int = 2, every: float = 1.0, back: float = 0.0, waits: float = 1.0
+) -> pd.DataFrame:
+    """Three faults of three seconds: `failed` attempts in a row at the dead one, and one for each
+    `every` seconds; it is back `back` s after its healing. With the read timeout twenty attempts
+    fail at first, and their clients wait `waits` s."""
     return pd.concat(
-        [_checked(DEAD, failed, every, back), _checked(HANGING, 0, 1, 0)], ignore_index=True
+        [
+            _checked(DEAD, failed, every, back),
+            _checked(HANGING, 0, 1, 0),
+            _checked(TIMED_OUT, 20, 2, 0, waits=waits),
+        ],
+        ignore_index=True,
     )
 
 
-def _checked(fault: str, failed: int, every: float, back: float) -> pd.DataFrame:
+def _checked(
+    fault: str, failed: int, every: float, back: float, *, waits: float = 0.003
+) -> pd.DataFrame:
     rows = []
     last = -1.0
     for number in range(int(4.5 * CHECKED)):
         since = number / CHECKED - 0.5
         turn = number % 3 == 2
-        dead = fault == DEAD and turn and 0 <= since < 3
-        tried = dead and (failed > 0 or (last >= 0 and since - last >= every))
+        failing = fault != HANGING and turn and 0 <= since < 3
+        tried = failing and (failed > 0 or (last >= 0 and since - last >= every))
         if tried:
             failed, last = failed - 1, since
-        away = fault == DEAD and 0 <= since < 3 + back
-        waits = fault == HANGING and turn and 0 <= since < 3
+        away = fault != HANGING and 0 <= since < 3 + back
+        hangs = fault == HANGING and turn and 0 <= since < 3
+        latency = 3.003 - since if hangs else waits if tried else 0.003
         rows.append(
             {
                 "sent": BEGAN + since,
-                "latency": 3.003 - since if waits else 0.003,
+                "latency": latency,
                 "failed": int(tried),
                 "replica": "api-gateway-3" if turn and not away else "api-gateway-1",
                 "intended": BEGAN + since,

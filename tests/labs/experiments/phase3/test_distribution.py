@@ -75,3 +75,12 @@ def test_the_title_names_the_shares_of_the_run() -> None:
     figure = distribution.plot(balancing_frames.distribution_samples(), PREDICTION)
     assert "33% by turns and 50% by ip_hash" in figure.texts[0].get_text()
     assert "predicted" in figure.axes[0].get_legend_handles_labels()[1]
+
+
+def test_two_clients_of_one_network_are_drawn_at_one_replica_in_one_colour() -> None:
+    ax = distribution.plot(balancing_frames.distribution_samples(), PREDICTION).axes[-1]
+    bars = dict(zip([text.get_text() for text in ax.texts], ax.patches[3:], strict=True))
+    assert set(bars) == set(balancing_frames.CLIENTS)
+    first, second, other = (bars[client] for client in ("10.0.1.1", "10.0.1.99", "10.0.2.1"))
+    assert first.get_facecolor() == second.get_facecolor() != other.get_facecolor()
+    assert first.get_y() == second.get_y()  # type: ignore[attr-defined]

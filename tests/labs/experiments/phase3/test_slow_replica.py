@@ -1,5 +1,8 @@
 """One slow replica: the formula, and shares and quantiles that miss it."""
 
+from collections.abc import Sequence
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -20,11 +23,40 @@ def changed(samples: pd.DataFrame, algorithm: str, rate: float, **values: object
     return samples.copy().mask(chosen, samples.assign(**values))
 
 
-@pytest.mark.parametrize(("arrivals", "share"), [(5, 0.13), (20, 0.04), (100, 0.01), (0.5, 0.2)])
-def test_least_conn_gives_the_slow_one_the_formulas_share(arrivals: float, share: float) -> None:
-    table = slow_replica.predict([(10 * arrivals, 0.1)], replicas=5).set_index("algorithm")
-    assert table.loc["round_robin", "share"] == pytest.approx(0.2)
-    assert table.loc["least_conn", "share"] == pytest.approx(share, abs=0.006)
+def choose(times: Sequence[float], delay: float, replicas: int) -> float:
+    """Return the share of the last of n replicas as nginx's least_conn chooses, the others answering at once.
+
+    Among the replicas with the fewest connections nginx takes turns by current weights
+    (ngx_http_upstream_least_conn_module.c).
+    """
+    weights, free, slow = [0] * replicas, 0.0, 0
+    for time in times:
+        tied = list(range(replicas if free <= time else replicas - 1))
+        for replica in tied:
+            weights[replica] += 1
+        best = max(tied, key=lambda replica: weights[replica])
+        weights[best] -= len(tied)
+        if best == replicas - 1:
+            free, slow = time + delay, slow + 1
+    return slow / len(times)
+
+
+@pytest.mark.parametrize("replicas", [3, 5])
+@pytest.mark.parametrize("arrivals", [0.4, 0.8, 1.6, 10.5, 40.5])
+def test_the_formula_is_what_nginxs_rule_gives(arrivals: float, replicas: int) -> None:
+    even = np.arange(20_000) / 100
+    random = np.random.default_rng(7).exponential(0.01, 20_000).cumsum()
+    for name, times in (("even", even), ("poisson", random)):
+        table = slow_replica.predict([(100, arrivals / 100)], replicas=replicas, arrivals=name)  # type: ignore[arg-type]
+        turns, least = table["share"]
+        assert turns == pytest.approx(1 / replicas)
+        assert least == pytest.approx(choose(times, arrivals / 100, replicas), rel=0.03)
+
+
+def test_random_requests_come_early_where_even_ones_never_do() -> None:
+    for arrivals, busy in (("even", 0.0), ("poisson", 0.55)):
+        table = slow_replica.predict([(20, 0.04)], arrivals=arrivals)  # type: ignore[arg-type]
+        assert table["busy"].unique() == pytest.approx(busy, abs=0.001)
 
 
 def test_a_quantile_is_slow_where_the_share_exceeds_it() -> None:
@@ -44,6 +76,23 @@ def test_turns_named_least_conn_fail_where_many_arrive() -> None:
     verdict = judge(changed(samples, "least_conn", 100, slow=turns))
     assert verdict.outcome is Outcome.FAIL
     assert "lambda D = 40" in verdict.reasons[0]
+
+
+def test_even_requests_named_random_fail() -> None:
+    prediction = slow_replica.predict([(20, 0.04)], arrivals="poisson")
+    samples = balancing_frames.slow_replica_samples()
+    samples = samples[samples["rate"] == 20]
+    parts = [samples.assign(attempt=number) for number in (1, 2)]
+    verdict = slow_replica.judge(pd.concat(parts, ignore_index=True), prediction)
+    assert verdict.reasons == (
+        "least_conn at lambda D = 0.8: another share went to the slow replica than predicted",
+    )
+
+
+def test_a_twentieth_of_the_requests_is_too_many_under_load() -> None:
+    samples = balancing_frames.slow_replica_samples()
+    twentieth = pd.Series(samples.index % 20 == 0, index=samples.index)
+    assert judge(changed(samples, "least_conn", 100, slow=twentieth)).outcome is Outcome.FAIL
 
 
 def test_a_slow_p95_is_in_doubt_and_a_fast_one_fails() -> None:
@@ -79,4 +128,4 @@ def test_one_lagged_attempt_of_three_leaves_the_other_two() -> None:
 
 def test_the_figure_carries_both_shares_in_its_title() -> None:
     figure = slow_replica.plot(balancing_frames.slow_replica_samples(), PREDICTION)
-    assert "33% by round_robin and 2% by least_conn" in figure.texts[0].get_text()
+    assert "33% of the requests by round_robin, 2.2% by least_conn" in figure.texts[0].get_text()

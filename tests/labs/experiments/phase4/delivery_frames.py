@@ -51,7 +51,7 @@ def replay_samples() -> pd.DataFrame:
         for moment, view in views.items()
         for field, value in zip(FIELDS, view, strict=True)
     ]
-    return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+    return pd.DataFrame(rows).assign(events=12, orders=9, runtime="process", attempt=1)
 
 
 def dual_write_prediction() -> pd.DataFrame:
@@ -82,23 +82,24 @@ def broker_dies_prediction() -> pd.DataFrame:
     return broker_dies.predict()
 
 
-def broker_dies_samples() -> pd.DataFrame:
-    """Twenty orders per second; the broker hangs from 1.5 s on, and is back at 4 s."""
+def broker_dies_samples(*, waits: float = 6.5, removed: bool = True) -> pd.DataFrame:
+    """Twenty orders per second; the broker hangs from 1.5 s on, is back at 4 s, and orders are done `waits` later."""
     created = BEGAN + np.arange(0, 5.5, 0.05)
-    away = (created > BEGAN + 1.5) & (created < BEGAN + 4)
+    away = (created > BEGAN + 1.5) & (created < BEGAN + 4 + waits)
     return pd.DataFrame(
         {
             "order": [f"order-{n}" for n in range(len(created))],
             "status": "completed",
             "created": created,
             "published": 1,
-            "done": np.where(away, BEGAN + 4.2, created + 0.05),
+            "done": np.where(away, BEGAN + 4 + waits, created + 0.05),
             "asked": len(created),
             "accepted": len(created),
             "refused": 0,
             "began": BEGAN + 1.5,
             "killed": BEGAN + 2.5,
             "ended": BEGAN + 4,
+            "removed": removed,
             "runtime": "process",
             "attempt": 1,
         }

@@ -102,16 +102,24 @@ def rebalance_prediction() -> pd.DataFrame:
     return rebalance.predict(seconds=1)
 
 
-def rebalance_samples(*, missed: float = 6.0) -> pd.DataFrame:
-    """Fifteen orders a second; those of a dead member's partitions wait until it is missed."""
+def rebalance_samples(
+    *, missed: float = 6.0, handover: float = 0.0, lease: float = 2.0
+) -> pd.DataFrame:
+    """Fifteen orders a second; those of a dead member's partitions wait until it is missed.
+
+    Orders placed as a member joins wait for `handover` seconds more, those of the others as one dies for its `lease`.
+    """
     changes = {JOINS: (1.5, 4.0), LEAVES: (6.0, 7.0), DIES: (9.0, 18.0)}
     rows = []
     for number in range(21 * 15):
         published = number / 15
         waits = number % 2 and 8 < published < 9 + missed
         paid = 9 + missed + 1 if waits else published + 1.05
+        paid += handover * (1.5 < published < 2.5)
+        if not number % 2 and 8 < published < 8 + lease:
+            paid = max(paid, 9 + lease)
         times = {"published": BEGAN + published, "paid": BEGAN + paid}
-        rows.append({"order": f"order-{number}", **times})
+        rows.append({"order": f"order-{number}", "its": bool(number % 2), **times})
     edges = {name: BEGAN + began for name, (began, _) in changes.items()}
     edges |= {f"{name}_end": BEGAN + ended for name, (_, ended) in changes.items()}
     return pd.DataFrame(rows).assign(**edges, placed=len(rows), runtime="process", attempt=1)

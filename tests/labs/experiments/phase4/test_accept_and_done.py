@@ -70,5 +70,8 @@ def test_few_orders_and_a_lagging_generator_are_inconclusive() -> None:
 def test_the_figure_shows_both_designs_and_the_originals_times() -> None:
     figure = accept_and_done.plot(accept_and_done_samples(), accept_and_done_prediction())
     assert [ax.get_title(loc="left") for ax in figure.axes] == [HTTP, KAFKA]
+    assert figure.texts[0].get_text() == (
+        "Accepted after 12 ms instead of 2,022 ms; done after 2,052 ms instead of 2,022 ms"
+    )
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]
     assert texts == ["the original: 2000 ms", "the original: 100 ms"]

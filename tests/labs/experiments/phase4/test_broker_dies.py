@@ -58,3 +58,33 @@ def test_a_later_attempt_settles_a_fault_that_few_orders_saw() -> None:
     assert judge(short).outcome is Outcome.INCONCLUSIVE
     both = pd.concat([short, samples.assign(attempt=2)], ignore_index=True)
     assert judge(both).outcome is Outcome.PASS
+
+
+@pytest.mark.parametrize(("waits", "removed"), [(6.4, True), (9.4, True), (0.2, False)])
+def test_orders_wait_a_session_timeout_where_the_group_was_left(
+    waits: float, removed: bool
+) -> None:
+    verdict = judge(frames.broker_dies_samples(waits=waits, removed=removed))
+    assert verdict.outcome is Outcome.PASS, verdict.reasons
+
+
+@pytest.mark.parametrize(("waits", "removed"), [(9.6, True), (3.1, False)])
+def test_orders_that_are_done_too_late_twice_fail(waits: float, removed: bool) -> None:
+    late = frames.broker_dies_samples(waits=waits, removed=removed)
+    assert judge(late).outcome is Outcome.INCONCLUSIVE  # it may be the machine
+    verdict = judge(pd.concat([late, late.assign(attempt=2)], ignore_index=True))
+    assert verdict.reasons == ("orders were done later than predicted",)
+
+
+def test_members_that_are_forgotten_before_their_session_ends_fail() -> None:
+    verdict = judge(frames.broker_dies_samples(waits=2))
+    assert verdict.reasons == ("orders were done before the former members' session timeout",)
+
+
+def test_the_title_has_the_wait_and_the_dashed_line_is_where_it_was_measured() -> None:
+    figure = broker_dies.plot(frames.broker_dies_samples(), PREDICTION)
+    assert figure.texts[0].get_text() == (
+        "0 of 110 orders lost their event; those that waited were done 6.5 s after the broker's return"
+    )
+    lines = {line.get_label(): line for line in figure.axes[0].lines}
+    assert max(lines["done, predicted"].get_xdata()) == pytest.approx(2.5 + 6.5)

@@ -68,5 +68,15 @@ def test_a_size_that_was_not_measured_is_inconclusive() -> None:
 
 
 def test_the_figure_has_every_size() -> None:
-    (ax,) = consumer_group.plot(consumer_group_samples(), consumer_group_prediction()).axes
+    figure = consumer_group.plot(consumer_group_samples(), consumer_group_prediction())
+    assert figure.texts[0].get_text() == (
+        "7 members were 5.7 times as fast as 1; 4 no faster than 3"
+    )
+    (ax,) = figure.axes
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "3", "4", "7"]
+
+
+def test_steps_are_where_the_busiest_has_less_and_not_at_the_divisors() -> None:
+    table = consumer_group.predict(messages=100, seconds=0.1, members=range(1, 12), partitions=10)
+    faster = table["members"][table["drain"].diff().fillna(-1) < 0]
+    assert list(faster) == [1, 2, 3, 4, 5, 10]  # 3 and 4 divide nothing

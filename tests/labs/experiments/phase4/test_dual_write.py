@@ -70,3 +70,10 @@ def test_published_orders_that_are_not_done_are_in_doubt() -> None:
 
 def test_an_accepted_order_that_is_not_there_fails() -> None:
     assert judge(changed(ON, GAP, published=0, status="missing")).outcome is Outcome.FAIL
+
+
+def test_the_title_counts_the_orders_in_the_gap() -> None:
+    figure = dual_write.plot(frames.dual_write_samples(), PREDICTION)
+    assert figure.texts[0].get_text() == (
+        "Of 3 orders in the gap 3 stay pending without the outbox, 0 with it"
+    )

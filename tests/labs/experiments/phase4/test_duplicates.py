@@ -70,3 +70,10 @@ def test_events_that_were_not_read_yet_are_set_aside() -> None:
         row for row in verdict.details["cases"] if row["case"].startswith("INBOX=on, delivered 4")
     )
     assert case["counted"].startswith("1 of 2 counted (set aside: events that payment-service")
+
+
+def test_the_title_has_what_the_most_deliveries_cost() -> None:
+    figure = duplicates.plot(frames.duplicates_samples(), PREDICTION)
+    assert figure.texts[0].get_text() == (
+        "Delivered 4 times, an order was charged 4 times without the inbox, 1 time with it"
+    )

@@ -1,9 +1,11 @@
 """Keys and order: within a topic there is one, across topics there is none."""
 
 import pandas as pd
+from matplotlib.colors import to_hex
 
 from labs.experiments.phase4 import key_order
 from labs.experiments.phase4.key_order import ACROSS, PAID, WITHIN
+from labs.figures import SOFT, VERMILLION
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase4.event_frames import key_order_prediction, key_order_samples
 
@@ -13,9 +15,9 @@ def judge(samples: pd.DataFrame) -> Verdict:
 
 
 def test_inversions_are_predicted_only_across_topics() -> None:
-    within, across = key_order.predict(orders=8, steps=6).to_dict("records")
-    assert (within["pairs"], within["of"], within["high"]) == (WITHIN, 80, 0)
-    assert (across["pairs"], across["low"], across["high"]) == (ACROSS, 0, 48)
+    table = key_order.predict(orders=8, steps=6).set_index(["reader", "pairs"])
+    assert table["of"].to_list() == [80, 48, 80, 48]
+    assert table["inversions"].to_list() == [0, 0, 0, 48]
 
 
 def test_the_predicted_behaviour_passes() -> None:
@@ -45,5 +47,18 @@ def test_readers_that_agree_or_missed_an_event_prove_nothing() -> None:
 def test_the_figure_counts_what_each_reader_saw() -> None:
     figure = key_order.plot(key_order_samples(), key_order_prediction())
     titles = [ax.get_title(loc="left") for ax in figure.axes]
-    assert titles[1] == "reader B: inversions within one topic 0, across two topics 6"
-    assert any("predicted" in label for label in figure.axes[1].get_legend_handles_labels()[1])
+    assert titles[1] == (
+        "reader B, inversions: 0 within one topic (0 predicted), 6 across two topics (6 predicted)"
+    )
+    assert figure.texts[0].get_text() == (
+        "Reader A saw 0 payments before their order, reader B 6; within a topic 0 inversions"
+    )
+
+
+def test_arrows_that_point_backwards_are_red() -> None:
+    figure = key_order.plot(key_order_samples(), key_order_prediction())
+    colours = [
+        {to_hex(text.arrow_patch.get_edgecolor(), keep_alpha=False) for text in ax.texts}
+        for ax in figure.axes
+    ]
+    assert colours == [{SOFT.lower()}, {VERMILLION.lower()}]

@@ -59,9 +59,21 @@ def test_an_order_that_was_charged_twice_counts_twice() -> None:
     assert (counts["o-1"], counts["o-2"], counts["o-3"]) == (2, 1, 0)
 
 
-@pytest.mark.parametrize(("lag", "done"), [([0, 0], True), ([0, 1], False)])
-def test_a_group_is_done_when_no_partition_lags(lag: list[int], done: bool) -> None:
-    env: Any = SimpleNamespace(
-        kafka=SimpleNamespace(lag=lambda _: pd.DataFrame({"group": "g", "lag": lag}))
-    )
-    assert drained(env, "g", seconds=0.05) is done
+@pytest.mark.parametrize(
+    ("lag", "waiting", "done"),
+    [([0, 0], 0, True), ([0, 1], 0, False), ([0, 0], 2, False)],
+)
+def test_a_group_is_done_when_nothing_lags_and_no_outbox_has_events(
+    lag: list[int], waiting: int, done: bool
+) -> None:
+    text = f"# TYPE outbox_events gauge\noutbox_events {waiting}.0\n".encode()
+    head = f"HTTP/1.1 200 OK\r\ncontent-length: {len(text)}\r\n\r\n".encode()
+
+    class Env(dict[str, Any]):
+        services = ("order-service", "analytics-service")
+        kafka = SimpleNamespace(lag=lambda _: pd.DataFrame({"group": "g", "lag": lag}))
+
+    with serving(Server(head + text)) as server:
+        replica = SimpleNamespace(url=server.url.rstrip("/"), ready=True)
+        env: Any = Env({"order-service": SimpleNamespace(replicas=[replica])})
+        assert drained(env, "g", seconds=1) is done

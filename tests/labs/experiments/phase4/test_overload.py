@@ -73,6 +73,25 @@ def test_too_few_looks_and_a_lagging_generator_are_inconclusive() -> None:
     assert judge(both).outcome is Outcome.PASS
 
 
+def test_each_axes_has_a_legend_and_one_thing_one_colour() -> None:
+    figure = overload.plot(overload_samples(), overload_prediction())
+    assert figure.texts[0].get_text() == (
+        "At 2 mu HTTP answered 38% in time; Kafka accepted 100%, its lag grew by 10.0/s"
+    )
+    colours: dict[str, set[object]] = {}
+    for ax in figure.axes:
+        for handle in ax.get_legend().legend_handles:
+            colours.setdefault(handle.get_color(), set()).add(handle.get_label().split(": ")[-1])  # type: ignore[union-attr]
+    assert sorted(map(sorted, colours.values())) == [
+        ["accepted"],
+        ["answered"],
+        ["done"],
+        ["lag"],
+        ["predicted"],
+        ["the client left"],
+    ]
+
+
 def test_the_figure_has_the_originals_points() -> None:
     figure = overload.plot(overload_samples(), overload_prediction())
     texts = [text.get_text() for ax in figure.axes for text in ax.texts]

@@ -63,7 +63,11 @@ def test_no_orders_prove_nothing() -> None:
     assert judge(samples).outcome is Outcome.INCONCLUSIVE
 
 
-def test_the_figure_draws_a_doubled_view_above_the_prediction() -> None:
-    doubled = changed(AFTER, ORDER_COUNT, 24.0)
-    (axes,) = replay.plot(doubled, PREDICTION).axes
-    assert axes.get_ylim()[1] > 2
+def test_the_figure_names_each_number_that_is_not_equal() -> None:
+    figure = replay.plot(changed(AFTER, ORDER_COUNT, 24.0), PREDICTION)
+    title, note = (text.get_text() for text in figure.texts[:2])
+    assert title == "Read again from the start, 5 of 6 numbers are what they were"
+    assert "12 events OrderCreated, 3 of them published again: of 9 orders" in note
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert (shown.count("equal"), shown.count("not equal")) == (5, 1)
+    assert {"12", "24", "none", "239.88"} <= set(shown)

@@ -112,3 +112,12 @@ def test_attempts_are_read_from_a_log_with_other_lines() -> None:
 
 def test_the_payment_of_no_order_names_it() -> None:
     assert '"orderId": "order-1"' in payment("order-1")
+
+
+def test_the_title_has_the_longest_wait_behind_the_poison() -> None:
+    figure = retry_and_dead_letters.plot(frames.retry_and_dead_letters_samples(), PREDICTION)
+    assert (
+        figure.texts[0]
+        .get_text()
+        .startswith("4 of 4 poison messages became dead letters; those behind waited up to 0.")
+    )

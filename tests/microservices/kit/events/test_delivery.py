@@ -1,8 +1,10 @@
 """One message until its effect or its dead letter: attempts, their times, the limit, and leaving."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,18 @@ from sqlalchemy.exc import OperationalError
 
 from microservices.kit.concurrency_limit import ConcurrencyLimit
 from microservices.kit.database import open_database
-from microservices.kit.events import inbox
+from microservices.kit.events import dead_letter_office, inbox
+from microservices.kit.events import delivery as deliveries
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.delivery import Abandoned, Delivery, Dependencies, wait_after
-from microservices.kit.events.envelope import Cause, Event, write_event
+from microservices.kit.events.envelope import AHEAD, Cause, Event, write_event
 from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.received import Received, receive
 from microservices.kit.events.record import Record
+from microservices.kit.events.stalls import Stalls
 from microservices.kit.settings import Settings
+from microservices.kit.wire import encode, read_json
 
 Deliver = Callable[[Received], Delivery]
 
@@ -48,6 +54,11 @@ class OddMessage(Message):
         raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
 
 
+def create_tables(connection: Connection) -> None:
+    inbox.table.create(connection)
+    dead_letter_office.table.create(connection)
+
+
 def received(value: bytes | None, key: bytes | None = b"order-1") -> Received:
     return receive(Message(value, key))  # type: ignore[arg-type]
 
@@ -66,9 +77,10 @@ class Service:
     """Counts effects; raises `errors`, one per attempt, first."""
 
     def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **config: Any) -> None:
-        self.errors, self.kafka = list(errors), Kafka()
+        self.errors, self.kafka, self.stalls = list(errors), Kafka(), Stalls()
         self.effects: list[str] = []
         self.attempts: list[float] = []
+        self.give_up = config.pop("give_up", True)
         self.config = {"first_wait": 0.01} | config
         self.work = work
 
@@ -81,10 +93,11 @@ class Service:
     def run(self, folder: Path, test: Callable[[Deliver], Awaitable[None]]) -> None:
         async def with_database() -> None:
             database = open_database("a-service", Settings(port=1, data_dir=folder))
-            await database.start(inbox.table.create)
-            handlers = [Handler(OrderConfirmed, self.effect, self.work)]
+            await database.start(create_tables)
+            handlers = [Handler(OrderConfirmed, self.effect, self.work, self.give_up)]
             config = ConsumerConfig("a-group", handlers, **self.config)
-            dependencies = Dependencies(database, self.kafka)  # type: ignore[arg-type]
+            self.office = DeadLetterOffice(database, self.kafka)  # type: ignore[arg-type]
+            dependencies = Dependencies(database, self.office, stalls=self.stalls)
             try:
                 async with asyncio.timeout(10):
                     await test(lambda message: Delivery(message, config, dependencies))
@@ -195,6 +208,103 @@ def test_a_database_that_is_away_costs_no_attempt(
     service = Service([away] * 10, tries=2)
     service.settle(tmp_path, message())
     assert (len(service.effects), service.kafka.letters) == (1, [])
+
+
+def test_a_long_wait_for_the_database_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("microservices.kit.events.delivery.DATABASE_SECONDS", 0.01)
+    monkeypatch.setattr("microservices.kit.events.stalls.SECONDS", 0.05)
+    away = OperationalError("SELECT", {}, Exception("database is locked"))
+    service, reported = Service([away] * 20), []
+
+    async def test(deliver: Deliver) -> None:
+        settling = asyncio.create_task(deliver(message()).settle())
+        while not settling.done():
+            reported.append(await service.stalls.unavailable())
+            await asyncio.sleep(0.01)
+        assert (await service.stalls.unavailable(), service.stalls.seconds()) == (None, 0)
+
+    service.run(tmp_path, test)
+    assert reported[0] is None
+    assert "order-confirmed/3 at offset 7: the database does not answer" in str(reported[-2])
+
+
+def test_a_wrong_statement_costs_attempts(tmp_path: Path) -> None:
+    """A column that this database does not have blocks no partition."""
+    wrong = OperationalError("SELECT", {}, sqlite3.OperationalError("no such column: reserved"))
+    service = Service([wrong] * 10, tries=2)
+    service.settle(tmp_path, message(), message())
+    assert (len(service.attempts), len(service.kafka.letters)) == (4, 2)
+
+
+def test_a_compensation_is_never_given_up(tmp_path: Path) -> None:
+    service = Service([ValueError("no")] * 8, give_up=False, tries=2, first_wait=0.001)
+    service.settle(tmp_path, message())
+    assert (len(service.attempts), len(service.effects), service.kafka.letters) == (9, 1, [])
+
+
+def test_the_wait_never_overflows() -> None:
+    assert 30 <= wait_after(5000, first=0.2) <= 33
+
+
+def early(seconds: float) -> Received:
+    value = write_event(OrderConfirmed.new(order_id="order-1"), Cause("click", None, ""))
+    at = (datetime.now(UTC) + AHEAD + timedelta(seconds=seconds)).isoformat(timespec="milliseconds")
+    return received(encode(read_json(value) | {"timestamp": at.replace("+00:00", "Z")}))
+
+
+def test_an_event_that_is_early_has_its_effect_at_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "LOOK_SECONDS", 0.02)
+    service, began = Service(), time.monotonic()
+    service.settle(tmp_path, early(0.6), message())
+    assert (len(service.effects), service.kafka.letters) == (2, [])
+    assert service.attempts[0] - began >= 0.5
+
+
+def test_an_event_far_ahead_waits_for_a_clock_that_is_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(deliveries, "CORRECTION_SECONDS", 0.3)
+    service, began = Service(), time.monotonic()
+    service.settle(tmp_path, early(3600))
+    (letter,) = service.kafka.letters
+    headers = dict(letter.headers)
+    assert b"in the future" in (headers["dlq.error"] or b"")
+    assert (headers["dlq.attempts"], service.effects) == (b"0", [])
+    assert time.monotonic() - began >= 0.3
+
+    def corrected() -> None:
+        monkeypatch.setattr("microservices.kit.events.envelope.AHEAD", timedelta(hours=2))
+
+    async def test(deliver: Deliver) -> None:
+        delivery = deliver(early(3600))
+        asyncio.get_running_loop().call_later(0.1, corrected)
+        await delivery.settle()
+
+    service = Service()
+    (tmp_path / "again").mkdir()
+    service.run(tmp_path / "again", test)
+    assert (len(service.effects), service.kafka.letters) == (1, [])
+
+
+def test_events_that_are_early_wait_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliveries, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(deliveries, "CORRECTION_SECONDS", 0.3)
+    service, began = Service(), time.monotonic()
+
+    async def test(deliver: Deliver) -> None:
+        for each in [deliver(early(3600)) for _ in range(10)]:
+            await each.settle()
+
+    service.run(tmp_path, test)
+    assert len(service.kafka.letters) == 10
+    assert time.monotonic() - began < 2
 
 
 def test_work_is_done_side_by_side_within_the_limit(tmp_path: Path) -> None:

@@ -2,19 +2,25 @@
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from sqlalchemy import Connection, func, select
 
+from microservices.kit import clock
 from microservices.kit.database import Database, open_database
-from microservices.kit.events import inbox, lease, outbox
+from microservices.kit.events import dead_letter_office, inbox, lease, outbox
+from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.envelope import Cause
 from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.record import Record
+from microservices.kit.events.refusals import NotSent
 from microservices.kit.events.relay import Relay
 from microservices.kit.settings import Settings
 
@@ -27,6 +33,8 @@ class Kafka:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.letters: list[str] = []
+        self.refused: dict[str, Exception] = {}
         self.refuses = False
         self.full = 0
         self.away = asyncio.Event()
@@ -38,12 +46,28 @@ class Kafka:
             self.full -= 1
             raise BufferError("Local: Queue full")
         if self.refuses:
-            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
-        self.sent += [str((record.key or b"").decode()) for record in records]
+            raise NotSent([KafkaException(KafkaError(KafkaError._TRANSPORT))] * len(records))
+        errors = [self._error(record, alone=len(records) == 1) for record in records]
+        if any(errors):
+            # The broker refuses a whole batch for one of its events; what was sent to other partitions is there.
+            too_large = KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+            errors = [each or (too_large if n % 2 else None) for n, each in enumerate(errors)]
+        for record, error in zip(records, errors, strict=True):
+            if error is None:
+                kept = self.letters if record.topic.endswith("-dlq") else self.sent
+                kept.append((record.key or b"").decode())
+        if any(errors):
+            raise NotSent(errors)
+
+    def _error(self, record: Record, *, alone: bool) -> Exception | None:
+        key = (record.key or b"").decode()
+        if record.topic.endswith("-dlq") or key not in self.refused:
+            return None
+        return self.refused[key] if alone else KafkaException(KafkaError(10))
 
 
 def create_tables(connection: Connection) -> None:
-    for table in (outbox.table, inbox.table, lease.table):
+    for table in (outbox.table, inbox.table, lease.table, dead_letter_office.table):
         table.create(connection)
 
 
@@ -67,7 +91,8 @@ async def opened(folder: Path) -> AsyncIterator[Database]:
 
 
 def relay(database: Database, kafka: Kafka) -> Relay:
-    return Relay(database, kafka)  # type: ignore[arg-type]
+    office = DeadLetterOffice(database, kafka)  # type: ignore[arg-type]
+    return Relay(database, kafka, office)  # type: ignore[arg-type]
 
 
 def run(folder: Path, test: Callable[[Database, Kafka], Awaitable[None]]) -> None:
@@ -145,6 +170,76 @@ def test_while_kafka_refuses_or_is_away_events_wait(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE)),
+        KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED)),
+        KafkaException(KafkaError(KafkaError.TOPIC_EXCEPTION)),
+        TypeError("a value that is not bytes"),
+    ],
+)
+def test_an_event_that_is_refused_for_good_becomes_a_dead_letter(
+    tmp_path: Path, error: Exception
+) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        ids = [f"order-{n}" for n in range(10)]
+        kafka.refused = {"order-4": error}
+        await database.write(publish, *ids)
+        async with relay(database, kafka):
+            await until(lambda: len(kafka.sent) == 9 and bool(kafka.letters))
+            while await database.read(waiting):
+                await asyncio.sleep(0.01)
+        assert kafka.letters == ["order-4"]
+        assert sorted(kafka.sent) == sorted({*ids} - {"order-4"}), "each is sent once"
+
+    run(tmp_path, test)
+
+
+def test_an_event_that_waits_leaves_no_duplicates_behind(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        ids = [f"order-{n}" for n in range(10)]
+        kafka.refused = {"order-4": KafkaException(KafkaError(KafkaError._TRANSPORT))}
+        await database.write(publish, *ids)
+        async with relay(database, kafka) as running:
+            await asyncio.sleep(1.2)
+            assert "events cannot be sent" in str([*running._stalls._waits.values()])
+            kafka.refused = {}
+            await until(lambda: len(kafka.sent) >= 10)
+        assert await database.read(waiting) == 0
+        assert kafka.letters == []
+        assert kafka.sent.count("order-0") == 1, "what Kafka has is not sent again"
+        assert {*kafka.sent} == {*ids}
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("step", ["lease.take", "outbox.first", "outbox.remove"])
+def test_a_relay_outlives_an_error_at_any_step(
+    tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module, name = step.split(".")
+    owner = {"lease": lease, "outbox": outbox}[module]
+    real, failures = getattr(owner, name), []
+
+    def fails_twice(*args: Any, **more: Any) -> Any:
+        if len(failures) < 2:
+            failures.append(step)
+            raise SystemError("error return without exception set")
+        return real(*args, **more)
+
+    async def test(database: Database, kafka: Kafka) -> None:
+        await database.write(publish, "order-1")
+        monkeypatch.setattr(owner, name, fails_twice)
+        async with relay(database, kafka) as running:
+            await until(lambda: "order-1" in kafka.sent and len(failures) == 2)
+            while await database.read(waiting):
+                await asyncio.sleep(0.01)
+            assert await running.unavailable() is None
+
+    run(tmp_path, test)
+
+
 def test_a_relay_outlives_an_unexpected_error(tmp_path: Path) -> None:
     async def test(database: Database, kafka: Kafka) -> None:
         kafka.full = 1
@@ -199,7 +294,7 @@ def test_another_replica_waits_until_a_lease_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(lease.time, "time", lambda: now)
+    monkeypatch.setattr(clock, "shared_seconds", lambda _: now)
 
     async def test(database: Database, _: Kafka) -> None:
         nonlocal now
@@ -222,6 +317,40 @@ def test_another_replica_waits_until_a_lease_ends(
         assert await take("ada")
 
     run(tmp_path, test)
+
+
+def test_a_clock_that_is_set_ends_no_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(database: Database, _: Kafka) -> None:
+        async def take(holder: str) -> bool:
+            return await database.write(lease.take, name="relay", holder=holder)
+
+        assert await take("ada")
+        for jump in (3600, -3600):
+            set_clock = SimpleNamespace(
+                time=lambda j=jump: time.time() + j, monotonic=time.monotonic
+            )
+            monkeypatch.setattr(clock, "time", set_clock)
+            assert not await take("bob")
+            assert await take("ada")
+
+    run(tmp_path, test)
+
+
+def test_a_holder_that_is_back_keeps_its_lease(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        assert await database.write(lease.take, name="relay", holder="order-service-1/MainProcess")
+        office = DeadLetterOffice(database, kafka)  # type: ignore[arg-type]
+        back = Relay(database, kafka, office, holder="order-service-1/MainProcess")  # type: ignore[arg-type]
+        assert await back._holds_lease()
+
+    run(tmp_path, test)
+
+
+def test_a_lease_from_before_a_restart_of_the_machine_has_ended() -> None:
+    assert clock.runs(until=101.0, now=100.0, duration=2.0)
+    assert not clock.runs(until=99.0, now=100.0, duration=2.0)
+    assert not clock.runs(until=5000.0, now=100.0, duration=2.0), "the clock began anew"
+    assert not clock.runs(until=1.7e9, now=100.0, duration=2.0), "of an earlier version"
 
 
 def test_positions_are_never_used_again(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from tests.microservices.conftest import Start
 from tests.microservices.examples import AUTHORIZED
 from tests.microservices.running import Running
+from tests.wire import CLOSING, exchange, request
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,18 @@ def test_a_rate_hits_about_that_share(user: Running) -> None:
     set_faults(user, {"status": 500, "rate": 0.5})
     failed = sum(user.http.get("/users").status_code == 500 for _ in range(200))
     assert 60 <= failed <= 140  # 5.6 standard deviations
+
+
+def test_a_fault_is_the_answer_to_a_long_body_too(user: Running) -> None:
+    set_faults(user, {"status": 503})
+    body = b'{"name":"Ada"}'.rjust(900_000)
+    kept = request("POST", "/users", body)
+    closed = request("POST", "/users", body, "Connection: close")
+    for _ in range(5):
+        fault, health = exchange(user.port, kept[:500], kept[500:], CLOSING)
+        assert (fault.problem["status"], health.status) == (503, 200)
+        (fault,) = exchange(user.port, closed[:500], closed[500:])
+        assert fault.problem["status"] == 503
 
 
 def test_seconds_delay_every_answer(user: Running) -> None:
