@@ -25,6 +25,8 @@ from microservices.kit.events.participant import Moment, Participant, find_state
 
 CONSUMES = (PaymentCompleted, OrderConfirmed, OrderCancelled)
 PUBLISHES = (InventoryReserved, InventoryFailed)
+NEVER_GIVEN_UP = (OrderConfirmed, OrderCancelled)
+"""Nothing else would repair the money or the shelf: these are tried until they succeed."""
 
 NOT_FOUND = "the items were not found on the shelf"
 """What is published as the reason when the coin decided."""
@@ -93,8 +95,7 @@ def build(settings: InventorySettings) -> FastAPI:
 
     handlers = [
         Handler(PaymentCompleted, partial(reserve, settings=settings), work),
-        Handler(OrderConfirmed, PARTICIPANT.receive),
-        Handler(OrderCancelled, PARTICIPANT.receive),
+        *(Handler(kind, PARTICIPANT.receive, give_up=False) for kind in NEVER_GIVEN_UP),
     ]
     return create_event_app(
         service="inventory-service",

@@ -34,6 +34,8 @@ from microservices.payment_service.store import Charge
 
 CONSUMES = (OrderCreated, InventoryFailed, OrderConfirmed, OrderCancelled)
 PUBLISHES = (PaymentCompleted, PaymentFailed, PaymentRefunded)
+NEVER_GIVEN_UP = (OrderCancelled,)
+"""Nothing else would repair the money or the shelf: these are tried until they succeed."""
 
 REASON = "the card was declined"
 REFUND_SECONDS = 0.1
@@ -187,9 +189,10 @@ def build(settings: PaymentSettings) -> FastAPI:
             "payment-service-group",
             [
                 Handler(OrderCreated, partial(take_payment, settings=settings), work),
-                Handler(InventoryFailed, PARTICIPANT.receive),
-                Handler(OrderConfirmed, PARTICIPANT.receive),
-                Handler(OrderCancelled, PARTICIPANT.receive),
+                *(
+                    Handler(kind, PARTICIPANT.receive, give_up=kind not in NEVER_GIVEN_UP)
+                    for kind in (InventoryFailed, OrderConfirmed, OrderCancelled)
+                ),
             ],
             inbox=settings.inbox == "on",
             tries=settings.retry_tries,

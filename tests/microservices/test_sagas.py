@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, select
 
 from microservices.checker.model import TABLES
+from microservices.checker.mutants import RETRIABLE
 from microservices.inventory_service import v1 as inventory
 from microservices.inventory_service.store import create_tables as create_shelf
 from microservices.kit import saga
@@ -99,6 +100,12 @@ def test_the_table_names_what_the_service_consumes_and_publishes(service: str) -
     assert {kind.__name__ for kind in module.PUBLISHES} == first | {
         name for step in steps for name in step.publishes
     }
+
+
+def test_what_the_checker_forbids_to_give_up_is_never_given_up() -> None:
+    kept = {("payment", kind.__name__) for kind in payment.NEVER_GIVEN_UP}
+    kept |= {("inventory", kind.__name__) for kind in inventory.NEVER_GIVEN_UP}
+    assert kept == RETRIABLE
 
 
 @pytest.mark.parametrize("service", SERVICES)
