@@ -70,7 +70,7 @@ MUTANTS = {
         {},
         {"seconds": 1},
     ),
-    "late_to_join_again": Wrong(
+    "late_to_take_over": Wrong(
         "payment-service",
         "broker_dies",
         "orders were done later than predicted",

@@ -14,6 +14,9 @@ from microservices.kit.drain import Drain
 
 log = logging.getLogger("microservices.requests")
 
+CLIENT_CLOSED = 499
+"""Counted for a client that closed its connection before it was answered, as nginx does."""
+
 
 class Metrics:
     """The metrics of one service, in a registry of its own, so that two apps never mix."""
@@ -63,7 +66,7 @@ class MeasureRequests:
         """Handle one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        status = 500
+        status = CLIENT_CLOSED
         began = time.perf_counter()
 
         async def watch(message: Message) -> None:
@@ -85,7 +88,7 @@ class MeasureRequests:
         self.metrics.seconds.labels(method, route).observe(seconds)
         if scope["path"] == "/ready" and status == 503:
             return  # probes ask many times a second; probes.py logs the reason, once
-        if method != "GET" or status >= 500:
+        if method not in ("GET", "HEAD") or status >= 500:
             fields = {"method": method, "path": scope["path"], "status": status}
             log.info("request", extra=fields | {"seconds": round(seconds, 4)})
 

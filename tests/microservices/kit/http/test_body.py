@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from environment.waiting import wait_until
 from microservices.kit.http.body import MAX_BYTES, Refused, read_announced
 from tests.microservices.examples import new_order
 from tests.microservices.running import Running
@@ -126,6 +127,8 @@ def test_half_a_request_does_not_pass_for_a_whole_one(user: Running) -> None:
     head = "POST /users HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
     with socket.create_connection(("127.0.0.1", user.port)) as client:
         client.sendall(f'{head}Content-Length: 100\r\n\r\n{{"name":"Nobody"}}'.encode())
+    line = 'http_requests_total{method="POST",route="none",status="499"} 1.0'
+    assert wait_until(lambda: line in user.http.get("/metrics").text, timeout=5)
     # A later request on another connection is answered after the end of the first was seen.
     for _ in range(20):
         assert user.http.get("/users").json() == before

@@ -6,8 +6,10 @@ import time
 from collections.abc import Iterator
 from uuid import uuid4
 
+import psutil
 import pytest
 
+from environment.waiting import wait_until
 from microservices.kit.http.protocol import MAX_HEADERS
 from tests.microservices.conftest import Start
 from tests.microservices.running import Running
@@ -229,6 +231,21 @@ class TestTime:
                     break
         assert time.monotonic() - began < 6
         return answers(received)[-1]
+
+    def test_a_client_that_reads_nothing_does_not_stay(self, slow: Running) -> None:
+        script = request("GET", "/static-offline-docs/swagger-ui-bundle.js")
+        process = psutil.Process(slow.process.pid)
+
+        def connected() -> bool:
+            ports = [each.raddr.port for each in process.net_connections() if each.raddr]
+            return client.getsockname()[1] in ports
+
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", slow.port))
+            client.sendall(script * 20)  # some 30 MB of answers: more than sockets hold
+            assert wait_until(connected, timeout=5)
+            assert wait_until(lambda: not connected(), timeout=10)
 
     def test_an_answer_that_takes_longer_than_a_client_may_is_waited_for(
         self, start: Start
