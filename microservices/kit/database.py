@@ -205,10 +205,11 @@ class Database:
         """Refuse to go on when a write would be refused: before work that cannot be undone.
 
         Raises:
-            OperationalError: The file of the database was deleted, replaced or damaged.
+            DatabaseAway: The file of the database was deleted, replaced or damaged.
         """
         if self._file:
-            self._file.check(writes=True)
+            with translate_away():
+                self._file.check(writes=True)
 
     async def unavailable(self) -> str | None:
         """Return why the database cannot be used now; `None` when it answers with a row of each table."""
