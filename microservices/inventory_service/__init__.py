@@ -1,1 +1,1 @@
-"""inventory-service: keeps what is on the shelf. So far its part of the saga, which the model checker walks."""
+"""inventory-service: keeps what is on the shelf, and sets aside, sells or puts back what orders need."""

@@ -69,6 +69,16 @@ def end_order(
     return connection.execute(orders.update().where(pending).values(ended)).rowcount == 1
 
 
+def set_status(connection: Connection, id: str, status: str) -> None:
+    """Set the status of an order."""
+    connection.execute(orders.update().where(orders.c.id == id).values(status=status))
+
+
+def set_reason(connection: Connection, id: str, reason: str) -> None:
+    """Set why an order was cancelled."""
+    connection.execute(orders.update().where(orders.c.id == id).values(cancellation_reason=reason))
+
+
 def find_order(connection: Connection, id: str) -> Row[Any] | None:
     """Return one order, if there is one."""
     return connection.execute(select(orders).where(orders.c.id == id)).first()

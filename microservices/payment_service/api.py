@@ -9,8 +9,8 @@ from microservices.kit.database import Database
 from microservices.kit.http import pages
 from microservices.kit.http.strict_json import json_response
 from microservices.kit.wire import encode, from_cents
-from microservices.payment_service import store
-from microservices.payment_service.model import CUSTOMERS, SHOP, Ledger
+from microservices.payment_service import ledger
+from microservices.payment_service.model import CUSTOMERS, OWED, SHOP, Ledger
 
 router = APIRouter(tags=["payments"])
 
@@ -25,13 +25,18 @@ async def get_ledger(request: Request) -> Response:
     """
     database: Database = request.app.state.database
     wanted = pages.requested_page(request)
-    page, cents = await database.read(store.page_of_charges, wanted, wire)
-    taken = from_cents(cents)
-    balances = encode({CUSTOMERS: -taken, SHOP: taken})
-    ledger = b'{"charges":%b,"refunds":[],"balances":%b}' % (page.rows, balances)
-    return json_response(ledger, headers=page.headers)
+    page = await database.read(ledger.read_ledger, wanted, wire)
+    # Each charge, debt and refund moves its amount from one account to another, so that the sum stays 0.
+    balances = {
+        CUSTOMERS: from_cents(page.refunded - page.charged),
+        SHOP: from_cents(page.charged - page.owed - page.refunded),
+        OWED: from_cents(page.owed),
+    }
+    parts = (page.charges.rows, encode(page.refunds), encode(balances))
+    answer = b'{"charges":%b,"refunds":%b,"balances":%b}' % parts
+    return json_response(answer, headers=page.charges.headers)
 
 
-def wire(charge: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the wire form of a charge."""
-    return {"orderId": charge["order_id"], "amount": from_cents(charge["amount_cents"])}
+def wire(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the wire form of a charge, or of a refund."""
+    return {"orderId": row["order_id"], "amount": from_cents(row["amount_cents"])}

@@ -9,7 +9,9 @@ from microservices.kit.wire import Amount, Id, WireModel
 
 CUSTOMERS = "customers"
 SHOP = "shop"
-"""The accounts of the ledger: a charge moves money from the customers to the shop."""
+OWED = "owed"
+"""The accounts of the ledger: a charge moves money from the customers to the shop, a cancelled order from the shop to
+what is owed, and a refund from there to the customers."""
 
 
 class NewPayment(WireModel):

@@ -23,3 +23,5 @@ class PaymentSettings(Settings):
     inbox: Literal["on", "off"] = "on"
     retry_tries: int = Field(default=3, ge=1, le=10)
     retry_backoff_seconds: float = Field(default=0.2, gt=0, le=10, allow_inf_nan=False)
+    payment_failure_rate: float = Field(default=0, ge=0, le=1, allow_inf_nan=False)
+    refund_failure_rate: float = Field(default=0, ge=0, lt=1, allow_inf_nan=False)

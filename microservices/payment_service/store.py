@@ -1,24 +1,9 @@
 """Charges in the database: one row per order, so that no order is charged twice."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    func,
-    select,
-)
-
-from microservices.kit.http.pages import Page, PageRequest
-from microservices.kit.page_query import paged, read_page
+from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, select
 
 metadata = MetaData()
 
@@ -32,15 +17,6 @@ charges = Table(
     Column("payment_id", String(64), nullable=False),
     Column("amount_cents", BigInteger, nullable=False),
 )
-
-PAGE = paged(
-    select(charges.c.position, charges.c.order_id, charges.c.amount_cents), charges.c.position
-)
-
-UNIT = 1_000_000
-"""Divides an amount into two parts, whose sums stay small: SQLite cannot add beyond 64 bits."""
-
-SUMS = select(func.sum(charges.c.amount_cents // UNIT), func.sum(charges.c.amount_cents % UNIT))
 
 
 @dataclass(frozen=True)
@@ -68,8 +44,17 @@ def charge_once(connection: Connection, order_id: str, amount_cents: int) -> Cha
     if charged := find_charge(connection, order_id):
         return charged
     charge = Charge(str(uuid4()), order_id, amount_cents)
-    connection.execute(charges.insert().values(vars(charge) | {"once": order_id}))
+    insert_once(connection, charge)
     return charge
+
+
+def insert_once(connection: Connection, charge: Charge) -> None:
+    """Insert the charge of an order.
+
+    Raises:
+        IntegrityError: The order was charged before.
+    """
+    connection.execute(charges.insert().values(vars(charge) | {"once": charge.order_id}))
 
 
 def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Charge:
@@ -77,16 +62,3 @@ def charge_again(connection: Connection, order_id: str, amount_cents: int) -> Ch
     charge = Charge(str(uuid4()), order_id, amount_cents)
     connection.execute(charges.insert().values(vars(charge)))
     return charge
-
-
-def page_of_charges(
-    connection: Connection, page: PageRequest, wire: Callable[[Mapping[Any, Any]], object]
-) -> tuple[Page, int]:
-    """Return one page of charges, oldest first, and the sum of all charges, in cents."""
-    return read_page(connection, page, PAGE, wire), sum_of_charges(connection)
-
-
-def sum_of_charges(connection: Connection) -> int:
-    """Return the sum of all charges, in cents."""
-    high, low = connection.execute(SUMS).one()
-    return int(high or 0) * UNIT + int(low or 0)

@@ -132,8 +132,8 @@ def test_the_front_door_and_each_service_have_a_front() -> None:
     plan = Plan(Specification.checked(phase="phase2"), token="")
     fronts = {"api-gateway": 80, "user-service": 3001, "order-service": 3002}
     assert plan.fronted() == {**fronts, "payment-service": 3003}
-    events = Plan(Specification.checked(phase="phase4"), token="")
-    described = read_description(variables=read_phase("phase4")).services["nginx"]
+    events = Plan(Specification.checked(phase="phase5"), token="")
+    described = read_description(variables=read_phase("phase5")).services["nginx"]
     assert set(events.fronted().values()) == set(described.ports), (
         "no port of nginx stands for nobody"
     )

@@ -72,7 +72,7 @@ def test_every_event_that_is_published_is_consumed() -> None:
     sent = {each["channel"]["$ref"] for each in operations if each["action"] == "send"}
     read = {each["channel"]["$ref"] for each in operations if each["action"] == "receive"}
     assert sent <= read
-    assert len(services()) == 4
+    assert len(services()) == 5
 
 
 @pytest.mark.parametrize("service", services())

@@ -15,8 +15,9 @@ from microservices.kit.events.consumer_config import ConsumerConfig
 from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.delivery import Dependencies
 from microservices.kit.events.event_types import Data
-from microservices.kit.events.gauges import add_gauges
+from microservices.kit.events.gauges import GaugeOf, add_gauges
 from microservices.kit.events.kafka import client_settings
+from microservices.kit.events.periodic import Periodic, Task
 from microservices.kit.events.producer import EventProducer
 from microservices.kit.events.relay import Relay
 from microservices.kit.events.stalls import Stalls
@@ -34,12 +35,14 @@ def create_event_app(
     routers: Sequence[APIRouter],
     consumes: ConsumerConfig,
     publishes: Sequence[type[Data]] = (),
+    tasks: Sequence[Task] = (),
+    gauges: Sequence[GaugeOf] = (),
 ) -> FastAPI:
     """Compose one version of a service that consumes events, and may publish some.
 
     Its database gets the tables of the inbox, of refused dead letters and, for a service that publishes, of
     the outbox and its lease. Routes that publish find `relay` and `producer` on `request.app.state`; `relay` is absent
-    from a service that publishes nothing.
+    from a service that publishes nothing. `tasks` are what the service does by itself, and `/metrics` shows `gauges`.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set, or the database cannot be opened.
@@ -55,14 +58,17 @@ def create_event_app(
     on_commit = relay.wake if relay else lambda: None
     dependencies = Dependencies(database, dead_letters, on_commit, stalls)
     consumer = EventConsumer(client, consumes, dependencies, topics=topics, drain=drain)
+    listening = [topics.unavailable, consumer.unavailable]
+    periodic = [Periodic(task, database, listening, dependencies.on_commit) for task in tasks]
     parts: list[AbstractAsyncContextManager[object]] = [
         *(producer, topics, dead_letters),
         *([relay] if relay else []),
         consumer,
+        *periodic,
     ]
     own_tables = [inbox.table, dead_letter_office.table]
     own_tables += [outbox.table, lease.table] if relay else []
-    needs = [topics.unavailable, consumer.unavailable, stalls.unavailable]
+    needs = [*listening, stalls.unavailable, *(task.unavailable for task in periodic)]
     needs += [relay.unavailable] if relay else []
     app = create_app(
         service=service,
@@ -81,6 +87,7 @@ def create_event_app(
         stalls=stalls,
         dead_letters=dead_letters,
         publishes=bool(publishes),
+        own=gauges,
     )
     app.state.topics, app.state.producer, app.state.relay = topics, producer, relay
     return app

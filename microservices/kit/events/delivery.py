@@ -27,6 +27,7 @@ from microservices.kit.events.dead_letters import dead_letter
 from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, read_event
 from microservices.kit.events.received import Received
 from microservices.kit.events.stalls import Stalls
+from microservices.kit.saga import Contradiction
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +130,8 @@ class Delivery:
                 continue
             except Abandoned:
                 raise
+            except Contradiction as error:  # forged, or of another version: no retry repairs it
+                return await self._set_aside(attempts=attempt, error=explained(error))
             except Exception as error:
                 self._log_failure(self.event, attempt, error)
                 if attempt >= self.config.tries:

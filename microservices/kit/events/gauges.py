@@ -1,9 +1,12 @@
 """The gauges of a service with events: how many wait, for how long, and what Kafka refused."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import nan
+from typing import NamedTuple
 
 from prometheus_client import Gauge
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database import Database
@@ -13,6 +16,14 @@ from microservices.kit.events.stalls import Stalls
 from microservices.kit.http.metrics import Metrics
 
 
+class GaugeOf(NamedTuple):
+    """A number in a service's database, which is read at each `GET /metrics`."""
+
+    name: str
+    meaning: str
+    read: Callable[[Connection], float]
+
+
 def add_gauges(
     metrics: Metrics,
     *,
@@ -20,8 +31,12 @@ def add_gauges(
     stalls: Stalls,
     dead_letters: DeadLetterOffice,
     publishes: bool,
+    own: Sequence[GaugeOf] = (),
 ) -> None:
-    """Add `deliveries_waiting_seconds`, `dead_letters_refused` and, for a service that publishes, `outbox_events`."""
+    """Add `deliveries_waiting_seconds`, `dead_letters_refused` and, for a service that publishes, `outbox_events`.
+
+    `own` are the service's own.
+    """
     waiting = Gauge(
         "deliveries_waiting_seconds",
         "Longest wait of a message, or of the relay, that cannot go on",
@@ -31,17 +46,13 @@ def add_gauges(
     _from_database(
         metrics, "dead_letters_refused", "Dead letters that Kafka refuses", dead_letters.kept
     )
-    if publishes:
-        _from_database(
-            metrics,
-            "outbox_events",
-            "Events that are not in Kafka yet",
-            lambda: database.read(outbox.count),
-        )
+    waiting_events = GaugeOf("outbox_events", "Events that are not in Kafka yet", outbox.count)
+    for name, meaning, read in (*([waiting_events] if publishes else []), *own):
+        _from_database(metrics, name, meaning, partial(database.read, read))
 
 
 def _from_database(
-    metrics: Metrics, name: str, meaning: str, read: Callable[[], Awaitable[int]]
+    metrics: Metrics, name: str, meaning: str, read: Callable[[], Awaitable[float]]
 ) -> None:
     gauge = Gauge(name, meaning, registry=metrics.registry)
 

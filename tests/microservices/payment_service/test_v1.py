@@ -40,7 +40,7 @@ def test_a_payment_is_in_the_ledger_and_balances(start: Start) -> None:
     assert payment.http.get("/ledger").json() == {
         "charges": [{"orderId": "order-1", "amount": 39.98}],
         "refunds": [],
-        "balances": {"customers": -39.98, "shop": 39.98},
+        "balances": {"customers": -39.98, "shop": 39.98, "owed": 0},
     }
 
 

@@ -24,6 +24,7 @@ from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.received import Received, receive
 from microservices.kit.events.record import Record
 from microservices.kit.events.stalls import Stalls
+from microservices.kit.saga import Contradiction
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode, read_json
 
@@ -242,6 +243,14 @@ def test_a_compensation_is_never_given_up(tmp_path: Path) -> None:
     service = Service([ValueError("no")] * 8, give_up=False, tries=2, first_wait=0.001)
     service.settle(tmp_path, message())
     assert (len(service.attempts), len(service.effects), service.kafka.letters) == (9, 1, [])
+
+
+def test_a_contradiction_is_a_dead_letter_at_once(tmp_path: Path) -> None:
+    service = Service([Contradiction("OrderConfirmed arrived in the state 'none'")], give_up=False)
+    service.settle(tmp_path, message(), message())
+    (letter,) = service.kafka.letters
+    assert b"Contradiction: OrderConfirmed" in (dict(letter.headers)["dlq.error"] or b"")
+    assert (len(service.attempts), len(service.effects)) == (2, 1)
 
 
 def test_the_wait_never_overflows() -> None:
