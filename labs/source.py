@@ -13,10 +13,11 @@ from environment.errors import UnknownName
 SERVICES = Path(__file__).resolve().parent.parent / "microservices"
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Shown = Definition | ast.Assign | ast.AnnAssign
 
 
 def show(file: str, *names: str) -> Code:
-    """Return functions and classes of a service's file, with their decorators and comments.
+    """Return functions, classes and constants of a service's file, with their decorators and comments.
 
     Args:
         file: The file in `microservices/`, such as `order_service/payment.py`.
@@ -40,15 +41,19 @@ def show(file: str, *names: str) -> Code:
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
-def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Definition]:
-    definitions: dict[str, Definition] = {}
+def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
+    definitions: dict[str, Shown] = {}
     for node in within.body:
         if isinstance(node, Definition):
             definitions[prefix + node.name] = node
         if isinstance(node, ast.ClassDef):
             definitions |= _definitions(node, f"{node.name}.")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(within, ast.Module):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            definitions |= {name.id: node for name in targets if isinstance(name, ast.Name)}
     return definitions
 
 
-def _first(node: Definition) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+def _first(node: Shown) -> int:
+    decorators = node.decorator_list if isinstance(node, Definition) else []
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])

@@ -25,3 +25,10 @@ def test_a_method_is_named_with_its_class_and_shown_flush_left() -> None:
     assert "\nasync def call(self" in shown
     assert "\ndef is_failure(self" in shown
     assert "def observe" not in shown
+
+
+def test_a_constant_is_shown_whole() -> None:
+    shown = show("payment_service/saga.py", "TABLE").data
+    assert "\nTABLE: Table = {" in shown
+    assert shown.endswith("}")
+    assert "BARRED = " not in shown
