@@ -48,7 +48,28 @@ MUTANTS = {
         {**ORDERS, "user": "hashed"},
         {**ORDERS, "user": "hashed"},
     ),
-    # Last: their wrong entries stay in the ledger.
+    "refund_gives_up": Wrong(
+        "payment-service",
+        "refunds",
+        "5 attempts: orders were never refunded",
+        {},
+        {},
+    ),
+    "no_sweeper": Wrong(
+        "order-service",
+        "deadline",
+        "payment-service is away: orders were not cancelled at their deadline",
+        {"silent": ["payment-service"]},
+        {"silent": ["payment-service"]},
+    ),
+    "sweeper_without_grace": Wrong(
+        "order-service",
+        "deadline",
+        "order-service is away: orders were cancelled whose answers waited",
+        {"silent": ["order-service"], "timeout": 5},
+        {"silent": ["order-service"], "timeout": 5},
+    ),
+    # From here on: their wrong entries stay in the ledger.
     "no_refund": Wrong(
         "payment-service",
         "money",
@@ -62,6 +83,21 @@ MUTANTS = {
         "orders whose net amount is wrong: more was refunded than charged",
         {},
         {"orders": 60, "user": "twice"},
+    ),
+    "no_tombstone_payment": Wrong(
+        "payment-service",
+        "compensation_first",
+        "payment-service: acted on an order that it had read to be cancelled",
+        {},
+        {},
+    ),
+    # Last: what it reserves is never released, so that the system never comes to rest again.
+    "no_tombstone_inventory": Wrong(
+        "inventory-service",
+        "compensation_first",
+        "inventory-service: acted on an order that it had read to be cancelled",
+        {},
+        {},
     ),
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.experiments.phase4.orders import get
+from labs.experiments.phase5.ends import has_wrong_net
 from labs.experiments.phase5.names import ANALYTICS, PAYMENTS
 from labs.experiments.phase5.orders import cents, place, read_orders
 from labs.experiments.phase5.rest import wait_for_rest
@@ -142,24 +143,18 @@ def sums(part: pd.DataFrame) -> dict[str, int]:
     """Return the sums of one attempt, by their names in the prediction."""
     row = part.iloc[0]
     return {
-        NET: int(_wrong(part).sum()),
+        NET: int(has_wrong_net(part).sum()),
         BALANCES: int(row["customers"] + row["shop"] + row["owed"]),
         OWED: int(row["owed"]),
         REVENUE: int(row["revenue"] - row["shop"]),
     }
 
 
-def _wrong(part: pd.DataFrame) -> pd.Series[bool]:
-    """Whether an order's net amount is neither its total, for a completed one, nor zero."""
-    kept = part["total"].where(part["status"] == "completed", 0)
-    return part["charged"] - part["refunded"] != kept
-
-
 @styled
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw the flow of the money, from charges over refunds to what the shop keeps, and the balances below it."""
     last = samples[samples["attempt"] == samples["attempt"].max()]
-    wrong, row = int(_wrong(last).sum()), last.iloc[0]
+    wrong, row = int(has_wrong_net(last).sum()), last.iloc[0]
     figure, (above, below) = canvas(
         f"{wrong} of {len(last):,} orders have a wrong net amount",
         runtime=row["runtime"],
