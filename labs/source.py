@@ -16,10 +16,11 @@ from environment.errors import UnknownName
 SERVICES = Path(__file__).resolve().parent.parent / "microservices"
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+Shown = Definition | ast.Assign | ast.AnnAssign
 
 
 def show(file: str, *names: str, only: str = "") -> Code:
-    """Return functions and classes of a service's file, with their decorators and comments.
+    """Return functions, classes and constants of a service's file, with their decorators and comments.
 
     Args:
         file: The file in `microservices/`, such as `order_service/payment.py`.
@@ -50,20 +51,23 @@ def show_function(function: Callable[..., Any]) -> Code:
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
-def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Definition]:
-    definitions: dict[str, Definition] = {}
+def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
+    definitions: dict[str, Shown] = {}
     for node in within.body:
         if isinstance(node, Definition):
             definitions[prefix + node.name] = node
         if isinstance(node, ast.ClassDef):
             definitions |= _definitions(node, f"{node.name}.")
+        if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(within, ast.Module):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            definitions |= {name.id: node for name in targets if isinstance(name, ast.Name)}
     return definitions
 
 
-def _lines(lines: list[str], node: Definition, only: str) -> list[str]:
+def _lines(lines: list[str], node: Shown, only: str) -> list[str]:
     """Return the lines of a definition; with `only`, its signature and each line with that text, once."""
     first, last = _first(node) - 1, node.end_lineno
-    if not only:
+    if not only or not isinstance(node, Definition):
         return lines[first:last]
     body = node.body[0].lineno - 1
     found = {line.strip(): line for line in lines[body:last] if only in line}
@@ -72,5 +76,6 @@ def _lines(lines: list[str], node: Definition, only: str) -> list[str]:
     return [*lines[first:body], dots, *(indent + text for text in found), dots]
 
 
-def _first(node: Definition) -> int:
-    return min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+def _first(node: Shown) -> int:
+    decorators = node.decorator_list if isinstance(node, Definition) else []
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])

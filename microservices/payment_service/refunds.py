@@ -3,6 +3,8 @@
 A refund is a debt in the database from the moment an order is cancelled, so that no death of a replica forgets it.
 """
 
+import logging
+
 from sqlalchemy import Connection
 
 from microservices.kit import coin
@@ -11,6 +13,8 @@ from microservices.kit.events.envelope import Cause
 from microservices.kit.events.participant import Moment, Participant
 from microservices.payment_service import debts
 from microservices.payment_service.settings import PaymentSettings
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
 """Refunds of one transaction."""
@@ -27,6 +31,7 @@ def pay_due(connection: Connection, *, participant: Participant, settings: Payme
         if refused(row.order_id, attempt, settings):
             wait = backoff(attempt, first=FIRST_SECONDS, longest=LONGEST_SECONDS, spread=(1.0, 1.1))
             debts.postpone(connection, row.order_id, attempts=attempt, seconds=wait)
+            log.warning("refund refused", extra={"orderId": row.order_id, "attempt": attempt})
             continue
         debts.pay(connection, row.order_id)
         cause = Cause(row.correlation_id, row.caused_by, row.traceparent)

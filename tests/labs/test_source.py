@@ -42,3 +42,10 @@ def test_only_the_lines_that_carry_the_idea_are_shown() -> None:
         '    return verdict(await client.post("/pay", json=body))',
         "    ...",
     ]
+
+
+def test_a_constant_is_shown_whole() -> None:
+    shown = show("payment_service/saga.py", "TABLE").data
+    assert "\nTABLE: Table = {" in shown
+    assert shown.endswith("}")
+    assert "BARRED = " not in shown

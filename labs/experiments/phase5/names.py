@@ -1,0 +1,27 @@
+"""The services, topics and outcomes of phase 5, as its experiments name them."""
+
+from __future__ import annotations
+
+ORDERS, PAYMENTS, INVENTORY = "order-service", "payment-service", "inventory-service"
+ANALYTICS, NOTIFICATIONS = "analytics-service", "notification-service"
+
+PARTICIPANTS = (ORDERS, PAYMENTS, INVENTORY)
+"""The services that take part in a saga."""
+
+CREATED, CONFIRMED, CANCELLED = "order-created", "order-confirmed", "order-cancelled"
+PAID, UNPAID = "payment-completed", "payment-failed"
+RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
+"""The topics of a saga."""
+
+COMPLETED = "completed"
+PAYMENT_FAILED, INVENTORY_FAILED = "payment failed", "inventory failed"
+OUTCOMES = (COMPLETED, PAYMENT_FAILED, INVENTORY_FAILED)
+"""How a saga ends when every participant answers in time."""
+
+DEADLINE = "deadline"
+"""The outcome of an order that order-service cancelled because no answer came in time."""
+
+
+def group_of(service: str) -> str:
+    """Return the consumer group of a service."""
+    return f"{service}-group"

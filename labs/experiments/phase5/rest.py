@@ -1,0 +1,76 @@
+"""Rest: nothing is under way any more, so that sums may be compared."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import httpx
+
+from environment.waiting import wait_until
+from labs.experiments.phase5.names import (
+    ANALYTICS,
+    INVENTORY,
+    NOTIFICATIONS,
+    ORDERS,
+    PARTICIPANTS,
+    PAYMENTS,
+    group_of,
+)
+
+if TYPE_CHECKING:
+    from environment import Environment
+
+GAUGES = {
+    ORDERS: ("outbox_events", "sagas_pending"),
+    PAYMENTS: ("outbox_events", "refunds_owed"),
+    INVENTORY: ("outbox_events", "reservations_open"),
+}
+"""What each participant's database must hold none of. `/metrics` shows the numbers."""
+
+READERS = (*PARTICIPANTS, ANALYTICS, NOTIFICATIONS)
+"""The services that consume events."""
+
+RESPONSE_SECONDS = 10.0
+
+EVERY = 0.2
+"""Seconds between two looks."""
+
+
+def wait_for_rest(env: Environment, *, seconds: float = 30) -> bool:
+    """Wait until the system is at rest in two looks, one after the other; return whether it is, within `seconds`.
+
+    One look may be wrong: an event can move from an outbox to a lag between two of its numbers.
+    """
+    before = False
+
+    def twice() -> bool:
+        nonlocal before
+        first, before = before, is_at_rest(env)
+        return first and before
+
+    return bool(wait_until(twice, timeout=seconds, every=EVERY))
+
+
+def is_at_rest(env: Environment) -> bool:
+    """Return whether every event was consumed, and no database holds anything that is still to be done."""
+    return set(read_gauges(env).values()) == {0.0} and unread(env) == 0
+
+
+def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
+    """Return the `GAUGES` by service and name. One that a service does not show is not a number."""
+    gauges: dict[tuple[str, str], float] = {}
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        for service, names in GAUGES.items():
+            text = client.get(f"{env[service].url}/metrics").raise_for_status().text
+            lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
+            values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
+            gauges |= {(service, name): values.get(name, math.nan) for name in names}
+    return gauges
+
+
+def unread(env: Environment) -> int:
+    """Return the number of messages that a service of this environment has not processed yet."""
+    groups = [group_of(service) for service in READERS if service in env.services]
+    lags = env.kafka.lag()
+    return int(lags.loc[lags["group"].isin(groups), "lag"].sum())

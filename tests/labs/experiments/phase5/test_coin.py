@@ -1,0 +1,31 @@
+"""The coin and the ids of the labs are the services' own."""
+
+from itertools import islice
+
+import pytest
+
+from labs.experiments.phase5 import coin
+from labs.experiments.phase5.names import OUTCOMES
+from microservices.kit import coin as services_coin
+from microservices.order_service import model
+
+
+@pytest.mark.parametrize("key", ["k0", "k1999", "a key"])
+def test_an_id_is_the_one_that_the_service_gives(key: str) -> None:
+    theirs = model.order_id(seed=7, user_id="user-1", key=key)
+    assert coin.order_id(seed=7, user="user-1", key=key) == theirs
+
+
+@pytest.mark.parametrize("step", ["payment", "inventory", "refund-1"])
+@pytest.mark.parametrize("rate", [0.0, 0.3, 0.99])
+def test_a_step_fails_where_the_service_lets_it_fail(step: str, rate: float) -> None:
+    for number in range(50):
+        theirs = services_coin.fails(seed=7, order_id=f"o-{number}", step=step, rate=rate)
+        assert coin.fails(seed=7, order=f"o-{number}", step=step, rate=rate) is theirs
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_keys_of_an_outcome_have_it(outcome: str) -> None:
+    for key in islice(coin.keys_of(outcome, seed=7, user="ada"), 5):
+        order = coin.order_id(seed=7, user="ada", key=key)
+        assert coin.outcome_of(order, seed=7) == outcome
