@@ -206,7 +206,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     cancelled = int((last["status"] == "cancelled").sum())
     late = int(_late(last).sum())
     figure, (ax,) = canvas(
-        f"{cancelled} of {len(last)} orders were cancelled at their deadline, {late} of them charged and refunded",
+        f"{cancelled} orders cancelled at their deadline, {late} of them charged and refunded",
         runtime=last["runtime"].iloc[0],
         note=f"a point per order, T = {last['timeout'].iloc[0]:g} s",
         height=3.6,

@@ -56,6 +56,9 @@ DEVIATIONS = 1.96
 FEWEST = 20
 """Orders of each outcome that a case needs."""
 
+REST_SECONDS, SLOWEST = 30.0, 20.0
+"""Longest wait for the rest of a few orders, and the least number of orders that a machine ends per second."""
+
 JUDGED = (
     "every acknowledged order ends as the coin says, order by order, on one replica of each participant and on "
     "several: exact"
@@ -101,7 +104,7 @@ def measure(
         with _scaled(env, count):
             stock = get(env, INVENTORY, "/stock").get(PRODUCT, {"onHand": 0, "reserved": 0})
             placed = place(env, _keys(orders), user=f"{user}-{count}")
-            resting = wait_for_rest(env)
+            resting = wait_for_rest(env, seconds=REST_SECONDS + orders / SLOWEST)
         outcomes = read_outcomes(env)
         rows += [
             {

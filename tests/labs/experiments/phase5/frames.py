@@ -85,7 +85,6 @@ def money_samples(each: int = 25) -> pd.DataFrame:
         owed=0,
         revenue=kept,
         unordered=0,
-        acknowledged=len(rows),
         resting=True,
         runtime="process",
         attempt=1,

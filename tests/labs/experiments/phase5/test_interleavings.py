@@ -80,7 +80,7 @@ def test_an_argument_that_makes_no_sense_is_explained() -> None:
         interleavings.check("--mutant", "nothing")
 
 
-def test_the_figure_has_an_arrow_for_each_event_that_is_read() -> None:
+def test_the_figure_has_an_arrow_for_each_reading() -> None:
     above, _ = interleavings.plot(frames.interleavings_samples(), PREDICTION).axes
     texts: Any = above.texts
     arrows = [text for text in texts if getattr(text, "arrow_patch", None) is not None]
