@@ -165,6 +165,9 @@ def _as_predicted(orders: pd.DataFrame) -> Finding:
     short = orders["short"].fillna(False).astype(bool)  # then the shelf may have decided
     if (ended & (orders["outcome_seen"] != orders["outcome"]) & ~short).any():
         return failure("orders ended otherwise than the coin says")
+    cancelled = known & (orders["outcome_seen"] == "cancelled")
+    if orders.loc[cancelled, "resting"].any():
+        return failure("orders were cancelled without an event that gives the reason")
     if not known.all():
         return doubt("not every order was acknowledged")
     if short.any():

@@ -58,6 +58,12 @@ def test_an_accepted_order_that_is_not_there_fails() -> None:
     assert judge(changed(COMPLETED, outcome="missing")).outcome is Outcome.FAIL
 
 
+def test_a_cancel_at_rest_without_its_event_fails() -> None:
+    assert judge(changed(COMPLETED, outcome="cancelled")).outcome is Outcome.FAIL
+    moving = changed(COMPLETED, outcome="cancelled", resting=False)
+    assert judge(moving).outcome is Outcome.INCONCLUSIVE
+
+
 @pytest.mark.parametrize(
     ("values", "reason", "again"),
     [
@@ -87,6 +93,10 @@ def test_a_shelf_that_was_too_small_excuses_a_failed_reservation() -> None:
     samples = changed(COMPLETED, outcome=INVENTORY_FAILED)
     samples["shelf"] = 10
     assert judge(samples).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_order_that_was_not_measured_is_in_doubt() -> None:
+    assert judge(frames.outcomes_samples().iloc[1:]).outcome is Outcome.INCONCLUSIVE
 
 
 def test_the_latest_attempt_counts() -> None:
