@@ -19,8 +19,8 @@ from labs.judging import (
     Kind,
     doubt,
     each_attempt,
-    every_attempt,
     failure,
+    seen_twice,
     verdict,
 )
 from labs.load.calls import ask
@@ -106,10 +106,12 @@ def _tidy(answers: pd.DataFrame) -> pd.DataFrame:
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Compare the survivors exactly, and the rates within `TOLERANCE`: see `compare`.
 
-    Where other programs left both shapes too little, they have to carry the same. A failure in any
-    attempt stands: no machine revives a worker or makes a system faster, and too little counts as
-    one only on idle cores. An attempt is in doubt where not every worker was reached before the kill,
-    since whether it survived is then unknown.
+    Where other programs left both shapes too little, they have to carry the same. An attempt is in
+    doubt where not every worker was reached before the kill, since whether it survived is then unknown.
+
+    Policy: seen twice. A busy machine makes a rate lower, also while workers are still starting, so
+    that a low rate on idle cores has to be seen twice. No machine revives a worker, loses a request or
+    makes a system faster: that fails at once.
     """
     attempts = [
         {str(shape): summarise(part) for shape, part in rows.groupby("shape")}
@@ -122,7 +124,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
         both = [attempt for attempt in attempts if len(attempt) == len(prediction)]
         cases.append(Case(shape, [_survivors(row, expected) for row in own]))
         cases.append(Case(shape, [_rate(attempt, shape, expected) for attempt in both]))
-    return verdict(__name__, JUDGED, cases, every_attempt, details={"attempts": attempts})
+    return verdict(__name__, JUDGED, cases, seen_twice, details={"attempts": attempts})
 
 
 def _rate(
@@ -155,13 +157,13 @@ def summarise(part: pd.DataFrame) -> dict[str, float]:
 
 def _survivors(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
     if row["unanswered"]:
-        return failure("requests were lost before the kill")
+        return failure("requests were lost before the kill", certain=True)
     if row["survivors"] > expected["survivors"]:
-        return failure("more survived the kill than predicted")
+        return failure("more survived the kill than predicted", certain=True)
     if row["workers"] != expected["workers"]:
         return doubt("not every worker was met before the kill")
     if row["survivors"] < expected["survivors"]:
-        return failure("fewer survived the kill than predicted")
+        return failure("fewer survived the kill than predicted", certain=True)
     return SETTLED
 
 
