@@ -1,12 +1,14 @@
 """A received message: everything that is read from a message of the client library, once.
 
 `Message.headers()` raises for a header whose name is not UTF-8 (clients in C or Go can send it), and a second call
-on such a message ends this process (confluent-kafka 2.16.1, decision 13). So it is called here only, once, and neither
-the message nor its list is handed on.
+on such a message ends this process (confluent-kafka 2.16.1, decision 14). So it is called here only, once, and neither
+the message nor its list is handed on. `methodcaller` looks for the error at every call; a call that the interpreter has
+specialised does not, and goes on with a null pointer.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import cast
 
 from confluent_kafka import Message
@@ -14,6 +16,8 @@ from confluent_kafka import Message
 from environment.kafka.broker import Place
 
 Headers = tuple[tuple[str, bytes | str | None], ...]
+
+read_headers = methodcaller("headers")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def receive(message: Message) -> Received:
 
 def _headers(message: Message) -> Headers | None:
     try:
-        pairs = cast(Iterable[tuple[str, bytes | str | None]], message.headers() or ())
+        pairs = cast(Iterable[tuple[str, bytes | str | None]], read_headers(message) or ())
         return tuple((name, value) for name, value in pairs)
     except Exception:  # the library raises SystemError, from UnicodeDecodeError
         return None

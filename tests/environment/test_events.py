@@ -263,10 +263,6 @@ def test_a_refused_event_holds_no_other_event_up(system: System) -> None:
     check_refused_events(system)
 
 
-def test_a_deleted_topic_is_created_again(system: System) -> None:
-    check_deleted_topics(system)
-
-
 def test_headers_that_cannot_be_read_lose_no_order(system: System) -> None:
     check_odd_records(system)
 
@@ -514,6 +510,11 @@ def test_a_consumer_that_comes_late_misses_nothing(
         assert wait_until(lambda: shown() == wanted, timeout=SECONDS), (shown(), wanted)
     finally:
         late.close()
+
+
+# After the tests that consume every event from the start: those of a deleted topic are gone.
+def test_a_deleted_topic_is_created_again(system: System) -> None:
+    check_deleted_topics(system)
 
 
 @pytest.mark.docker

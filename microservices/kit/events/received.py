@@ -2,15 +2,22 @@
 
 `confluent_kafka.Message.headers()` raises for a header whose name is not UTF-8, and a second call on
 such a message crashes the process (2.16.1). So it is called here only, once, and its list is not kept.
+
+It raises by setting an error *and* returning a list with a null pointer in it. A call that the interpreter has
+specialised, after a few of them, does not look for the error, and the null pointer crashes the process. `methodcaller`
+looks, at every call.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import cast
 
 from confluent_kafka import Message
 
 Headers = tuple[tuple[str, bytes | None], ...]
+
+read_headers = methodcaller("headers")
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,7 @@ def receive(message: Message) -> Received:
 
 def _headers(message: Message) -> tuple[Headers, str]:
     try:
-        pairs = cast(Iterable[tuple[str, bytes | None]], message.headers() or ())
+        pairs = cast(Iterable[tuple[str, bytes | None]], read_headers(message) or ())
         return tuple((name, value) for name, value in pairs), ""
     except Exception as error:
         return (), f"the headers cannot be read: {type(error).__name__}"
