@@ -17,6 +17,7 @@ from environment import Environment, LabError
 from environment.kafka import jars
 from environment.kafka import java as javas
 from environment.kafka.__main__ import render
+from environment.outside import SET_ASIDE
 from environment.supervisor.probes import probe
 from environment.waiting import wait_until
 from tests.mutants.descriptions import mutated
@@ -303,6 +304,7 @@ def test_without_a_repository_the_next_step_is_named(
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "")
+    monkeypatch.setenv(SET_ASIDE, "{}")  # the download moves them there: put back what was there
     with pytest.raises(LabError, match=r"45 of Kafka's 45 jars.*copy the folder"):
         jars.jars()
 

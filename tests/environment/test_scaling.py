@@ -321,6 +321,7 @@ class TestSharedState:
 
 
 def test_nginx_keeps_its_list_until_it_is_reloaded(env: Environment) -> None:
+    env.scale("api-gateway", 3)
     env.scale("api-gateway", 1, reload=False)
     assert {get(door(env, "/api/users")).status_code for _ in range(6)} == {200}
     assert tried_for(env) & {"api-gateway-2", "api-gateway-3"}

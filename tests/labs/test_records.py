@@ -23,9 +23,16 @@ from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
 from tests.labs.experiments.phase0 import frames
 from tests.labs.experiments.phase1 import front_frames, gateway_frames
-from tests.labs.experiments.phase2 import blocking_frames, scaling_frames
+from tests.labs.experiments.phase2 import (
+    blocking_frames,
+    scaling_frames,
+    test_stale_upstream,
+    test_utilisation,
+    test_waits,
+)
 from tests.labs.experiments.phase3 import balancing_frames, kubernetes_frames, release_frames
 from tests.labs.experiments.phase4 import delivery_frames, event_frames
+from tests.labs.experiments.phase5 import frames as saga_frames
 
 SAMPLES = {
     "independence": (frames.independence_samples(), frames.independence_prediction()),
@@ -119,6 +126,18 @@ SAMPLES = {
         delivery_frames.retry_and_dead_letters_samples(),
         delivery_frames.retry_and_dead_letters_prediction(),
     ),
+    "stale_upstream": (test_stale_upstream.samples(), test_stale_upstream.PREDICTION),
+    "waits": (test_waits.samples(), test_waits.PREDICTION),
+    "utilisation": (test_utilisation.samples(), test_utilisation.PREDICTION),
+    "interleavings": (saga_frames.interleavings_samples(), saga_frames.interleavings_prediction()),
+    "outcomes": (saga_frames.outcomes_samples(), saga_frames.outcomes_prediction()),
+    "money": (saga_frames.money_samples(), saga_frames.money_prediction()),
+    "deadline": (saga_frames.deadline_samples(), saga_frames.deadline_prediction()),
+    "compensation_first": (
+        saga_frames.compensation_first_samples(),
+        saga_frames.compensation_first_prediction(),
+    ),
+    "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
 }
 
 

@@ -189,6 +189,6 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylim(0, 1.2 * max(prediction["rate"].max(), last["achieved"].max()))
     ax.set_xticks(range(len(numbers)), [plural(n, "replica") for n in numbers])
     ax.grid(axis="x", visible=False)
-    ax.set_ylabel("answers per second")
+    ax.set_ylabel("rate of answers (requests/s)")
     legend(figure, ax)
     return figure

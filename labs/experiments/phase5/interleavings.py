@@ -52,6 +52,9 @@ EQUIVALENT, WRONG = "equivalent design", "wrong design"
 DRAWN = "no-tombstone-payment"
 """The design whose counter-example the figure shows."""
 
+MODEL = "none (a model)"
+"""In the place of the runtime on which an experiment was measured."""
+
 JUDGED = (
     "the walk has exactly the predicted states and ends; it finds nothing wrong in the saga and in the equivalent "
     "designs, and in every wrong design a way of exactly the predicted length"
@@ -141,7 +144,7 @@ def shortest(printed: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def measure(env: Environment) -> pd.DataFrame:
-    """Walk each of the predicted models once. The environment is not used, apart from its runtime's name.
+    """Walk each of the predicted models once. The environment is not used: a model needs none.
 
     One row per walk. Columns: `name`, `states`, `ends`, `steps`, `broken` (the property of the shortest
     counter-example), `trace` (its actions, one per line), `seconds`, `runtime`, `attempt`.
@@ -161,7 +164,7 @@ def measure(env: Environment) -> pd.DataFrame:
                 "seconds": printed["seconds"],
             }
         )
-    return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
+    return pd.DataFrame(rows).assign(runtime=MODEL, attempt=1)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
@@ -202,7 +205,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     found = int((last["steps"] > 0).sum())
     figure, (above, below) = canvas(
         f"{int(saga['states'].sum()):,} states of the saga without a fault, {found} wrong designs found",
-        runtime="none (a model)",
+        runtime=samples["runtime"].iloc[0],
         note=_counts(saga),
         rows=2,
         height=7.4,

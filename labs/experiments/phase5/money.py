@@ -189,6 +189,7 @@ def _draw_flow(ax: Axes, last: pd.DataFrame) -> None:
     ax.set_yticks(range(len(bars)), [name for name, *_ in bars])
     ax.invert_yaxis()
     ax.set_xlim(0, 1.15 * max(charged, 1.0))
+    ax.set_xlabel("money of all orders (currency units)")
     ax.grid(visible=False, axis="y")
 
 

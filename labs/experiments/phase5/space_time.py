@@ -52,10 +52,7 @@ def draw(ax: Axes, trace: Sequence[str]) -> None:
         ax.text(-0.25, y + 0.06, name, ha="left", va="bottom", size=9, weight="bold", color=INK)
     ax.set_xlim(-0.3, len(trace) + 0.8)
     ax.set_ylim(-len(PARTICIPANTS) + 0.5, 0.5)
-    ax.grid(visible=False)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines[:].set_visible(False)
+    ax.set_axis_off()
 
 
 def _mark(

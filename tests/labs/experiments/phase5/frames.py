@@ -43,7 +43,7 @@ def interleavings_samples() -> pd.DataFrame:
         broken=["a promise" if each else "" for each in wrong],
         trace=["\n".join(trace) if each else "" for each in wrong],
         seconds=0.01,
-        runtime="process",
+        runtime="none (a model)",
         attempt=1,
     )
 
