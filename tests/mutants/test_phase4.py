@@ -1,30 +1,17 @@
 """Phase 4's verdicts against wrong services, live, all beside one broker."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import pytest
 
 from environment import Environment
-from labs.experiment import find, until_conclusive
-from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
+from tests.mutants.wrong import Wrong, assert_it_fails
 
 pytestmark = pytest.mark.timeout(300)
 
 VERSIONS = {"order-service": 2, "payment-service": 2, "analytics-service": 1}
-
-
-class Wrong(NamedTuple):
-    """A service with a mutant, the experiment that must see it, and one reason that its verdict must name."""
-
-    service: str
-    experiment: str
-    because: str
-    prediction: dict[str, Any]
-    """Keyword arguments of `predict`, and those of `measure`."""
-    settings: dict[str, Any]
 
 
 MUTANTS = {
@@ -120,14 +107,4 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     [pytest.param(name, marks=[pytest.mark.core] if name == QUICKEST else []) for name in MUTANTS],
 )
 def test_a_wrong_service_fails(mutant: str, env: Environment) -> None:
-    wrong = MUTANTS[mutant]
-    experiment = find(wrong.experiment)
-    prediction = experiment.predict(**wrong.prediction)
-    env.configure(wrong.service, MUTANT=mutant)
-    try:
-        samples = until_conclusive(experiment, prediction, env, **wrong.settings)
-    finally:
-        env.configure(wrong.service, MUTANT=NONE)
-    verdict = experiment.judge(samples, prediction)
-    assert verdict.outcome is Outcome.FAIL
-    assert wrong.because in verdict.reasons
+    assert_it_fails(mutant, MUTANTS[mutant], env)

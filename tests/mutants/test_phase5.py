@@ -3,32 +3,21 @@
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from environment import Environment
-from labs.experiment import find, until_conclusive
 from labs.experiments.phase5 import interleavings
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
+from tests.mutants.wrong import Wrong, assert_it_fails
 
 pytestmark = pytest.mark.timeout(300)
 
 VERSIONS = {"order-service": 3, "payment-service": 3, "inventory-service": 1}
 OTHERS = ("kafka", "analytics-service")
-
-
-class Wrong(NamedTuple):
-    """A service with a mutant, the experiment that must see it, and a reason that its verdict must name."""
-
-    service: str
-    experiment: str
-    because: str
-    prediction: dict[str, Any]
-    """Keyword arguments of `predict`, and those of `measure`."""
-    settings: dict[str, Any]
 
 
 ORDERS = {"orders": 60, "replicas": (1,)}
@@ -126,17 +115,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     [pytest.param(name, marks=[pytest.mark.core] if name == QUICKEST else []) for name in MUTANTS],
 )
 def test_a_wrong_participant_fails(mutant: str, env: Environment) -> None:
-    wrong = MUTANTS[mutant]
-    experiment = find(wrong.experiment)
-    prediction = experiment.predict(**wrong.prediction)
-    env.configure(wrong.service, MUTANT=mutant)
-    try:
-        samples = until_conclusive(experiment, prediction, env, **wrong.settings)
-    finally:
-        env.configure(wrong.service, MUTANT=NONE)
-    verdict = experiment.judge(samples, prediction)
-    assert verdict.outcome is Outcome.FAIL
-    assert wrong.because in verdict.reasons
+    assert_it_fails(mutant, MUTANTS[mutant], env)
 
 
 def test_a_checker_that_leaves_out_late_deadlines_fails(monkeypatch: pytest.MonkeyPatch) -> None:
