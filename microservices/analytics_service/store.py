@@ -1,7 +1,8 @@
 """The view in the database: the numbers that events add to.
 
-A sum is the same in any order, and the inbox lets each event add once. So the view is a function of
-the set of events: a service that consumes them again, from the start, gets the same view.
+A sum is the same in any order, and each order adds once per type of event, however many events of that type are
+published for it. So the view is a function of the set of events: a service that consumes them again, from the start,
+gets the same view.
 """
 
 from collections import Counter
@@ -21,6 +22,14 @@ totals = Table(
 created = Table(
     "created", metadata, Column("order_id", String(64)), Column("at", Float, index=True)
 )
+counted = Table(
+    "counted",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("event_type", String(32), primary_key=True),
+)
+"""What was counted. The inbox refuses an event that is delivered again; this table refuses what is published again,
+in an event with a new id."""
 
 MINUTE = 60.0
 
@@ -39,6 +48,15 @@ class View:
 def create_tables(connection: Connection) -> None:
     """Create what is missing."""
     metadata.create_all(connection)
+
+
+def is_new(connection: Connection, order_id: str, event_type: str) -> bool:
+    """Store that an order's event is counted; false when one of this type was counted before."""
+    row = {"order_id": order_id, "event_type": event_type}
+    if connection.execute(select(counted).filter_by(**row)).first() is not None:
+        return False
+    connection.execute(counted.insert().values(row))
+    return True
 
 
 def add(connection: Connection, name: str, value: int) -> None:

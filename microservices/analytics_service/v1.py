@@ -1,5 +1,7 @@
 """analytics-service 1: consumes every event, and adds up. When it starts late, it consumes the earlier events too."""
 
+from collections.abc import Callable
+
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
@@ -18,6 +20,18 @@ from microservices.kit.events.event_types import (
     PaymentRefunded,
 )
 from microservices.kit.settings import Settings
+
+Effect = Callable[[Connection, Event], None]
+
+
+def once(count: Effect) -> Effect:
+    """Return `count`, without effect for an order of which an event of that type was counted before."""
+
+    def count_once(connection: Connection, event: Event) -> None:
+        if store.is_new(connection, event.data.order_id, type(event.data).__name__):
+            count(connection, event)
+
+    return count_once
 
 
 def count_order(connection: Connection, event: Event) -> None:
@@ -53,11 +67,11 @@ def change_nothing(_: Connection, __: Event) -> None:
 
 
 HANDLERS = (
-    Handler(OrderCreated, count_order),
-    Handler(OrderConfirmed, count_success),
-    Handler(OrderCancelled, count_failure),
-    Handler(PaymentCompleted, add_charge),
-    Handler(PaymentRefunded, subtract_refund),
+    Handler(OrderCreated, once(count_order)),
+    Handler(OrderConfirmed, once(count_success)),
+    Handler(OrderCancelled, once(count_failure)),
+    Handler(PaymentCompleted, once(add_charge)),
+    Handler(PaymentRefunded, once(subtract_refund)),
     Handler(PaymentFailed, change_nothing),
     Handler(InventoryReserved, change_nothing),
     Handler(InventoryFailed, change_nothing),

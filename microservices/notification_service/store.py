@@ -19,6 +19,13 @@ notifications = Table(
     Column("template", String(64), nullable=False),
     Column("requested_at", String(32), nullable=False),
 )
+requested = Table(
+    "requested",
+    metadata,
+    Column("order_id", String(64), primary_key=True),
+    Column("template", String(64), primary_key=True),
+)
+"""What was requested: a request that is published again, in an event with a new id, is the same notification."""
 
 PAGE = paged(select(notifications), notifications.c.position)
 
@@ -29,7 +36,11 @@ def create_tables(connection: Connection) -> None:
 
 
 def add(connection: Connection, **notification: str) -> None:
-    """Insert a notification: a value for each column."""
+    """Insert a notification, a value for each column, unless the order has one from this template."""
+    row = {name: notification[name] for name in ("order_id", "template")}
+    if connection.execute(select(requested).filter_by(**row)).first() is not None:
+        return
+    connection.execute(requested.insert().values(row))
     connection.execute(notifications.insert().values(notification))
 
 

@@ -16,7 +16,7 @@ CONSUMES = (NotificationRequested,)
 def notify(connection: Connection, event: Event) -> None:
     """Notify a customer, by a row in a table.
 
-    A real service would send an e-mail, with the event's id as the key that makes it send one.
+    A real service would send an e-mail, with the order's id and the template as the key that makes it send one.
     """
     request = event.data
     assert isinstance(request, NotificationRequested)

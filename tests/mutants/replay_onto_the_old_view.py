@@ -1,4 +1,4 @@
-"""A mutant of replay: a new reader that begins with the old view, and without the ids of the events in it."""
+"""A mutant of replay: a new reader that begins with the old view, and without what was consumed and counted for it."""
 
 import shutil
 import sqlite3
@@ -21,6 +21,7 @@ def open_with_old_view(service: str, settings: Settings) -> Database:
         shutil.copy(old, new)
         with closing(sqlite3.connect(new)) as connection:
             connection.execute("DELETE FROM inbox")
+            connection.execute("DELETE FROM counted")
             connection.commit()
     return open_database(service, settings)
 
