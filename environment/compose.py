@@ -93,10 +93,18 @@ class Healthcheck(_Closed):
     retries: int
 
 
+Condition = Annotated[str, StringConstraints(pattern=r"^(version [1-9]\d*|[A-Z_]+=\w+)$")]
+
+
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready: `http PATH`, `tcp`, or an answer as `nginx`, `valkey`, `kafka`."""
+    """`x-lab`: the evidence that a replica is ready, and the services without which it never is.
+
+    `ready` is `http PATH`, `tcp`, or an answer as `nginx`, `valkey`, `kafka`. `needs` has the conditions under which a
+    replica needs another service, any of them: `version N` holds from that version on, `NAME=value` for that setting.
+    """
 
     ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|kafka)$")]
+    needs: dict[Name, tuple[Condition, ...]] = Field(default_factory=dict)
 
 
 class Service(_Closed):
@@ -232,6 +240,8 @@ def _check_references(path: Path, whole: Description) -> None:
     for service in whole.services.values():
         if unknown := set(service.depends_on) - set(whole.services):
             raise DescriptionError(f"{path}: {service.name} depends on unknown {sorted(unknown)}")
+        if unknown := set(service.x_lab.needs) - set(whole.services):
+            raise DescriptionError(f"{path}: {service.name} needs unknown {sorted(unknown)}")
         if unknown := {name for name, _ in service.volumes} - set(whole.volumes):
             raise DescriptionError(f"{path}: {service.name} mounts undeclared {sorted(unknown)}")
         if not service.ports or (len(service.ports) > 1 and service.speaks_http):

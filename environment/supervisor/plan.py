@@ -17,6 +17,7 @@ from environment.nginx import PROXY
 from environment.phases import read_phase
 from environment.runtimes import replica_id
 from environment.specification import Specification
+from environment.supervisor.needs import explained, missing
 from environment.valkey import with_password
 
 FRONT_DOOR = "api-gateway"
@@ -76,6 +77,12 @@ class Plan:
             self.check_settings(service, settings)
         for service in (*specification.versions, *specification.replicas):
             self.require_own_service(service, "have versions and replicas")
+        self._require_needs(
+            {
+                name: (self._version(name), specification.settings.get(name, {}))
+                for name in self.services
+            }
+        )
 
     # -- asking --
 
@@ -138,6 +145,27 @@ class Plan:
             if name == "DATA_DIR":
                 self._check_folder(service, value)
 
+    def check_needs(self, service: str, version: str, settings: Mapping[str, str]) -> None:
+        """Raise `LabError` when a replica of that version would wait for a service that this session does not have."""
+        self._require_needs({service: (version, settings)})
+
+    def _require_needs(self, wanted: Mapping[str, tuple[str, Mapping[str, str]]]) -> None:
+        lacking = {}
+        for name, (version, settings) in wanted.items():
+            described = self.services[name]
+            if names := missing(
+                described, version=version, settings=settings, present=self.services
+            ):
+                lacking[f"{name} {version}"] = names
+        if lacking:
+            raise LabError(explained(lacking, phase=self.spec.phase, chosen=self.spec.only))
+
+    def _version(self, service: str) -> str:
+        """Return the version that a service starts with; empty for a program that is not the course's own."""
+        described = self.service(service)
+        phase = self._variables.get(described.version_variable, "1")
+        return self.spec.versions.get(service, phase) if described.speaks_http else ""
+
     def _check_folder(self, service: str, folder: str) -> None:
         """Refuse a folder outside of the service's volume: it would not be removed with the session."""
         path = self.service(service).environment["DATA_DIR"]
@@ -198,9 +226,7 @@ class Plan:
         if siblings:
             version, settings = siblings[0].version, dict(siblings[0].settings)
         else:
-            described = self.service(service)
-            phase = self._variables.get(described.version_variable, "1")
-            version = self.spec.versions.get(service, phase) if described.speaks_http else ""
+            version = self._version(service)
             settings = dict(self.spec.settings.get(service, {}))
         replica = Replica(service, number, version, settings=settings)
         siblings.append(replica)

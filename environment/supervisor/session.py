@@ -89,6 +89,9 @@ class Session(Looking, Changing):
         self._plan.check_settings(service, settings)
         with self._changing:
             chosen = self._plan.of(service)
+            for replica in chosen:
+                changed = {**replica.settings, **settings}
+                self._plan.check_needs(service, replica.version, changed)
             self._replicas.replace(chosen, lambda replica: replica.settings.update(settings), say)
 
     def roll(
@@ -101,6 +104,8 @@ class Session(Looking, Changing):
         with self._changing:
             names = [replica_id(service, number) for number in replicas] or [service]
             chosen = self._plan.targets(names)
+            for replica in chosen:
+                self._plan.check_needs(service, version, replica.settings)
             self._replicas.replace(
                 chosen, lambda replica: setattr(replica, "version", version), say
             )

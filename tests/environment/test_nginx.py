@@ -140,10 +140,10 @@ def test_the_front_door_and_each_service_have_a_front() -> None:
 
 
 def test_without_a_gateway_nginx_is_reached_at_its_first_front() -> None:
-    whole = Plan(Specification.checked(phase="phase4"), token="")
+    whole = Plan(Specification.checked(phase="phase3"), token="")
     assert whole.entrance("nginx") == 80
     only = ("nginx", "order-service", "user-service")
-    part = Plan(Specification.checked(phase="phase4", only=only), token="")
+    part = Plan(Specification.checked(phase="phase3", only=only), token="")
     assert part.entrance("nginx") == 3001
     assert part.entrance("user-service") == 3001
 
