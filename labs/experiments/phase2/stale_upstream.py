@@ -113,22 +113,20 @@ def suspects(*, unloaded: float) -> pd.DataFrame:
 
 
 def measure(env: Environment, *, dead: int = 2, requests: int = 30) -> pd.DataFrame:
-    """Scale from 1 + `dead` replicas to one, with a reload of nginx and without, and request the users in turn.
+    """Scale from 1 + `dead` replicas to one, without a reload of nginx and then with it, and request the users in turn.
 
     Where a removed replica's port refuses connections, the same is measured once more while the port
-    is held by a listener that lets no connection in. Leaves 1 + `dead` replicas, and nginx reloaded.
+    is held by a listener that lets no connection in. Leaves one replica, and nginx reloaded.
 
     Returns:
         One row per request. Columns: `address` (kind of the dead ones), `number`, `latency` (s),
         `status`, `tried` (how many dead addresses nginx tried for it, by its log), `idle` (cores that
         no program used meanwhile), `runtime`, `attempt`.
     """
-    env.scale(GATEWAY, 1 + dead)
-    env.scale(GATEWAY, 1)
-    parts = [_send(env, requests).assign(address=RELOADED)]
     leaving = env.scale(GATEWAY, 1 + dead).replicas[1:]
     warm_up(env)
     env.scale(GATEWAY, 1, reload=False)
+    parts = []
     if env.runtime == "docker":
         parts.append(_send(env, requests).assign(address=SILENT))
     else:
@@ -138,7 +136,8 @@ def measure(env: Environment, *, dead: int = 2, requests: int = 30) -> pd.DataFr
                 address = urlsplit(replica.url)
                 listeners.enter_context(silent_listener(address.hostname or "", address.port or 0))
             parts.append(_send(env, requests).assign(address=SILENT))
-    env.scale(GATEWAY, 1 + dead)
+    env.scale(GATEWAY, 1)  # this time with a reload
+    parts.append(_send(env, requests).assign(address=RELOADED))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
 
 
