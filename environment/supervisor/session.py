@@ -214,10 +214,12 @@ class Session(Looking, Changing):
         event: str,
         after: int = 0,
         *,
+        overdue: Sequence[str] = (),
         holder: Holder = TERMINAL,
     ) -> None:
         """End the targets at a point of an event's way."""
-        fault = {"crash": {"at": at, "event": event, "after": after}}
+        crash = {"at": at, "event": event, "after": after}
+        fault = {"crash": crash, "overdue": list(overdue)}
         self._inject(targets, fault, AT_POINTS, holder)
 
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:

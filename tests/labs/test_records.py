@@ -130,6 +130,7 @@ SAMPLES = {
     "waits": (test_waits.samples(), test_waits.PREDICTION),
     "utilisation": (test_utilisation.samples(), test_utilisation.PREDICTION),
     "interleavings": (saga_frames.interleavings_samples(), saga_frames.interleavings_prediction()),
+    "trace_replay": (saga_frames.trace_replay_samples(), saga_frames.trace_replay_prediction()),
     "outcomes": (saga_frames.outcomes_samples(), saga_frames.outcomes_prediction()),
     "money": (saga_frames.money_samples(), saga_frames.money_prediction()),
     "deadline": (saga_frames.deadline_samples(), saga_frames.deadline_prediction()),

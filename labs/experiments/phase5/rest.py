@@ -52,6 +52,28 @@ def wait_for_rest(env: Environment, *, seconds: float = 30) -> bool:
     return bool(wait_until(twice, timeout=seconds, every=EVERY))
 
 
+def wait_for_quiet(env: Environment, *, seconds: float = 60) -> bool:
+    """Wait until nothing is under way, whatever is still set aside on the shelf; return whether that was reached.
+
+    A wrong system may keep a reservation for ever: it never comes to rest, and yet nothing will change any more.
+    """
+    before = False
+
+    def twice() -> bool:
+        nonlocal before
+        first, before = before, is_quiet(env)
+        return first and before
+
+    return bool(wait_until(twice, timeout=seconds, every=EVERY))
+
+
+def is_quiet(env: Environment) -> bool:
+    """Return whether every event was consumed, and no outbox, pending order or refund waits."""
+    gauges = read_gauges(env)
+    waiting = {value for (_, name), value in gauges.items() if name != "reservations_open"}
+    return waiting == {0.0} and unread(env) == 0
+
+
 def is_at_rest(env: Environment) -> bool:
     """Return whether every event was consumed, and no database holds anything that is still to be done."""
     return set(read_gauges(env).values()) == {0.0} and unread(env) == 0

@@ -154,3 +154,40 @@ def refunds_samples() -> pd.DataFrame:
     return rows.drop(columns="attempts").assign(
         charges=1, refunds=1, refused=rows["attempts"] - 1, rate=0.5, runtime="process", attempt=1
     )
+
+
+TRACE = [
+    ("publish OrderCreated", True, "pending/none/none", "pending/none/none"),
+    ("deadline", True, "cancelled/none/none", "cancelled/none/none"),
+    ("publish OrderCancelled", True, "cancelled/none/none", "cancelled/none/none"),
+    ("payment reads OrderCancelled", True, "cancelled/barred/none", "cancelled/none/none"),
+    ("payment reads OrderCreated", True, "cancelled/barred/none", "cancelled/charged/none"),
+    ("publish PaymentCompleted", False, "cancelled/barred/none", "cancelled/charged/none"),
+    (
+        "inventory reads OrderCancelled",
+        True,
+        "cancelled/barred/barred",
+        "cancelled/charged/barred",
+    ),
+    (
+        "inventory reads PaymentCompleted",
+        False,
+        "cancelled/barred/barred",
+        "cancelled/charged/barred",
+    ),
+]
+
+
+def trace_replay_prediction() -> pd.DataFrame:
+    """The eight actions that the checker finds for a payment-service without a tombstone."""
+    rows = [(number, *row) for number, row in enumerate(TRACE, 1)]
+    return pd.DataFrame(rows, columns=["step", "action", "possible", "states", "wrong"])
+
+
+def trace_replay_samples() -> pd.DataFrame:
+    """Each action as predicted, and an allowed end."""
+    rows = trace_replay_prediction().drop(columns="wrong")
+    last = {"step": 9, "action": "at rest", "possible": True, "states": rows["states"].iloc[-1]}
+    return pd.concat([rows, pd.DataFrame([last])], ignore_index=True).assign(
+        allowed=True, resting=True, runtime="process", attempt=1
+    )
