@@ -138,6 +138,10 @@ SAMPLES = {
         saga_frames.compensation_first_samples(),
         saga_frames.compensation_first_prediction(),
     ),
+    "crash_anywhere": (
+        saga_frames.crash_anywhere_samples(),
+        saga_frames.crash_anywhere_prediction(),
+    ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
 }
 

@@ -161,8 +161,6 @@ def coverage(samples: pd.DataFrame) -> int:
 def _as_allowed(orders: pd.DataFrame) -> Finding:
     if orders.empty or (orders["order"] == "").any():
         return doubt("no order was acknowledged")
-    if not orders["hit"].all():
-        return doubt("the participant was not killed at this point")
     if not orders["quiet"].all():
         return doubt("the order was still under way")
     if orders["wrong"].any():
@@ -171,6 +169,8 @@ def _as_allowed(orders: pd.DataFrame) -> Finding:
         return failure("an order ended in a way that the model excludes")
     if not (orders["outcome"].eq(orders["coin"]) | orders["outcome"].eq(DEADLINE)).all():
         return failure("an order ended neither as the coin says nor by its deadline")
+    if not orders["hit"].all():
+        return doubt("the participant was not killed at this point")
     return SETTLED
 
 

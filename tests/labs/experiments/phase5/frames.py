@@ -5,6 +5,7 @@ import pandas as pd
 
 from labs.experiments.phase5 import (
     compensation_first,
+    crash_anywhere,
     deadline,
     interleavings,
     money,
@@ -190,4 +191,36 @@ def trace_replay_samples() -> pd.DataFrame:
     last = {"step": 9, "action": "at rest", "possible": True, "states": rows["states"].iloc[-1]}
     return pd.concat([rows, pd.DataFrame([last])], ignore_index=True).assign(
         allowed=True, resting=True, runtime="process", attempt=1
+    )
+
+
+KILL_ENDS = {
+    "completed": "completed/settled/sold",
+    "payment failed": "cancelled/failed/barred",
+    "inventory failed": "cancelled/refunded/failed",
+}
+
+
+def crash_anywhere_prediction() -> pd.DataFrame:
+    return crash_anywhere.predict()
+
+
+def crash_anywhere_samples(at_random: int = 0) -> pd.DataFrame:
+    """Each kill hit its point, and each order ended as the coin says."""
+    rows = crash_anywhere_prediction()[["kill", "outcome"]].rename(columns={"outcome": "coin"})
+    names = [f"at random {number}, order" for number in range(1, at_random + 1)]
+    more = [{"kill": name, "coin": coin} for name in names for coin in KILL_ENDS]
+    rows = pd.concat([rows, pd.DataFrame(more, columns=rows.columns)], ignore_index=True)
+    return rows.assign(
+        hit=True,
+        again=1,
+        order=[f"order-{n}" for n in rows.index],
+        outcome=rows["coin"],
+        states=rows["coin"].map(KILL_ENDS),
+        allowed=True,
+        wrong=False,
+        seconds=6.5,
+        quiet=True,
+        runtime="process",
+        attempt=1,
     )
