@@ -142,6 +142,7 @@ SAMPLES = {
         saga_frames.crash_anywhere_samples(),
         saga_frames.crash_anywhere_prediction(),
     ),
+    "give_up": (saga_frames.give_up_samples(), saga_frames.give_up_prediction()),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
 }
 

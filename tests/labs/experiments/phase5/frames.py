@@ -7,6 +7,7 @@ from labs.experiments.phase5 import (
     compensation_first,
     crash_anywhere,
     deadline,
+    give_up,
     interleavings,
     money,
     outcomes,
@@ -220,6 +221,42 @@ def crash_anywhere_samples(at_random: int = 0) -> pd.DataFrame:
         allowed=True,
         wrong=False,
         seconds=6.5,
+        quiet=True,
+        runtime="process",
+        attempt=1,
+    )
+
+
+GIVEN_UP = {
+    "payment/OrderCancelled": 8,
+    "inventory/OrderCancelled": 11,
+    "inventory/OrderConfirmed": 9,
+}
+"""The steps to a wrong state when this reading is given up; of any other one there are none."""
+
+
+def give_up_prediction() -> pd.DataFrame:
+    """Every reading, as the checker judges it."""
+    rows = [
+        {"reading": reading.name, "steps": GIVEN_UP.get(reading.name, 0)}
+        for reading in give_up.READINGS
+    ]
+    table = pd.DataFrame(rows).assign(broken="")
+    table.insert(1, "safe", table["steps"] == 0)
+    table.loc[~table["safe"], "broken"] = "a completed order is paid, and a cancelled one is not"
+    return table
+
+
+def give_up_samples() -> pd.DataFrame:
+    """A dead letter where it may be given up; elsewhere a partition that waits, and a wrong state meanwhile."""
+    rows = give_up_prediction()
+    return rows[["reading"]].assign(
+        order=[f"order-{n}" for n in rows.index],
+        letters=rows["safe"].astype(int),
+        waited=~rows["safe"],
+        ended=True,
+        wrong=~rows["safe"],
+        wrong_after=False,
         quiet=True,
         runtime="process",
         attempt=1,
