@@ -6,6 +6,7 @@ look never wait for it. `environment/verbs.py` declares the verbs; add new ones 
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from environment.errors import LabError
@@ -284,6 +285,9 @@ class Session(Looking, Changing):
                 self._runtime.resume(replica.id)
             elif condition != "running":
                 down.append(replica)
+            elif self._plan.service(replica.service).speaks_http:
+                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
+                self._end_faults(replica)
         self._replicas.bring_up(down, say)
         for replica in replicas:
             self._replicas.await_ready(replica)
@@ -293,6 +297,10 @@ class Session(Looking, Changing):
         if down or PROXY in [replica.service for replica in replicas]:
             # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
             self._balancer.follow()
+
+    def _end_faults(self, replica: Replica) -> None:
+        with suppress(LabError):  # it does not answer yet; once it is ready, the same is done again
+            put_fault(replica.url, {}, self._token)
 
 
 def _timing(replica: Replica) -> Timing:

@@ -80,6 +80,13 @@ MUTANTS = {
         {},
         {},
     ),
+    "compensation_given_up": Wrong(
+        "payment-service",
+        "give_up",
+        "payment/OrderCancelled: it was given up, and nothing else repairs what it left undone",
+        {"readings": ["payment/OrderCancelled"]},
+        {"readings": ["payment/OrderCancelled"]},
+    ),
     # Last: what these reserve is never released, so that the system never comes to rest again.
     "no_tombstone_inventory": Wrong(
         "inventory-service",
