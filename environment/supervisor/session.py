@@ -6,6 +6,7 @@ look never wait for it. `environment/verbs.py` declares the verbs; add new ones 
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from environment.errors import LabError
@@ -13,13 +14,21 @@ from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
 from environment.progress import Say, silent
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
-from environment.states import AccessLog, ServiceState, Timing
+from environment.states import AccessLog, Points, ServiceState, Timing
 from environment.supervisor.balancer import Balancer
-from environment.supervisor.faults import FAILING, KILLED, PAUSED, SLOWED, STOPPED, Faults
+from environment.supervisor.faults import (
+    AT_POINTS,
+    FAILING,
+    KILLED,
+    PAUSED,
+    SLOWED,
+    STOPPED,
+    Faults,
+)
 from environment.supervisor.plan import Plan, Replica
-from environment.supervisor.probes import put_fault
+from environment.supervisor.probes import get_points, put_fault
 from environment.supervisor.replicas import Replicas
-from environment.verbs import TERMINAL, Changing, Holder, Looking
+from environment.verbs import TERMINAL, Changing, Holder, Looking, Point
 
 
 class Session(Looking, Changing):
@@ -189,6 +198,36 @@ class Session(Looking, Changing):
         """Make the targets answer a share of the requests with an error."""
         self._inject(targets, {"status": status, "rate": rate}, FAILING, holder)
 
+    def hold(
+        self,
+        targets: Sequence[str],
+        *,
+        hold: Mapping[str, Sequence[str]] | None = None,
+        relay: bool = False,
+        poison: Mapping[str, Sequence[str]] | None = None,
+        overdue: Sequence[str] = (),
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """Hold or poison events of the targets, or count deadlines as passed."""
+        held = {**(hold or {}), **({"relay": True} if relay else {})}
+        fault = {"hold": held, "poison": dict(poison or {}), "overdue": list(overdue)}
+        self._inject(targets, fault, AT_POINTS, holder)
+
+    def crash(
+        self,
+        targets: Sequence[str],
+        at: Point,
+        event: str,
+        after: int = 0,
+        *,
+        overdue: Sequence[str] = (),
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """End the targets at a point of an event's way."""
+        crash = {"at": at, "event": event, "after": after}
+        fault = {"crash": crash, "overdue": list(overdue)}
+        self._inject(targets, fault, AT_POINTS, holder)
+
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:
         """Resume and start the targets, and end their slowness and failures; return when they are ready."""
         with self._changing:
@@ -222,6 +261,11 @@ class Session(Looking, Changing):
             return self._runtime.logs(replicas[0].id, lines)
         return "\n".join(f"--- {r.id}\n{self._runtime.logs(r.id, lines)}" for r in replicas)
 
+    def points(self, target: str) -> dict[str, Points]:
+        """Return what passed the points of each replica of a service, or of one replica."""
+        replicas = self._plan.targets([target])
+        return {replica.id: get_points(replica.url, self._token) for replica in replicas}
+
     def access_log(self) -> AccessLog:
         """Return nginx's access log."""
         return self._balancer.log()
@@ -246,6 +290,9 @@ class Session(Looking, Changing):
                 self._runtime.resume(replica.id)
             elif condition != "running":
                 down.append(replica)
+            elif self._plan.service(replica.service).speaks_http:
+                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
+                self._end_faults(replica)
         self._replicas.bring_up(down, say)
         for replica in replicas:
             self._replicas.await_ready(replica)
@@ -255,6 +302,10 @@ class Session(Looking, Changing):
         if down or PROXY in [replica.service for replica in replicas]:
             # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
             self._balancer.follow()
+
+    def _end_faults(self, replica: Replica) -> None:
+        with suppress(LabError):  # it does not answer yet; once it is ready, the same is done again
+            put_fault(replica.url, {}, self._token)
 
 
 def _timing(replica: Replica) -> Timing:
