@@ -2,13 +2,14 @@
 
 from sqlalchemy import Connection
 
-from microservices.order_service import v3
+from microservices.kit.events.participant import Participant
+from microservices.order_service import participation
 from tests.mutants.service import run_with
 
 
-def cancel_nothing(connection: Connection) -> bool:
+def cancel_nothing(connection: Connection, *, participant: Participant) -> bool:
     return False
 
 
 if __name__ == "__main__":
-    run_with("order-service", v3, "cancel_overdue", cancel_nothing)
+    run_with("order-service", participation, "cancel_overdue", cancel_nothing)
