@@ -137,6 +137,10 @@ SAMPLES = {
         saga_frames.compensation_first_samples(),
         saga_frames.compensation_first_prediction(),
     ),
+    "coordination": (
+        saga_frames.coordination_samples(),
+        saga_frames.coordination_prediction(),
+    ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
 }
 

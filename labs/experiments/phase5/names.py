@@ -11,7 +11,11 @@ PARTICIPANTS = (ORDERS, PAYMENTS, INVENTORY)
 CREATED, CONFIRMED, CANCELLED = "order-created", "order-confirmed", "order-cancelled"
 PAID, UNPAID = "payment-completed", "payment-failed"
 RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
+REFUNDED = "payment-refunded"
 """The topics of a saga."""
+
+COMMANDS = ("charge-requested", "refund-requested", "reserve-requested", "release-requested")
+"""The topics of an orchestrator's commands."""
 
 COMPLETED = "completed"
 PAYMENT_FAILED, INVENTORY_FAILED = "payment failed", "inventory failed"

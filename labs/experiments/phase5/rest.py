@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import httpx
@@ -54,14 +55,22 @@ def wait_for_rest(env: Environment, *, seconds: float = 30) -> bool:
 
 def is_at_rest(env: Environment) -> bool:
     """Return whether every event was consumed, and no database holds anything that is still to be done."""
-    return set(read_gauges(env).values()) == {0.0} and unread(env) == 0
+    return set(read_gauges(env).values()) == {0.0} and unread(env, READERS) == 0
 
 
-def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
-    """Return the `GAUGES` by service and name. One that a service does not show is not a number."""
+def is_quiet(env: Environment, services: Sequence[str]) -> bool:
+    """Return whether these services have consumed all there is, and published all that they have to report."""
+    outboxes = dict.fromkeys(services, ("outbox_events",))
+    return set(read_gauges(env, outboxes).values()) == {0.0} and unread(env, services) == 0
+
+
+def read_gauges(
+    env: Environment, gauges_of: Mapping[str, Sequence[str]] = GAUGES
+) -> dict[tuple[str, str], float]:
+    """Return gauges by service and name. One that a service does not show is not a number."""
     gauges: dict[tuple[str, str], float] = {}
     with httpx.Client(timeout=RESPONSE_SECONDS) as client:
-        for service, names in GAUGES.items():
+        for service, names in gauges_of.items():
             text = client.get(f"{env[service].url}/metrics").raise_for_status().text
             lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
             values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
@@ -69,8 +78,8 @@ def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
     return gauges
 
 
-def unread(env: Environment) -> int:
-    """Return the number of messages that a service of this environment has not processed yet."""
-    groups = [group_of(service) for service in READERS if service in env.services]
+def unread(env: Environment, services: Sequence[str]) -> int:
+    """Return the number of messages that those of these services which run here have not processed yet."""
+    groups = [group_of(service) for service in services if service in env.services]
     lags = env.kafka.lag()
     return int(lags.loc[lags["group"].isin(groups), "lag"].sum())
