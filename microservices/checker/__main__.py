@@ -8,14 +8,21 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from microservices.checker.follow import Followed, follow
-from microservices.checker.model import PARTICIPANTS, TABLES, Model, Reading
-from microservices.checker.mutants import MUTANTS
+from microservices.checker.model import (
+    CHOREOGRAPHY,
+    ORCHESTRATION,
+    PARTICIPANTS,
+    Model,
+    Reading,
+)
+from microservices.checker.mutants import MUTANTS, without
 from microservices.checker.search import Result, check
-from microservices.kit.saga import Table
+
+COORDINATIONS = {"choreography": CHOREOGRAPHY, "orchestration": ORCHESTRATION}
 
 MOST_ORDERS = 3
 """Three orders have some hundred times as many states as two."""
@@ -62,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SERVICE/STATE/EVENT",
         help="a cell of a table to leave out, such as payment/none/OrderCancelled",
     )
+    parser.add_argument(
+        "--coordination",
+        choices=COORDINATIONS,
+        default="choreography",
+        help="how the participants find each other; mutants are those of the choreography",
+    )
     parser.add_argument("--mutant", metavar="NAME", help="a wrong design; --list names them")
     parser.add_argument(
         "--follow",
@@ -80,25 +93,26 @@ def _model(given: argparse.Namespace) -> Model:
         raise ValueError(f"--duplicates is 0 to 3, not {given.duplicates}")
     if given.mutant is not None and given.mutant not in MUTANTS:
         raise ValueError(f"no mutant {given.mutant!r}; there are: {', '.join(MUTANTS)}")
-    mutant = MUTANTS[given.mutant] if given.mutant else None
-    model = replace(mutant.model() if mutant else Model(), orders=given.orders)
+    if given.mutant is not None and given.coordination != "choreography":
+        raise ValueError("--mutant names a wrong choreography: leave --coordination out")
+    right = Model(coordination=COORDINATIONS[given.coordination])
+    wrong = MUTANTS[given.mutant].model() if given.mutant else None
+    model = replace(wrong or right, orders=given.orders)
     if given.duplicates is not None:
         model = replace(model, duplicates=given.duplicates)
     if given.dead_letter:
-        reading = _reading(given.dead_letter)
+        reading = _reading(model, given.dead_letter)
         model = replace(model, losses=1, lossy=model.lossy | {reading})
-    if given.without:
-        model = replace(model, tables=_without(model, given.without))
-    return model
+    return _without(model, given.without) if given.without else model
 
 
-def _reading(text: str) -> Reading:
+def _reading(model: Model, text: str) -> Reading:
     """Read `payment/OrderCancelled`; the name of a service and that of a topic will do, too."""
     service, _, event = text.partition("/")
     name = service.removesuffix("-service")
-    readings = {_topic(each): (who, each) for who, each in Model().readings if who == name}
+    readings = {_topic(each): (who, each) for who, each in model.readings if who == name}
     if _topic(event) not in readings:
-        known = ", ".join("/".join(reading) for reading in Model().readings)
+        known = ", ".join("/".join(reading) for reading in model.readings)
         raise ValueError(f"{text!r} names no event that a service consumes; there are: {known}")
     return readings[_topic(event)]
 
@@ -107,16 +121,15 @@ def _topic(event: str) -> str:
     return event.replace("-", "").lower()
 
 
-def _without(model: Model, text: str) -> Mapping[str, Table]:
-    """Return the model's tables without the cell that `payment/none/OrderCancelled` names."""
+def _without(model: Model, text: str) -> Model:
+    """Return the model without the cell that `payment/none/OrderCancelled` names."""
     name, _, cell = text.partition("/")
     state, _, event = cell.partition("/")
-    name = name.removesuffix("-service")
-    if name not in PARTICIPANTS or (state, event) not in TABLES[name]:
-        cells = [f"{who}/{'/'.join(key)}" for who in PARTICIPANTS for key in TABLES[who]]
+    name, tables = name.removesuffix("-service"), model.coordination.tables
+    if name not in PARTICIPANTS or (state, event) not in tables[name]:
+        cells = [f"{who}/{'/'.join(key)}" for who in PARTICIPANTS for key in tables[who]]
         raise ValueError(f"{text!r} is no cell of a table; there are: {', '.join(cells)}")
-    rest = {key: step for key, step in model.tables[name].items() if key != (state, event)}
-    return {**model.tables, name: rest}
+    return without((name, state, event), model=model)
 
 
 def _followed(steps: Sequence[Followed]) -> str:

@@ -11,14 +11,17 @@ service is read in the order of its transactions, whatever the order.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
 from typing import NamedTuple, TypeVar
 
+from microservices.inventory_service import orchestration as orchestrated_inventory
 from microservices.inventory_service import saga as inventory
 from microservices.kit.saga import Contradiction, Step, Table, decide
+from microservices.order_service import orchestration as orchestrated_order
 from microservices.order_service import saga as order
+from microservices.payment_service import orchestration as orchestrated_payment
 from microservices.payment_service import saga as payment
 
 T = TypeVar("T")
@@ -29,6 +32,15 @@ TABLES: Mapping[str, Table] = {
     "payment": payment.TABLE,
     "inventory": inventory.TABLE,
 }
+"""Choreography: each participant consumes the events of the others."""
+
+ORCHESTRATED: Mapping[str, Table] = {
+    "order": orchestrated_order.TABLE,
+    "payment": orchestrated_payment.TABLE,
+    "inventory": orchestrated_inventory.TABLE,
+}
+"""Orchestration: order-service asks the others, by commands."""
+
 OWN_STEPS = ("deadline", "refund")
 """What a participant does by itself, without an event that arrives."""
 
@@ -41,7 +53,7 @@ Reading = tuple[str, str]
 class Saga(NamedTuple):
     """One order: the state at each participant, and what was done in its name (which no participant stores)."""
 
-    order: str = order.FIRST
+    order: str
     payment: str = payment.FIRST
     inventory: str = inventory.FIRST
     charges: int = 0
@@ -80,12 +92,27 @@ class Move(NamedTuple):
     contradiction: str = ""
 
 
+class Coordination(NamedTuple):
+    """How the participants find each other: their tables, and how an order begins."""
+
+    tables: Mapping[str, Table] = TABLES
+    first: str = order.FIRST
+    published_first: tuple[str, ...] = order.PUBLISHED_FIRST
+
+
+CHOREOGRAPHY = Coordination()
+ORCHESTRATION = Coordination(
+    ORCHESTRATED, orchestrated_order.FIRST, orchestrated_order.PUBLISHED_FIRST
+)
+
+
 @dataclass(frozen=True)
 class Model:
     """Which tables, how many orders, and what may go wrong.
 
     Args:
-        tables: The transitions of each participant.
+        coordination: The participants as they are.
+        changed: Other tables than theirs, of a wrong design.
         orders: How many orders share the shelf.
         stock: Items on the shelf; each order wants one.
         duplicates: How often an event may be delivered once more.
@@ -97,7 +124,8 @@ class Model:
         sweeper: Whether an order that waits too long is cancelled.
     """
 
-    tables: Mapping[str, Table] = field(default_factory=lambda: TABLES)
+    coordination: Coordination = CHOREOGRAPHY
+    changed: Mapping[str, Table] | None = None
     orders: int = 1
     stock: int = 1
     duplicates: int = 0
@@ -109,12 +137,17 @@ class Model:
     sweeper: bool = True
 
     @cached_property
+    def tables(self) -> Mapping[str, Table]:
+        """The transitions of each participant."""
+        return self.coordination.tables if self.changed is None else self.changed
+
+    @cached_property
     def readings(self) -> tuple[Reading, ...]:
         """Every participant with every type of event that its table has a cell for, also in the unchanged table."""
         cells = [
             (name, event)
             for name in PARTICIPANTS
-            for source in (TABLES, self.tables)
+            for source in (self.coordination.tables, self.tables)
             for _, event in source[name]
             if event not in OWN_STEPS
         ]
@@ -129,11 +162,14 @@ class Model:
         """Yield the beginning for every outcome of the coins; orders are alike, so each mixture comes once."""
         for coins in combinations_with_replacement(COINS, self.orders):
             created = tuple(
-                (number, event) for number in range(self.orders) for event in order.PUBLISHED_FIRST
+                (number, event)
+                for number in range(self.orders)
+                for event in self.coordination.published_first
+                if event in self.topics
             )
             yield World(
                 coins=coins,
-                sagas=(Saga(),) * self.orders,
+                sagas=(Saga(self.coordination.first),) * self.orders,
                 outboxes=(created, (), ()),
                 published=((0,) * len(self.topics),) * self.orders,
                 consumed=((0,) * len(self.readings),) * self.orders,
@@ -149,7 +185,7 @@ class Model:
         yield from self._publish(world)
         for number, saga in enumerate(world.sagas):
             yield from self._consume(world, number)
-            if self.sweeper and saga.order == order.FIRST:
+            if self.sweeper and (saga.order, "deadline") in self.coordination.tables["order"]:
                 yield self._apply(
                     world, number, "order", "deadline", self._named("deadline", number)
                 )

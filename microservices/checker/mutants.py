@@ -53,12 +53,14 @@ class Mutant:
 
     def model(self, **scenario: Any) -> Model:
         """Return the mutant's model; keyword arguments come before those of its own scenario."""
-        return Model(tables=changed(self.cells), **{**self.scenario, **scenario})
+        return Model(changed=changed(self.cells), **{**self.scenario, **scenario})
 
 
-def changed(cells: Mapping[Cell, Step | None]) -> dict[str, Table]:
+def changed(
+    cells: Mapping[Cell, Step | None], source: Mapping[str, Table] = TABLES
+) -> dict[str, Table]:
     """Return the services' tables with other cells; None removes a cell."""
-    tables = {name: dict(table) for name, table in TABLES.items()}
+    tables = {name: dict(table) for name, table in source.items()}
     for (name, state, event), step in cells.items():
         tables[name].pop((state, event), None)
         if step is not None:
@@ -68,7 +70,8 @@ def changed(cells: Mapping[Cell, Step | None]) -> dict[str, Table]:
 
 def without(*cells: Cell, model: Model | None = None) -> Model:
     """Return a model (the real one by default) without these cells of its tables."""
-    return replace(model or Model(), tables=changed(dict.fromkeys(cells)))
+    model = model or Model()
+    return replace(model, changed=changed(dict.fromkeys(cells), model.tables))
 
 
 _CHARGE = Step("charged", ("PaymentCompleted",))

@@ -35,7 +35,7 @@ def always(world: World) -> Iterator[str]:
 def at_rest(world: World) -> Iterator[str]:
     """Yield the properties that this world breaks if nothing is left to do in it."""
     for saga in world.sagas:
-        if saga.order == "pending":
+        if saga.order not in ("completed", "cancelled"):
             yield ENDED
             continue
         completed = saga.order == "completed"

@@ -77,12 +77,15 @@ def _sqlite_path(service: str, settings: Settings) -> Path:
 Row = Mapping[str, Any]
 """A value for each column that has one."""
 
+Rows = Mapping[Table, Row | list[Row]]
+"""What to insert: a row of a table, or several."""
+
 
 @dataclass(frozen=True)
 class Write:
     """A write that waits for its turn: rows to insert, then work to do; and the future of its caller."""
 
-    rows: Mapping[Table, Row]
+    rows: Rows
     work: Callable[[Connection], Any]
     done: "asyncio.Future[Any]"
 
@@ -147,15 +150,15 @@ class Database:
 
     async def insert(
         self,
-        rows: Mapping[Table, Row],
+        rows: Rows,
         work: Callable[..., None] = _nothing,
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        """Insert one row per table, then run `work(connection, ...)`: all of it, durable on return, or nothing."""
+        """Insert rows, then run `work(connection, ...)`: all of it, durable on return, or nothing."""
         await self._write(rows, partial(_call, work, args, kwargs))
 
-    async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
+    async def _write(self, rows: Rows, work: Callable[[Connection], Any]) -> Any:
         write = Write(rows, work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         if self._turns is None or self._turns.done():
@@ -255,11 +258,12 @@ def _call(
     return work(connection, *args, **kwargs)
 
 
-def _insert(connection: Connection, groups: Sequence[Mapping[Table, Row]]) -> None:
+def _insert(connection: Connection, groups: Sequence[Rows]) -> None:
     together: defaultdict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for rows in groups:
-        for table, row in rows.items():
-            together[table, *row].append(row)
+        for table, value in rows.items():
+            for row in value if isinstance(value, list) else [value]:
+                together[table, *row].append(row)
     for (table, *_), many in together.items():
         connection.execute(insert_into(table), many)
 

@@ -5,10 +5,9 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic_core import from_json
-from sqlalchemy import Table
 from sqlalchemy.exc import IntegrityError
 
-from microservices.kit.database import Database
+from microservices.kit.database import Database, Rows
 from microservices.kit.http import idempotency, pages
 from microservices.kit.http.idempotency import Claim
 from microservices.kit.http.problem import Problem, documented
@@ -49,9 +48,7 @@ async def get_order(request: Request, id: Id) -> Response:
     return json_response(encode(wire(row._mapping) | reason))
 
 
-async def keep(
-    database: Database, rows: Mapping[Table, dict[str, Any]], claim: Claim | None
-) -> tuple[str, bool]:
+async def keep(database: Database, rows: Rows, claim: Claim | None) -> tuple[str, bool]:
     """Insert an order, the rows that go with it, and the answer under its key.
 
     All in one transaction: either all of them are stored, or none.
@@ -59,7 +56,9 @@ async def keep(
     Returns:
         The answer, and whether it is a repeat: that of a request which took over an expired claim.
     """
-    text = answer(rows[store.orders])
+    order = rows[store.orders]
+    assert isinstance(order, dict)
+    text = answer(order)
     if claim is None:
         await database.insert(rows)
         return text, False
@@ -74,7 +73,7 @@ async def keep(
 
 
 async def keep_once(
-    database: Database, new: NewOrder, key: str | None, rows: Mapping[Table, dict[str, Any]]
+    database: Database, new: NewOrder, key: str | None, rows: Rows
 ) -> tuple[str, bool]:
     """Keep an order and its rows, once for each key; return the answer, and whether it is a repeat."""
     if key is None:

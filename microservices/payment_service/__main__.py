@@ -3,4 +3,9 @@
 from microservices.kit.main import main
 from microservices.payment_service.settings import PaymentSettings
 
-main("microservices.payment_service", port=3003, versions=("1", "2", "3"), settings=PaymentSettings)
+main(
+    "microservices.payment_service",
+    port=3003,
+    versions=("1", "2", "3", "4"),
+    settings=PaymentSettings,
+)

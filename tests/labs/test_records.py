@@ -143,6 +143,10 @@ SAMPLES = {
         saga_frames.crash_anywhere_prediction(),
     ),
     "give_up": (saga_frames.give_up_samples(), saga_frames.give_up_prediction()),
+    "coordination": (
+        saga_frames.coordination_samples(),
+        saga_frames.coordination_prediction(),
+    ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
 }
 

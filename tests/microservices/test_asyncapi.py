@@ -67,17 +67,21 @@ def test_what_the_schema_refuses_is_not_read(kind: type[Data], change: dict[str,
         jsonschema.validate(event, documents()[f"{kind.__name__}.json"])
 
 
-def test_every_event_that_is_published_is_consumed() -> None:
-    operations = asyncapi()["operations"].values()
+@pytest.mark.parametrize("orchestrated", [False, True])
+def test_every_event_that_is_published_is_consumed(orchestrated: bool) -> None:
+    operations = asyncapi(orchestrated=orchestrated)["operations"].values()
     sent = {each["channel"]["$ref"] for each in operations if each["action"] == "send"}
     read = {each["channel"]["$ref"] for each in operations if each["action"] == "receive"}
     assert sent <= read
-    assert len(services()) == 5
+    assert len(services(orchestrated=orchestrated)) == 5
 
 
+@pytest.mark.parametrize("orchestrated", [False, True])
 @pytest.mark.parametrize("service", services())
-def test_a_service_has_the_topics_of_its_document(service: str, tmp_path: Path) -> None:
-    module = services()[service]
+def test_a_service_has_the_topics_of_its_document(
+    service: str, orchestrated: bool, tmp_path: Path
+) -> None:
+    module = services(orchestrated=orchestrated)[service]
     settings = get_type_hints(module.build)["settings"]
     app = module.build(settings(port=1, data_dir=tmp_path, kafka_bootstrap="127.0.0.1:9"))
     consumed = {kind.topic for kind in module.CONSUMES}
@@ -86,8 +90,38 @@ def test_a_service_has_the_topics_of_its_document(service: str, tmp_path: Path) 
     assert set(app.state.topics.names) == consumed | published | dead_letters
 
 
-def test_every_reference_leads_somewhere() -> None:
-    document = asyncapi()
+def test_an_orchestrator_leaves_fewer_pairs_of_services_that_exchange_events() -> None:
+    assert pairs(orchestrated=False) == {
+        ("order", "payment"),
+        ("order", "inventory"),
+        ("payment", "order"),
+        ("payment", "inventory"),
+        ("inventory", "order"),
+        ("inventory", "payment"),
+    }
+    assert pairs(orchestrated=True) == {
+        ("order", "payment"),
+        ("order", "inventory"),
+        ("payment", "order"),
+        ("inventory", "order"),
+    }
+
+
+def pairs(*, orchestrated: bool) -> set[tuple[str, str]]:
+    """Of each event between participants of a saga: by which service it is published, and by which consumed."""
+    modules = services(orchestrated=orchestrated)
+    participants = {name: modules[f"{name}-service"] for name in ("order", "payment", "inventory")}
+    return {
+        (one, other)
+        for one, publisher in participants.items()
+        for other, consumer in participants.items()
+        if set(publisher.PUBLISHES) & set(consumer.CONSUMES)
+    }
+
+
+@pytest.mark.parametrize("orchestrated", [False, True])
+def test_every_reference_leads_somewhere(orchestrated: bool) -> None:
+    document = asyncapi(orchestrated=orchestrated)
     text = json.dumps(document)
     for part in text.split('"$ref": "#/')[1:]:
         node = document

@@ -11,14 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, select
 
-from microservices.checker.model import TABLES
+from microservices.checker.model import ORCHESTRATED, TABLES
 from microservices.checker.mutants import RETRIABLE
 from microservices.inventory_service import v1 as inventory
+from microservices.inventory_service import v2 as asked_inventory
 from microservices.inventory_service.store import create_tables as create_shelf
 from microservices.kit import saga
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
 from microservices.kit.events.event_types import (
+    ChargeRequested,
     Data,
     InventoryFailed,
     InventoryReserved,
@@ -27,12 +29,20 @@ from microservices.kit.events.event_types import (
     OrderCreated,
     PaymentCompleted,
     PaymentFailed,
+    RefundRequested,
+    ReleaseRequested,
+    ReserveRequested,
 )
 from microservices.kit.events.participant import Moment, Participant
 from microservices.kit.items import Item
+from microservices.order_service import orchestration
+from microservices.order_service import saga as order_saga
 from microservices.order_service import store as orders
 from microservices.order_service import v3 as order
+from microservices.order_service import v4 as orchestrator
+from microservices.payment_service import charging
 from microservices.payment_service import v3 as payment
+from microservices.payment_service import v4 as asked_payment
 
 CAUSE = Cause("click", "event-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 ITEMS = [Item.model_validate({"productId": "prod-1", "quantity": 2, "price": 19.99})]
@@ -47,16 +57,20 @@ EVENTS: dict[str, Data] = {
         InventoryFailed.new(order_id=ID, reason="none left", items=ITEMS),
         OrderConfirmed.new(order_id=ID),
         OrderCancelled.new(order_id=ID, reason="no answer in time"),
+        ChargeRequested.new(order_id=ID, items=ITEMS, total_cents=3998),
+        RefundRequested.new(order_id=ID),
+        ReserveRequested.new(order_id=ID, items=ITEMS),
+        ReleaseRequested.new(order_id=ID),
     )
 }
 
 
 def new_order(connection: Connection) -> None:
-    order.create_tables(connection)
+    orchestrator.create_tables(connection)
     row = {
         "id": ID,
         "user_id": "user-1",
-        "items": "[]",
+        "items": orders.items_column(ITEMS),
         "total_cents": 3998,
         "status": "pending",
         "created_at": "2026-01-01T00:00:00.000Z",
@@ -64,10 +78,32 @@ def new_order(connection: Connection) -> None:
     connection.execute(orders.orders.insert().values(row))
 
 
+full_shelf = partial(create_shelf, stock={"prod-1": 100})
 SERVICES: dict[str, tuple[Participant, Callable[[Connection], None]]] = {
     "order": (order.PARTICIPANT, new_order),
-    "payment": (payment.PARTICIPANT, payment.create_tables),
-    "inventory": (inventory.PARTICIPANT, partial(create_shelf, stock={"prod-1": 100})),
+    "payment": (payment.PARTICIPANT, charging.create_tables),
+    "inventory": (inventory.PARTICIPANT, full_shelf),
+    "orchestrator": (orchestrator.PARTICIPANT, new_order),
+    "asked payment": (asked_payment.PARTICIPANT, charging.create_tables),
+    "asked inventory": (asked_inventory.PARTICIPANT, full_shelf),
+}
+MODULES: dict[str, Any] = {
+    "order": order,
+    "payment": payment,
+    "inventory": inventory,
+    "orchestrator": orchestrator,
+    "asked payment": asked_payment,
+    "asked inventory": asked_inventory,
+}
+CHECKED = {
+    **TABLES,
+    "orchestrator": ORCHESTRATED["order"],
+    "asked payment": ORCHESTRATED["payment"],
+    "asked inventory": ORCHESTRATED["inventory"],
+}
+PUBLISHED_FIRST = {
+    "order": order_saga.PUBLISHED_FIRST,
+    "orchestrator": orchestration.PUBLISHED_FIRST,
 }
 
 
@@ -86,16 +122,16 @@ def published(connection: Connection) -> list[str]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_checker_and_service_read_the_same_table(service: str) -> None:
-    assert SERVICES[service][0].table is TABLES[service]
+    assert SERVICES[service][0].table is CHECKED[service]
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_the_table_names_what_the_service_consumes_and_publishes(service: str) -> None:
-    module: Any = {"order": order, "payment": payment, "inventory": inventory}[service]
+    module = MODULES[service]
     table = SERVICES[service][0].table
     consumed = {symbol for _, symbol in table} - {"deadline", "refund"}
     steps = [each for step in table.values() for each in (step, step.if_fails) if each]
-    first = set(getattr(module.saga, "PUBLISHED_FIRST", ()))
+    first = set(PUBLISHED_FIRST.get(service, ()))
     assert {kind.__name__ for kind in module.CONSUMES} == consumed
     assert {kind.__name__ for kind in module.PUBLISHES} == first | {
         name for step in steps for name in step.publishes
@@ -143,7 +179,7 @@ def test_a_step_that_is_taken_again_changes_nothing(service: str) -> None:
 
 
 def test_a_step_carries_the_cause_of_its_event() -> None:
-    with database(payment.create_tables) as connection:
+    with database(charging.create_tables) as connection:
         payment.PARTICIPANT.receive(connection, Event("e", "t", EVENTS["OrderCreated"], CAUSE))
         envelope = json.loads(connection.execute(select(outbox.table.c.value)).scalar_one())
     assert envelope["correlationId"] == "click"

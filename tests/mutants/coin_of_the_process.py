@@ -1,6 +1,6 @@
 """A mutant of outcomes: a payment-service whose coin is Python's hash, which differs from process to process."""
 
-from microservices.payment_service import v3
+from microservices.payment_service import charging
 from microservices.payment_service.settings import PaymentSettings
 from tests.mutants.service import run_with
 
@@ -10,4 +10,4 @@ def toss(order_id: str, settings: PaymentSettings) -> bool:
 
 
 if __name__ == "__main__":
-    run_with("payment-service", v3, "is_refused", toss)
+    run_with("payment-service", charging, "is_refused", toss)

@@ -2,14 +2,15 @@
 
 from sqlalchemy import Connection
 
+from microservices.kit.events.participant import Participant
 from microservices.kit.points import Points
-from microservices.order_service import v3
+from microservices.order_service import participation
 from tests.mutants.service import run_with
 
 
-def cancel_nothing(connection: Connection, *, points: Points) -> bool:
+def cancel_nothing(connection: Connection, *, participant: Participant, points: Points) -> bool:
     return False
 
 
 if __name__ == "__main__":
-    run_with("order-service", v3, "cancel_overdue", cancel_nothing)
+    run_with("order-service", participation, "cancel_overdue", cancel_nothing)

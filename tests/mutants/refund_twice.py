@@ -5,7 +5,7 @@ The table alone would not do: the debt's row has the order's id, and the databas
 
 from microservices.kit.events.participant import Moment
 from microservices.kit.saga import Step
-from microservices.payment_service import debts, saga, store, v3
+from microservices.payment_service import charging, debts, saga, store, v3
 from tests.mutants.saga_cells import change
 from tests.mutants.service import run_with
 
@@ -26,4 +26,4 @@ if __name__ == "__main__":
     again = {(state, "OrderCancelled"): Step(AGAIN) for state in ("owed", "refunded")}
     change(saga.TABLE, {**again, (AGAIN, "refund"): refunded})
     v3.PARTICIPANT.enter[AGAIN] = owe_again  # type: ignore[index]
-    run_with("payment-service", v3, "owe", v3.owe)
+    run_with("payment-service", charging, "owe", charging.owe)

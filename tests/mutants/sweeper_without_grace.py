@@ -3,7 +3,7 @@
 from typing import Any
 
 from microservices.kit.events.periodic import Task
-from microservices.order_service import v3
+from microservices.order_service import participation
 from tests.mutants.service import run_with
 
 
@@ -12,4 +12,4 @@ def at_once(run: Any, listening_seconds: float, name: str) -> Task:
 
 
 if __name__ == "__main__":
-    run_with("order-service", v3, "Task", at_once)
+    run_with("order-service", participation, "Task", at_once)

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from environment import Environment
-from labs.experiments.phase5 import interleavings, trace_replay
+from labs.experiments.phase5 import coordination, interleavings, trace_replay
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
@@ -17,6 +18,8 @@ from tests.mutants.wrong import Wrong, assert_it_fails
 pytestmark = pytest.mark.timeout(300)
 
 VERSIONS = {"order-service": 3, "payment-service": 3, "inventory-service": 1}
+ORCHESTRATED = {"order-service": 4, "payment-service": 4, "inventory-service": 2}
+STOCK = {"inventory-service": {"STOCK": "prod-1=100000"}}
 OTHERS = ("kafka", "analytics-service")
 
 
@@ -117,9 +120,8 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
         for service, n in VERSIONS.items()
     }
     path = mutated(tmp_path_factory.mktemp("phase5"), changes)
-    stock = {"inventory-service": {"STOCK": "prod-1=100000"}}
     with Environment(
-        "phase5", runtime="process", only=(*OTHERS, *VERSIONS), settings=stock, description=path
+        "phase5", runtime="process", only=(*OTHERS, *VERSIONS), settings=STOCK, description=path
     ) as environment:
         yield environment
 
@@ -138,6 +140,26 @@ def test_a_wrong_design_takes_the_steps_of_its_counter_example(env: Environment)
     wrong = "the states are not those of the model"
     assert verdict.reasons[0] == f"step 4, payment reads OrderCancelled: {wrong}"
     assert "at rest: the order ended in a way the model excludes" in verdict.reasons
+
+
+def test_an_orchestrator_that_does_not_wait_for_the_payment_fails(
+    env: Environment, tmp_path: Path
+) -> None:
+    command = ["python", "-m", "tests.mutants.reserves_before_it_is_paid", "4"]
+    path = mutated(tmp_path, {"order-service": {"command": command}})
+    twins = {service: n for service, n in ORCHESTRATED.items() if service != "order-service"}
+    with Environment(
+        "phase5",
+        runtime="process",
+        only=("kafka", *ORCHESTRATED),
+        versions=twins,
+        settings=STOCK,
+        description=path,
+    ) as twin:
+        samples = coordination.measure(env, twin, orders=20, away=10)
+    verdict = coordination.judge(samples, coordination.predict())
+    assert verdict.outcome is Outcome.FAIL
+    assert "orchestration, completed: an order took another number of messages" in verdict.reasons
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ PARTICIPANTS = (ORDERS, PAYMENTS, INVENTORY)
 CREATED, CONFIRMED, CANCELLED = "order-created", "order-confirmed", "order-cancelled"
 PAID, UNPAID = "payment-completed", "payment-failed"
 RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
+REFUNDED = "payment-refunded"
 """The topics of a saga."""
 
 READS = {
@@ -24,6 +25,9 @@ READS = {
 
 REFUND, SWEEP = "refund", "deadline"
 """What a participant does by itself, as its points name it."""
+
+COMMANDS = ("charge-requested", "refund-requested", "reserve-requested", "release-requested")
+"""The topics of an orchestrator's commands."""
 
 COMPLETED = "completed"
 PAYMENT_FAILED, INVENTORY_FAILED = "payment failed", "inventory failed"

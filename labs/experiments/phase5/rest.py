@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import httpx
@@ -79,10 +80,18 @@ def is_at_rest(env: Environment) -> bool:
     return set(read_gauges(env).values()) == {0.0} and unread(env) == 0
 
 
-def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
-    """Return the `GAUGES` by service and name. One that a service does not show is not a number."""
+def have_caught_up(env: Environment, services: Sequence[str]) -> bool:
+    """Return whether these services have consumed all there is, and published all that they have to report."""
+    outboxes = dict.fromkeys(services, ("outbox_events",))
+    return set(read_gauges(env, outboxes).values()) == {0.0} and unread(env, services) == 0
+
+
+def read_gauges(
+    env: Environment, gauges_of: Mapping[str, Sequence[str]] = GAUGES
+) -> dict[tuple[str, str], float]:
+    """Return gauges by service and name. One that a service does not show is not a number."""
     gauges: dict[tuple[str, str], float] = {}
-    for service, names in GAUGES.items():
+    for service, names in gauges_of.items():
         values = read_metrics(env, service)
         gauges |= {(service, name): values.get(name, math.nan) for name in names}
     return gauges
@@ -96,8 +105,8 @@ def read_metrics(env: Environment, service: str) -> dict[str, float]:
     return {line[0]: float(line[1]) for line in lines if len(line) == 2}
 
 
-def unread(env: Environment) -> int:
-    """Return the number of messages that a service of this environment has not processed yet."""
-    groups = [group_of(service) for service in READERS if service in env.services]
+def unread(env: Environment, services: Sequence[str] = READERS) -> int:
+    """Return the number of messages that those of these services which run here have not processed yet."""
+    groups = [group_of(service) for service in services if service in env.services]
     lags = env.kafka.lag()
     return int(lags.loc[lags["group"].isin(groups), "lag"].sum())

@@ -101,9 +101,37 @@ class NotificationRequested(Data):
     template: Id
 
 
+class ChargeRequested(Data):
+    """The orchestrator asks to charge the order's total."""
+
+    topic = "charge-requested"
+    items: Items
+    total_cents: Money = Field(alias="total")
+
+
+class RefundRequested(Data):
+    """The orchestrator asks to refund the order's charge, or never to charge it."""
+
+    topic = "refund-requested"
+
+
+class ReserveRequested(Data):
+    """The orchestrator asks to reserve the order's items."""
+
+    topic = "reserve-requested"
+    items: Items
+
+
+class ReleaseRequested(Data):
+    """The orchestrator asks to put the order's items back, or never to reserve them."""
+
+    topic = "release-requested"
+
+
 EVENTS: tuple[type[Data], ...] = (
     *(OrderCreated, PaymentCompleted, PaymentFailed, InventoryReserved, InventoryFailed),
     *(OrderConfirmed, OrderCancelled, PaymentRefunded, NotificationRequested),
+    *(ChargeRequested, RefundRequested, ReserveRequested, ReleaseRequested),
 )
 
 

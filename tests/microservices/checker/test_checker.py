@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from microservices.checker.__main__ import main
 from microservices.checker.follow import follow
-from microservices.checker.model import TABLES, Model
+from microservices.checker.model import ORCHESTRATION, TABLES, Model
 from microservices.checker.mutants import (
     FORWARD,
     MUTANTS,
@@ -27,7 +28,9 @@ from microservices.checker.properties import (
     STOCK,
 )
 from microservices.checker.search import check
+from microservices.inventory_service import v2 as inventory
 from microservices.kit.saga import Contradiction, Step, decide
+from microservices.payment_service import v4 as payment
 
 NINE_ENDS = {
     "all well: completed/settled/sold",
@@ -151,6 +154,40 @@ def test_every_reading_is_forward_or_retriable() -> None:
     assert not check(given_up([("payment", "OrderConfirmed")])).violations
 
 
+ORCHESTRATED = Model(coordination=ORCHESTRATION)
+COMPENSATIONS = {
+    ("payment", "RefundRequested"),
+    ("inventory", "ReleaseRequested"),
+    ("inventory", "OrderConfirmed"),
+}
+
+
+def test_the_orchestrated_saga_breaks_nothing_and_has_eleven_ends() -> None:
+    result = check(replace(ORCHESTRATED, duplicates=2))
+    assert not result.violations
+    assert len(result.ends) == 11
+    assert not check(replace(ORCHESTRATED, orders=2)).violations
+
+
+def test_an_orchestrator_needs_tombstones_and_a_deadline_too() -> None:
+    for cell in (("payment", "none", "RefundRequested"), ("inventory", "none", "ReleaseRequested")):
+        assert check(without(cell, model=ORCHESTRATED)).violations
+    assert not check(replace(ORCHESTRATED, sweeper=False)).violations
+    lost = replace(ORCHESTRATED, losses=1, lossy=frozenset({("payment", "ChargeRequested")}))
+    assert ENDED in check(replace(lost, sweeper=False)).violations
+
+
+@pytest.mark.parametrize("reading", ORCHESTRATED.readings)
+def test_only_commands_that_compensate_and_confirmations_are_never_given_up(
+    reading: tuple[str, str],
+) -> None:
+    lossy = replace(ORCHESTRATED, losses=1, lossy=frozenset({reading}))
+    assert bool(check(lossy).violations) == (reading in COMPENSATIONS)
+    kept = {("payment", kind.__name__) for kind in payment.NEVER_GIVEN_UP}
+    kept |= {("inventory", kind.__name__) for kind in inventory.NEVER_GIVEN_UP}
+    assert kept == COMPENSATIONS
+
+
 def test_a_changed_cell_changes_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checker walks the services' own tables, not a copy of them."""
     monkeypatch.delitem(TABLES["payment"], ("charged", "OrderCancelled"))  # type: ignore[arg-type]
@@ -179,6 +216,8 @@ def test_the_command_prints_one_object(capsys: pytest.CaptureFixture[str]) -> No
         (["--dead-letter", "payment-service/order-cancelled"], 1),
         (["--dead-letter", "payment/OrderCreated"], 0),
         (["--without", "payment/none/OrderCancelled"], 1),
+        (["--coordination", "orchestration"], 0),
+        (["--coordination", "orchestration", "--without", "payment/none/RefundRequested"], 1),
         (["--list"], 0),
     ],
 )
@@ -194,6 +233,7 @@ def test_the_exit_code_says_whether_something_is_broken(words: list[str], code: 
         ["--mutant", "nothing"],
         ["--dead-letter", "payment/OrderShipped"],
         ["--without", "payment/none"],
+        ["--coordination", "orchestration", "--mutant", "no-refund"],
     ],
 )
 def test_nonsense_gets_a_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, create_engine, select
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
 from microservices.kit.events.event_types import InventoryReserved, PaymentFailed
-from microservices.order_service import sagas, store, v3
+from microservices.order_service import participation, sagas, store, v3
 from tests.microservices.conftest import NO_KAFKA, Start
 from tests.microservices.examples import new_order
 
@@ -38,6 +38,10 @@ def events(connection: Connection) -> list[dict[str, Any]]:
     return [json.loads(row.value) for row in rows]
 
 
+def cancel_overdue(connection: Connection) -> bool:
+    return participation.cancel_overdue(connection, participant=v3.PARTICIPANT)
+
+
 def order(connection: Connection, id: str) -> Any:
     return store.find_order(connection, id)
 
@@ -46,40 +50,40 @@ def test_an_overdue_order_is_cancelled(connection: Connection) -> None:
     insert(connection, "late", seconds=-1)
     insert(connection, "in-time", seconds=60)
     insert(connection, "ended", seconds=-1, status="completed")
-    assert v3.cancel_overdue(connection) is True
-    assert v3.cancel_overdue(connection) is False
+    assert cancel_overdue(connection) is True
+    assert cancel_overdue(connection) is False
     assert (order(connection, "late").status, order(connection, "late").cancellation_reason) == (
         "cancelled",
-        v3.TIMED_OUT,
+        participation.TIMED_OUT,
     )
     assert order(connection, "in-time").status == "pending"
     assert order(connection, "ended").status == "completed"
     cancelled, notification = events(connection)
     assert cancelled["eventType"] == "OrderCancelled"
-    assert cancelled["data"] == {"orderId": "late", "reason": v3.TIMED_OUT}
+    assert cancelled["data"] == {"orderId": "late", "reason": participation.TIMED_OUT}
     assert notification["data"]["template"] == "order-cancelled"
 
 
 def test_a_deadlines_events_follow_from_the_order(connection: Connection) -> None:
     insert(connection, "late", seconds=-1)
-    v3.cancel_overdue(connection)
+    cancel_overdue(connection)
     for event in events(connection):
         assert (event["correlationId"], event["causationId"]) == ("click", "created-1")
 
 
 def test_many_overdue_orders_take_several_transactions(connection: Connection) -> None:
-    for number in range(v3.BATCH + 1):
+    for number in range(participation.BATCH + 1):
         insert(connection, f"late-{number}", seconds=-1)
-    assert v3.cancel_overdue(connection) is True
+    assert cancel_overdue(connection) is True
     assert sagas.count_pending(connection) == 1
-    assert v3.cancel_overdue(connection) is True
-    assert v3.cancel_overdue(connection) is False
+    assert cancel_overdue(connection) is True
+    assert cancel_overdue(connection) is False
     assert sagas.count_pending(connection) == 0
 
 
 def test_an_answer_after_the_deadline_changes_nothing(connection: Connection) -> None:
     insert(connection, "late", seconds=-1)
-    v3.cancel_overdue(connection)
+    cancel_overdue(connection)
     reserved = InventoryReserved.new(order_id="late", reservation_id="r", items=[])
     v3.PARTICIPANT.receive(connection, Event("e", "t", reserved, CAUSE))
     assert order(connection, "late").status == "cancelled"
@@ -96,7 +100,7 @@ def test_the_reason_of_a_refused_payment_is_kept(connection: Connection) -> None
 
 def test_an_event_of_an_unknown_order_is_an_error(connection: Connection) -> None:
     reserved = InventoryReserved.new(order_id="forged", reservation_id="r", items=[])
-    with pytest.raises(v3.UnknownOrder):
+    with pytest.raises(participation.UnknownOrder):
         v3.PARTICIPANT.receive(connection, Event("e", "t", reserved, CAUSE))
     assert events(connection) == []
 

@@ -12,7 +12,7 @@ from microservices.kit.events.event_types import Data, OrderCancelled, OrderConf
 from microservices.kit.http.pages import PageRequest
 from microservices.kit.items import Item
 from microservices.kit.saga import Contradiction
-from microservices.payment_service import debts, ledger, refunds, store, v3
+from microservices.payment_service import charging, debts, ledger, refunds, store, v3
 from microservices.payment_service.settings import PaymentSettings
 from tests.microservices.conftest import NO_KAFKA, Start
 from tests.microservices.running import Running
@@ -25,7 +25,7 @@ HALF = PaymentSettings(port=1, refund_failure_rate=0.5)
 @pytest.fixture
 def connection() -> Iterator[Connection]:
     with create_engine("sqlite://").begin() as connection:
-        v3.create_tables(connection)
+        charging.create_tables(connection)
         outbox.table.create(connection)
         yield connection
 
@@ -66,12 +66,12 @@ def test_a_cancelled_order_is_owed_and_paid_back_once(connection: Connection) ->
         connection, participant=v3.PARTICIPANT, settings=PaymentSettings(port=1)
     )
     assert sums(connection) == {"charged": 3998, "owed": 0, "refunded": 3998}
-    assert v3.state_of(connection, "a") == "refunded"
+    assert charging.state_of(connection, "a") == "refunded"
 
 
 def test_an_order_cancelled_before_it_arrives_is_never_charged(connection: Connection) -> None:
     receive(connection, cancelled("a"), created("a"))
-    assert v3.state_of(connection, "a") == "barred"
+    assert charging.state_of(connection, "a") == "barred"
     assert sums(connection)["charged"] == 0
 
 
@@ -87,7 +87,7 @@ def test_a_refund_stands_on_the_page_of_its_charge(connection: Connection) -> No
 
 def test_a_settled_order_is_never_refunded(connection: Connection) -> None:
     receive(connection, created("a"), OrderConfirmed.new(order_id="a"), cancelled("a"))
-    assert v3.state_of(connection, "a") == "settled"
+    assert charging.state_of(connection, "a") == "settled"
     assert debts.count_open(connection) == 0
 
 
@@ -146,9 +146,9 @@ def test_over_http_the_same_table_answers(service: Running) -> None:
     settings = PaymentSettings(port=1, payment_failure_rate=0.5)
     for id in ids:
         answer = service.http.post("/pay", json={"orderId": id, "amount": 5})
-        refused = v3.is_refused(id, settings)
+        refused = charging.is_refused(id, settings)
         assert answer.status_code == (402 if refused else 200), answer.text
         again = service.http.post("/pay", json={"orderId": id, "amount": 5})
         assert (again.status_code, again.text) == (answer.status_code, answer.text)
-    other = next(id for id in ids if not v3.is_refused(id, settings))
+    other = next(id for id in ids if not charging.is_refused(id, settings))
     assert service.http.post("/pay", json={"orderId": other, "amount": 6}).status_code == 422

@@ -5,6 +5,7 @@ import pandas as pd
 
 from labs.experiments.phase5 import (
     compensation_first,
+    coordination,
     crash_anywhere,
     deadline,
     give_up,
@@ -261,3 +262,30 @@ def give_up_samples() -> pd.DataFrame:
         runtime="process",
         attempt=1,
     )
+
+
+def coordination_prediction() -> pd.DataFrame:
+    return coordination.predict()
+
+
+def coordination_samples(hop: float = 0.015) -> pd.DataFrame:
+    """Both systems as predicted: 56, 30 and 14 of 100 orders, a part of them while order-service is away."""
+    rows = []
+    shares = dict(zip(OUTCOMES, (56, 30, 14), strict=True))
+    for row in coordination_prediction().to_dict("records"):
+        for number in range(shares[row["outcome"]]):
+            away = number % 5 == 0
+            rows.append(
+                {
+                    "coordination": row["coordination"],
+                    "resting": True,
+                    "part": coordination.AWAY if away else coordination.RUNNING,
+                    "order": f"{row['outcome']}-{number}",
+                    "expected": row["outcome"],
+                    "outcome": row["outcome"],
+                    "messages": row["messages"],
+                    "seconds": 3.0 if away else row["hops"] * hop * (1 + number % 3 / 10),
+                    "reserved_while_away": away and row["reserves_while_away"],
+                }
+            )
+    return pd.DataFrame(rows).assign(runtime="process", attempt=1)
