@@ -264,6 +264,8 @@ class Session(Looking, Changing):
     def points(self, target: str) -> dict[str, Points]:
         """Return what passed the points of each replica of a service, or of one replica."""
         replicas = self._plan.targets([target])
+        for replica in replicas:
+            self._plan.require_own_service(replica.service, "have points")
         return {replica.id: get_points(replica.url, self._token) for replica in replicas}
 
     def access_log(self) -> AccessLog:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
@@ -29,7 +30,7 @@ from labs.experiments.phase5.names import (
     topic_of,
 )
 from labs.experiments.phase5.orders import place
-from labs.experiments.phase5.rest import read_metrics, wait_for_quiet
+from labs.experiments.phase5.rest import RESPONSE_SECONDS, read_metrics, wait_for_quiet
 from labs.experiments.phase5.states import States, read_states
 from labs.figures import BLUE, FAULT_TEXT, INK, ORANGE, SOFT, canvas, styled
 from labs.judging import (
@@ -208,7 +209,8 @@ def _are_settled(env: Environment, ids: Mapping[Reading, str]) -> bool:
 
 
 def _waits(env: Environment, service: str) -> bool:
-    return read_metrics(env, service).get(WAITING, 0.0) > 0
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        return read_metrics(client, env[service].url).get(WAITING, 0.0) > 0
 
 
 def _letters(env: Environment, reading: Reading, order: str) -> int:
@@ -289,7 +291,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         note="one order for each reading",
         height=1.6 + 0.42 * len(prediction),
     )
-    columns = {0.0: "reading", 0.3: "the checker, when it is given up", 0.68: "measured"}
+    columns = {0.0: "reading", 0.24: "the checker, when it is given up", 0.68: "measured"}
     for x, text in columns.items():
         ax.text(x, 0.55, text, weight="bold", size=9)
     for row in prediction.to_dict("records"):
@@ -297,7 +299,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         order = last.loc[row["reading"]].to_dict()
         broken = f"{row['steps']} steps: {row['broken']}" if row["steps"] else "nothing wrong"
         ax.text(0.0, y, row["reading"], size=9)
-        ax.text(0.3, y, _short(broken), size=8.5, color=INK if row["safe"] else FAULT_TEXT)
+        ax.text(0.24, y, _short(broken), size=8.5, color=INK if row["safe"] else FAULT_TEXT)
         colour = BLUE if order["letters"] else ORANGE
         ax.plot([0.67], [y + 0.12], "o" if order["letters"] else "s", ms=7, color=colour)
         seen = "dead letter" if order["letters"] else "partition waits"
@@ -317,5 +319,5 @@ def row_number(prediction: pd.DataFrame, reading: str) -> int:
     return int(prediction.index[prediction["reading"] == reading][0])
 
 
-def _short(text: str, most: int = 52) -> str:
+def _short(text: str, most: int = 46) -> str:
     return text if len(text) <= most else f"{text[: most - 2]} …"
