@@ -127,5 +127,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     both = compare(samples, prediction, KEYS)
     finds = both[(both["check"] == ONE) & (both["observed"] == "yes")]["version"]
     shared = int(((both["check"] == OTHER) & (both["observed"] == "yes")).sum())
-    title = f"A look-up by id: version {', '.join(finds) or 'none'}; users of the other listed: {shared}"
+    by_id = {0: "No version finds", 1: f"Only version {''.join(finds)} finds"}
+    lists = f"{shared} of them lists" if shared else "neither lists"
+    title = f"{by_id.get(len(finds), 'Both versions find')} a user by id; {lists} the other's users"
     return plot_exact(title, samples, prediction, KEYS, rows="user-service {}")

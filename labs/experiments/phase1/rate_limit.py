@@ -178,11 +178,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     last = samples[samples["attempt"] == samples["attempt"].max()]
     seconds, limit = prediction["seconds"].iloc[0], prediction["limit"].iloc[0]
     most = [
-        f"a {row['window']} one {most_admitted(last[last['window'] == row['window']], seconds)}"
+        f"{most_admitted(last[last['window'] == row['window']], seconds)} by a {row['window']} window"
         for row in prediction.to_dict("records")
     ]
     figure, axes = canvas(
-        f"Admitted in one span of a window's length: {', '.join(most)}",
+        f"Admitted in any {seconds:g} s, at most: {', '.join(most)}",
         runtime=last["runtime"].iloc[0],
         note=f"{limit} requests per {seconds:g} s",
         rows=2,

@@ -163,6 +163,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.tick_params(axis="x", length=0)
     ax.grid(axis="x", visible=False)
     ax.set_ylim(0, 1.15 * max(prediction["admitted"].max(), counted["admitted"].max()))
+    ax.locator_params(axis="y", integer=True)
     ax.set_xlabel("replicas (count)")
     ax.set_ylabel("requests admitted (count)")
     legend(figure, ax)

@@ -218,9 +218,12 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     last = samples[samples["attempt"] == samples["attempt"].max()]
     spikes = summarise(last, prediction)
     alone = spikes[spikes["computed"] > 0].groupby("computations")["highest"].median()
-    found = ", ".join(f"{k}: {delay:.1f} s" for k, delay in alone.items())
+    found = ", ".join(
+        f"{delay:.1f} s {'alone' if k == 1 else f'with {k} at a time'}"
+        for k, delay in alone.items()
+    )
     figure, axes = canvas(
-        f"The spike of each of several computations at a time ({found})",
+        f"A computation shows as one spike: {found}",
         runtime=samples["runtime"].iloc[0],
         note=f"{prediction['seconds'].iloc[0]:g} s each; x: its end",
         rows=len(prediction),

@@ -99,6 +99,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         _write(ax, f"{delay.median() / unloaded:,.0f} x", (float(str(k)), delay.median()))
     ax.set_xticks(counts)
     ax.set_xlim(-0.8, 1.08 * most)
+    ax.set_ylim(bottom=-0.12 * float(trials["delay"].max()))  # room for the first ratio
     figure.supxlabel(str(counted(trials)), size=9, color=SOFT)
     ax.set_xlabel("computations sent together, just before (count)")
     ax.set_ylabel("delay of GET /api/users (s)")

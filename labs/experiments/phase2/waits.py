@@ -179,12 +179,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         part = last.loc[work]["achieved"]
         at = [numbers.index(n) + shift for n in part.index]
         ax.bar(at, part, 0.32, color=colour, label=f"{work} waits")
-        for x, value in zip(at, part, strict=True):
-            style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": INK}
-            ax.annotate(f"{value:.0f}", (x, value), xytext=(0, 5), **style)
         for row in prediction[prediction["work"] == work].to_dict("records"):
-            x = numbers.index(row["replicas"]) + shift
+            x, value = numbers.index(row["replicas"]) + shift, part[row["replicas"]]
             ax.plot([x - 0.18, x + 0.18], [row["rate"]] * 2, **PREDICTION)
+            style: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "color": INK}
+            ax.annotate(f"{value:.0f}", (x, max(value, row["rate"])), xytext=(0, 5), **style)
     ax.plot([], [], label="predicted", **PREDICTION)
     ax.set_ylim(0, 1.2 * max(prediction["rate"].max(), last["achieved"].max()))
     ax.set_xticks(range(len(numbers)), [plural(n, "replica") for n in numbers])

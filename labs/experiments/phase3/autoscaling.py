@@ -263,6 +263,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     latency.set_ylim(0, None)
     latency.set_ylabel("latency (ms)")
     latency.set_xlabel("time (s)")
+    counts[0].plot([], [], color=COLOURS[WITH], linewidth=2.5, label=f"measured, {WITH}")
     legend(figure, counts[0])
     return figure
 
@@ -282,12 +283,13 @@ def _draw_replicas(ax: Axes, table: pd.DataFrame, expected: pd.DataFrame, name: 
     after = [*edges, edges[-1] + length / 2]  # the last choice, for half an interval
     ax.stairs(expected["load"], edges, color=SOFT, alpha=0.25, fill=True, label="load")
     for frame, label, style in (
-        (table, "measured", {"color": COLOURS[name], "linewidth": 2.5}),
+        (table, f"measured, {name}", {"color": COLOURS[name], "linewidth": 2.5}),
         (expected, "predicted", PREDICTION),
     ):
         ways = [*frame["replicas"], frame["chosen"].iloc[-1]]
         ax.stairs(ways, after[: len(ways) + 1], baseline=None, label=label, **style)
     ax.set_yticks(range(int(expected["replicas"].max()) + 2))
+    ax.set_ylim(0, expected["replicas"].max() + 1)
     ax.set_ylabel("replicas (count)")
     turns = changes_of_direction(table["chosen"].tolist())
     ax.set_title(f"{name}: {plural(turns, 'change')} of direction", size=10)

@@ -267,4 +267,4 @@ def _draw_quantiles(ax: Axes, samples: pd.DataFrame, expected: pd.DataFrame) -> 
     ax.set_ylim(0, 1.35 * ax.get_ylim()[1])
     ax.set_ylabel("latency (ms)")
     arrivals = float(expected["rate"].iloc[0] * expected["delay"].iloc[0])
-    ax.set_title(f"λD = {arrivals:g}; the slow one got {', '.join(shares)}", size=9.5)
+    ax.set_title(f"λD = {arrivals:g}, the slow one: {', '.join(shares)}", size=9.5)
