@@ -195,7 +195,7 @@ def settled(broker: Broker) -> bool:
     reads = {
         "payment-service-group": ["order-created", "order-confirmed", "order-cancelled"],
         "inventory-service-group": ["payment-completed", "order-confirmed", "order-cancelled"],
-        "analytics-service-group": ["order-created", "payment-completed"],
+        "analytics-service-2-group": ["order-created", "payment-completed"],
     }
     return all(broker.lag(group, topic) == 0 for group, topics in reads.items() for topic in topics)
 

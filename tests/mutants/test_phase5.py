@@ -16,8 +16,13 @@ from tests.mutants.wrong import Wrong, assert_it_fails
 
 pytestmark = pytest.mark.timeout(300)
 
-VERSIONS = {"order-service": 3, "payment-service": 3, "inventory-service": 1}
-OTHERS = ("kafka", "analytics-service")
+VERSIONS = {
+    "order-service": 3,
+    "payment-service": 3,
+    "inventory-service": 1,
+    "analytics-service": 2,
+}
+OTHERS = ("kafka",)
 
 
 ORDERS = {"orders": 60, "replicas": (1,)}

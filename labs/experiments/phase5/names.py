@@ -23,5 +23,5 @@ DEADLINE = "deadline"
 
 
 def group_of(service: str) -> str:
-    """Return the consumer group of a service."""
-    return f"{service}-group"
+    """Return the consumer group of a service; that of a view names its version."""
+    return f"{service}-2-group" if service == ANALYTICS else f"{service}-group"

@@ -37,12 +37,14 @@ def create_event_app(
     publishes: Sequence[type[Data]] = (),
     tasks: Sequence[Task] = (),
     gauges: Sequence[GaugeOf] = (),
+    parts: Sequence[AbstractAsyncContextManager[object]] = (),
 ) -> FastAPI:
     """Compose one version of a service that consumes events, and may publish some.
 
     Its database gets the tables of the inbox, of refused dead letters and, for a service that publishes, of
     the outbox and its lease. Routes that publish find `relay` and `producer` on `request.app.state`; `relay` is absent
     from a service that publishes nothing. `tasks` are what the service does by itself, and `/metrics` shows `gauges`.
+    `parts` of its own run as long as the service does.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set, or the database cannot be opened.
@@ -60,11 +62,12 @@ def create_event_app(
     consumer = EventConsumer(client, consumes, dependencies, topics=topics, drain=drain)
     listening = [topics.unavailable, consumer.unavailable]
     periodic = [Periodic(task, database, listening, dependencies.on_commit) for task in tasks]
-    parts: list[AbstractAsyncContextManager[object]] = [
+    running: list[AbstractAsyncContextManager[object]] = [
         *(producer, topics, dead_letters),
         *([relay] if relay else []),
         consumer,
         *periodic,
+        *parts,
     ]
     own_tables = [inbox.table, dead_letter_office.table]
     own_tables += [outbox.table, lease.table] if relay else []
@@ -77,7 +80,7 @@ def create_event_app(
         database=database,
         create_tables=lambda connection: _create(connection, create_tables, own_tables),
         routers=routers,
-        parts=parts,
+        parts=running,
         needs=needs,
         drain=drain,
     )
