@@ -1,26 +1,15 @@
 """The routes of every version: the numbers of the shop."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
+from microservices.analytics_service.store import View
 from microservices.kit.database import Database
 from microservices.kit.http.problem import documented
 from microservices.kit.http.strict_json import json_response
 from microservices.kit.wire import WireModel, encode, from_cents
-
-
-@dataclass(frozen=True)
-class View:
-    """The numbers of all orders. `last_minute`: those made within a minute before the newest one."""
-
-    orders: int
-    successful: int
-    failed: int
-    revenue_cents: int
-    last_minute: int
 
 
 class Analytics(WireModel):

@@ -10,8 +10,8 @@ from fastapi import FastAPI
 from sqlalchemy import Connection
 
 from microservices.analytics_service import api, panes, report, state, watermark, windows
-from microservices.analytics_service.api import View
 from microservices.analytics_service.settings import AnalyticsSettings
+from microservices.analytics_service.store import View
 from microservices.kit.events.app import create_event_app
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.envelope import Event
@@ -54,7 +54,11 @@ def view(connection: Connection) -> View:
     """Return the numbers of all orders."""
     sums = panes.totals(connection)
     return View(
-        **{name: sums[name] for name in panes.SUMS}, last_minute=state.count_last_minute(connection)
+        orders=sums["orders"],
+        successful=sums["successful"],
+        failed=sums["failed"],
+        revenue_cents=sums["revenue_cents"],
+        last_minute=state.count_last_minute(connection),
     )
 
 
