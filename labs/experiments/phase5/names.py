@@ -9,7 +9,7 @@ PARTICIPANTS = (ORDERS, PAYMENTS, INVENTORY)
 """The services that take part in a saga."""
 
 CREATED, CONFIRMED, CANCELLED = "order-created", "order-confirmed", "order-cancelled"
-PAID, UNPAID = "payment-completed", "payment-failed"
+PAID, UNPAID, REFUNDED = "payment-completed", "payment-failed", "payment-refunded"
 RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
 """The topics of a saga."""
 
