@@ -1,12 +1,25 @@
 """What order-service keeps of each saga: how long it waits, and the cause of what it publishes by itself."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Column, Connection, Float, MetaData, Row, String, Table, func, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    MetaData,
+    Row,
+    String,
+    Table,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from microservices.kit.events.envelope import Cause
+from microservices.kit.points import EVERY
 from microservices.order_service.store import orders
 
 sagas = Table(
@@ -37,10 +50,16 @@ def cause_of(row: Row[Any]) -> Cause:
     return Cause(row.correlation_id, row.created_event_id, row.traceparent)
 
 
-def overdue(connection: Connection, most: int) -> Sequence[Row[Any]]:
-    """Return sagas whose order is pending after their deadline, the oldest first."""
-    late = (orders.c.status == "pending") & (sagas.c.deadline < time.time())
-    found = select(sagas).join(orders, orders.c.id == sagas.c.order_id).where(late)
+def overdue(connection: Connection, most: int, *, also: Collection[str] = ()) -> Sequence[Row[Any]]:
+    """Return sagas whose order is pending after their deadline, the oldest first.
+
+    The deadline of the orders in `also` counts as passed.
+    """
+    late = sagas.c.deadline < time.time()
+    if also:
+        late = or_(late, true() if EVERY in also else sagas.c.order_id.in_(also))
+    found = select(sagas).join(orders, orders.c.id == sagas.c.order_id)
+    found = found.where(orders.c.status == "pending", late)
     return connection.execute(found.order_by(sagas.c.deadline).limit(most)).all()
 
 

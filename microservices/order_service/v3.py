@@ -10,7 +10,7 @@ from fastapi import APIRouter, FastAPI, Header, Request, Response
 from sqlalchemy import Connection
 
 from microservices.kit.events import outbox
-from microservices.kit.events.app import create_event_app
+from microservices.kit.events.app import create_event_app, open_points
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.envelope import Cause, cause_of
 from microservices.kit.events.event_types import (
@@ -28,6 +28,7 @@ from microservices.kit.events.periodic import Task
 from microservices.kit.http import idempotency
 from microservices.kit.http.strict_json import StrictRoute, json_response
 from microservices.kit.ids import new_id
+from microservices.kit.points import DEADLINE, NO_FAULTS, Points
 from microservices.order_service import api, events, saga, sagas, store
 from microservices.order_service.model import NewOrder, Order
 from microservices.order_service.settings import OrderSettings
@@ -69,6 +70,8 @@ async def post_order(
         sagas.sagas: sagas.new_row(order["id"], seconds=timeout, cause=follows),
     }
     answer, repeated = await api.keep_once(state.database, new, key, rows)
+    if not repeated:
+        state.points.passed("committed", OrderCreated.__name__)
     state.relay.wake()
     return json_response(answer.encode(), 200 if repeated else 201)
 
@@ -124,13 +127,13 @@ PARTICIPANT = Participant(
 )
 
 
-def cancel_overdue(connection: Connection) -> bool:
-    """Cancel orders that are pending after their deadline; return whether there may be more."""
-    late = sagas.overdue(connection, BATCH)
+def cancel_overdue(connection: Connection, *, points: Points = NO_FAULTS) -> bool:
+    """Cancel orders that are pending after their deadline; return whether there were any."""
+    late = sagas.overdue(connection, BATCH, also=points.overdue())
     for row in late:
         moment = Moment(connection, row.order_id, None, sagas.cause_of(row))
-        PARTICIPANT.step(moment, "deadline")
-    return len(late) == BATCH
+        PARTICIPANT.step(moment, DEADLINE)
+    return bool(late)
 
 
 def create_tables(connection: Connection) -> None:
@@ -143,6 +146,8 @@ def build(settings: OrderSettings) -> FastAPI:
     """Compose order-service 3."""
     oldest = partial(sagas.oldest_pending_seconds, timeout=settings.saga_timeout_seconds)
     handlers = [Handler(kind, PARTICIPANT.receive) for kind in CONSUMES]
+    points = open_points(settings)
+    sweep = partial(cancel_overdue, points=points)
     return create_event_app(
         service="order-service",
         version="3",
@@ -151,7 +156,9 @@ def build(settings: OrderSettings) -> FastAPI:
         routers=[router, api.router],
         consumes=ConsumerConfig("order-service-group", handlers),
         publishes=PUBLISHES,
-        tasks=[Task(cancel_overdue, listening_seconds=GRACE_SECONDS)],
+        tasks=[Task(sweep, listening_seconds=GRACE_SECONDS, name=DEADLINE)],
+        requests=[OrderCreated],
+        points=points,
         gauges=[
             GaugeOf("sagas_pending", "Orders that have not ended", sagas.count_pending),
             GaugeOf("saga_oldest_pending_seconds", "Age of the oldest of them", oldest),

@@ -24,7 +24,7 @@ FIRST_SECONDS, LONGEST_SECONDS = 0.2, 30.0
 
 
 def pay_due(connection: Connection, *, participant: Participant, settings: PaymentSettings) -> bool:
-    """Ask the bank for each refund that is due; return whether there may be more."""
+    """Ask the bank for each refund that is due; return whether there were any."""
     rows = debts.due(connection, BATCH)
     for row in rows:
         attempt = row.attempts + 1
@@ -36,7 +36,7 @@ def pay_due(connection: Connection, *, participant: Participant, settings: Payme
         debts.pay(connection, row.order_id)
         cause = Cause(row.correlation_id, row.caused_by, row.traceparent)
         participant.step(Moment(connection, row.order_id, None, cause), "refund")
-    return len(rows) == BATCH
+    return bool(rows)
 
 
 def refused(order_id: str, attempt: int, settings: PaymentSettings) -> bool:

@@ -200,7 +200,7 @@ def build(settings: PaymentSettings) -> FastAPI:
             limit=limit,
         ),
         publishes=PUBLISHES,
-        tasks=[Task(pay_back, every=REFUND_SECONDS)],
+        tasks=[Task(pay_back, every=REFUND_SECONDS, name="refund")],
         gauges=[GaugeOf("refunds_owed", "Refunds that are owed and not paid", debts.count_open)],
     )
     app.state.limit = limit

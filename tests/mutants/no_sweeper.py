@@ -2,11 +2,12 @@
 
 from sqlalchemy import Connection
 
+from microservices.kit.points import Points
 from microservices.order_service import v3
 from tests.mutants.service import run_with
 
 
-def cancel_nothing(connection: Connection) -> bool:
+def cancel_nothing(connection: Connection, *, points: Points) -> bool:
     return False
 
 

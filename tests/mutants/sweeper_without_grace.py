@@ -7,8 +7,8 @@ from microservices.order_service import v3
 from tests.mutants.service import run_with
 
 
-def at_once(run: Any, listening_seconds: float) -> Task:
-    return Task(run)
+def at_once(run: Any, listening_seconds: float, name: str) -> Task:
+    return Task(run, name=name)
 
 
 if __name__ == "__main__":

@@ -119,13 +119,13 @@ def measure(
         looks: list[dict[str, Any]] = []
         began = time.time()
         with _placing(env), _looking(env, looks, size):
-            time.sleep(PAUSE_SECONDS)
+            _let_pass(PAUSE_SECONDS)
             with env[ANALYTICS].held({CREATED: ["*"]}) as reader:
-                time.sleep(seconds)
-            time.sleep(PAUSE_SECONDS)
+                _let_pass(seconds)
+            _let_pass(PAUSE_SECONDS)
             with env[PAYMENTS].held(relay=True) as relay:
-                time.sleep(seconds)
-            time.sleep(PAUSE_SECONDS)
+                _let_pass(seconds)
+            _let_pass(PAUSE_SECONDS)
         resting = wait_for_rest(env)
         log = read_log(env)
         newest = float(log["at"].max())
@@ -150,6 +150,12 @@ def measure(
     }
     rows = pd.concat([windows.assign(kind="window"), pd.DataFrame(looks).assign(kind="look")])
     return rows.reset_index(drop=True).assign(**facts, runtime=env.runtime, attempt=1)
+
+
+def _let_pass(seconds: float) -> None:
+    """Return after so many seconds of the load."""
+    passed = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= passed, timeout=seconds + 1)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ read it             -> a message that cannot be read is a dead letter at once: n
 its time is ahead   -> wait: this clock, or the publisher's, may be corrected; then a dead letter
 do the work         -> slow, outside of any transaction
 have the effect     -> with the inbox row and the outbox rows, in one transaction
+a fault holds it    -> wait, before all of this; meanwhile the consumer polls on
 an attempt fails    -> another one, after a wait that doubles; after `tries` of them a dead letter,
                        except where the handler is never given up
 the database does not answer -> wait; that does not count as an attempt
@@ -27,6 +28,7 @@ from microservices.kit.events.dead_letters import dead_letter
 from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, EventPlace, read_event
 from microservices.kit.events.received import Received
 from microservices.kit.events.stalls import Stalls
+from microservices.kit.points import Points
 from microservices.kit.saga import Contradiction
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ CORRECTION_SECONDS = 10.0
 """How long an event whose time is further ahead waits for a clock that is corrected."""
 
 LOOK_SECONDS = 0.5
+HELD_SECONDS = 0.02
+"""Between two looks whether a fault still holds an event."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Dependencies:
     dead_letters: DeadLetterOffice
     on_commit: Callable[[], None] = lambda: None
     stalls: Stalls = field(default_factory=Stalls)
+    points: Points = field(default_factory=Points)
 
 
 class Abandoned(Exception):
@@ -174,8 +179,14 @@ class Delivery:
                 self._working = self._start_work()
             assert self._working is not None
             await self._working
+        else:
+            await self._until_released(event)
         self.begun = True
-        await self.dependencies.database.write(effect_once, self.config, self.handler, event)
+        points = self.dependencies.points
+        await self.dependencies.database.write(
+            effect_once, self.config, self.handler, event, points=points
+        )
+        points.passed("committed", self.handler.kind.__name__)
         self.dependencies.on_commit()
 
     def _start_work(self) -> "asyncio.Task[None] | None":
@@ -187,12 +198,27 @@ class Delivery:
         return working
 
     async def _work(self, work: Callable[[Event], Awaitable[None]], event: Event) -> None:
+        await self._until_released(event)
         async with self.config.limit:
             if self.abandoned and not self.begun:
                 raise Abandoned
             self.begun = True
             if not await self._had_its_effect(event):
                 await work(event)
+
+    async def _until_released(self, event: Event) -> None:
+        """Wait while a fault holds this order's event; the thread that polls Kafka goes on meanwhile."""
+        points, place = self.dependencies.points, (self.message.topic, event.data.order_id)
+        if not points.holds(*place):
+            return
+        points.wait(*place, begins=True)
+        try:
+            while points.holds(*place):
+                if self.abandoned:
+                    raise Abandoned
+                await asyncio.sleep(HELD_SECONDS)
+        finally:
+            points.wait(*place, begins=False)
 
     async def _had_its_effect(self, event: Event) -> bool:
         if not self.config.inbox:
@@ -217,11 +243,18 @@ class Delivery:
 
 
 def effect_once(
-    connection: Connection, config: ConsumerConfig, handler: Handler, event: Event
+    connection: Connection,
+    config: ConsumerConfig,
+    handler: Handler,
+    event: Event,
+    *,
+    points: Points,
 ) -> None:
     """Have the effect of an event, unless the inbox contains the event."""
     if not config.inbox or inbox.accept(connection, event.event_id):
+        points.raise_if_poisoned(handler.kind.topic, event.data.order_id)
         handler.effect(connection, event)
+        points.passed("begun", handler.kind.__name__)
 
 
 def wait_after(attempt: int, *, first: float) -> float:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from microservices.kit.database import Database
 from microservices.kit.http.probes import Need
+from microservices.kit.points import NO_FAULTS, Points
 
 log = logging.getLogger(__name__)
 
@@ -25,23 +26,30 @@ SECONDS = 1.0
 class Task:
     """A task of a service.
 
-    `run` does a part of what is due, in a transaction, and returns whether there may be more. It runs only after
-    `listening_seconds` in which the service consumed events without a break: answers that came while the service
-    could not read them are read first.
+    `run` does a part of what is due, in a transaction, and returns whether it did anything: then there may be more. It
+    runs only after `listening_seconds` in which the service consumed events without a break: answers that came while
+    the service could not read them are read first. `name` is what passes the points of faults.
     """
 
     run: Callable[[Connection], bool]
     every: float = SECONDS
     listening_seconds: float = 0.0
+    name: str = "task"
 
 
 class Periodic:
     """Runs a task as long as the service runs."""
 
     def __init__(
-        self, task: Task, database: Database, needs: Sequence[Need], on_commit: Callable[[], None]
+        self,
+        task: Task,
+        database: Database,
+        needs: Sequence[Need],
+        on_commit: Callable[[], None],
+        *,
+        points: Points = NO_FAULTS,
     ) -> None:
-        self._task, self._database = task, database
+        self._task, self._database, self._points = task, database, points
         self._needs, self._on_commit = needs, on_commit
         self._listening_since: float | None = None
 
@@ -70,8 +78,15 @@ class Periodic:
     async def _run_what_is_due(self) -> None:
         more = True
         while more:
-            more = await self._database.write(self._task.run)
+            if more := await self._database.write(self._run_once):
+                self._points.passed("committed", self._task.name)
             self._on_commit()
+
+    def _run_once(self, connection: Connection) -> bool:
+        did = self._task.run(connection)
+        if did:
+            self._points.passed("begun", self._task.name)
+        return did
 
     async def _has_listened(self) -> bool:
         """Return whether the service has consumed for long enough without a break."""

@@ -22,11 +22,13 @@ from microservices.kit.database import Database
 from microservices.kit.events import lease, outbox
 from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.dead_letters import unpublished
+from microservices.kit.events.event_types import EVENTS
 from microservices.kit.events.lease import LEASE_SECONDS
 from microservices.kit.events.producer import EventProducer
 from microservices.kit.events.record import Record
 from microservices.kit.events.refusals import NotSent, will_pass
 from microservices.kit.events.stalls import Stalls
+from microservices.kit.points import NO_FAULTS, Points
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ LAST_SECONDS = 1.0
 
 NAME = "relay"
 
+TYPES = {kind.topic: kind.__name__ for kind in EVENTS}
+
 T = TypeVar("T")
 
 
@@ -57,11 +61,13 @@ class Relay:
         *,
         stalls: Stalls | None = None,
         holder: str = "",
+        points: Points = NO_FAULTS,
     ) -> None:
         """Prepare; `holder` is the name of this process, the same after a restart: so it renews its own lease."""
         self._database, self._producer, self._dead_letters = database, producer, dead_letters
         self._stalls, self._holder = stalls or Stalls(), holder or str(uuid4())
         self._renewed = -LEASE_SECONDS
+        self._points = points
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -113,8 +119,10 @@ class Relay:
         return held
 
     async def _send_some(self) -> bool:
-        """Publish the oldest events; false when there are none."""
+        """Publish the oldest events; false when there are none, or when a fault holds them."""
         self._woken.clear()
+        if self._points.holds_relay():
+            return False
         rows = await self._database.read(outbox.first, BATCH)
         if not rows:
             return False
@@ -123,6 +131,7 @@ class Relay:
         except NotSent as error:
             await self._send_one_by_one(rows, error.errors)
         else:
+            self._were_sent([record for _, record in rows])
             await self._database.write(outbox.remove, [position for position, _ in rows])
         self._stalls.clear(NAME)
         await asyncio.sleep(PACE_SECONDS)
@@ -155,6 +164,12 @@ class Relay:
             log.error("event %d is refused, a dead letter: %s", position, error)
             letter = unpublished(record, position=position, error=str(error))
             await self._renewing(self._dead_letters.publish(letter))
+        else:
+            self._were_sent([record])
+
+    def _were_sent(self, records: Sequence[Record]) -> None:
+        for record in records:
+            self._points.passed("sent", TYPES.get(record.topic, record.topic))
 
     async def _renewing(self, work: Awaitable[T]) -> T:
         """Return the result of work with Kafka, and keep the lease meanwhile.

@@ -25,6 +25,7 @@ from microservices.kit.http.head import AnswerHead
 from microservices.kit.http.metrics import MeasureRequests, Metrics
 from microservices.kit.http.probes import Need
 from microservices.kit.http.problem import CatchAll
+from microservices.kit.points import Points
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode
 
@@ -53,13 +54,14 @@ def create_app(
     parts: Sequence[AbstractAsyncContextManager[object]] = (),
     needs: Sequence[Need] = (),
     drain: Drain | None = None,
+    points: Points | None = None,
 ) -> FastAPI:
     """Compose one version of a service.
 
     Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
     tried before those of `routers`. `parts` are entered when the service starts and left, in
     reverse, when it stops. `/ready` checks `needs`, and the database. Give `drain` when a part has to
-    see that the service shuts down.
+    see that the service shuts down, and `points` when events pass some.
     """
 
     @asynccontextmanager
@@ -89,6 +91,7 @@ def create_app(
     app.state.settings, app.state.database, app.state.client = settings, database, client
     app.state.needs = [*needs, database.unavailable] if database else [*needs]
     app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
+    app.state.points = points or Points()
     app.state.metrics = Metrics(app.state.drain)
     identity = {"service": service, "version": version, "instance": settings.instance}
     app.state.health = encode({"status": "ok"} | identity)

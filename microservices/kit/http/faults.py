@@ -1,4 +1,4 @@
-"""Faults on demand: `PUT /faults` makes a replica slow, or makes it fail.
+"""Faults on demand: `PUT /faults` makes a replica slow or failing, or holds or ends it at a point (`kit/points.py`).
 
 Present only with `FAULTS=on`, and only for requests with `CONTROL_TOKEN`. The state is in memory: a
 restarted replica is healthy. Probes, metrics and documentation are never affected.
@@ -13,18 +13,19 @@ from pydantic import Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from microservices.kit.http.bearer import check_bearer
-from microservices.kit.http.problem import documented, problem_response
+from microservices.kit.http.problem import Problem, documented, problem_response
 from microservices.kit.http.strict_json import StrictRoute, json_response
-from microservices.kit.wire import WireModel, encode
+from microservices.kit.points import PointFaults, PointsReport
+from microservices.kit.wire import encode
 
 UNTOUCHED = ("/health", "/ready", "/metrics", "/faults", "/docs", "/openapi.json", "/static-")
 
 
-class Faults(WireModel):
+class Faults(PointFaults):
     """The faults of this replica; by default none.
 
     `seconds` delays every business request. `status` is the answer to a share `rate` of them (all,
-    when not given) instead of the service's own.
+    when not given) instead of the service's own. The others are for services that exchange events.
     """
 
     seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
@@ -38,6 +39,10 @@ class Faults(WireModel):
         return self
 
 
+class FaultsReport(Faults, PointsReport):
+    """The present faults; with those of a service that exchanges events, what passed its points and what waits."""
+
+
 class FaultSwitch:
     """Holds the present faults of one replica."""
 
@@ -48,23 +53,32 @@ class FaultSwitch:
 router = APIRouter(prefix="/faults", tags=["faults"], route_class=StrictRoute)
 
 
-@router.put("", response_model=Faults, responses=documented(400, 401, 413, 415, 422))
+@router.put("", response_model=FaultsReport, responses=documented(400, 401, 413, 415, 422))
 async def put_faults(request: Request, faults: Faults) -> Response:
     """Replace the present faults. `{}` heals."""
     check_token(request)
+    if reason := request.app.state.points.refusal(faults):
+        raise Problem(422, reason)
     request.app.state.faults.faults = faults
-    return _answer(faults)
+    request.app.state.points.apply(faults)
+    return _answer(request)
 
 
-@router.get("", response_model=Faults, responses=documented(401))
+@router.get("", response_model=FaultsReport, responses=documented(401))
 async def get_faults(request: Request) -> Response:
-    """Show the present faults."""
+    """Show the present faults, how often each event passed each point, and which events are held now."""
     check_token(request)
-    return _answer(request.app.state.faults.faults)
+    return _answer(request)
 
 
-def _answer(faults: Faults) -> Response:
-    return json_response(encode(faults.model_dump(by_alias=True)))
+def _answer(request: Request) -> Response:
+    state = request.app.state
+    report: PointsReport | None = state.points.report()
+    if report is None:
+        own = state.faults.faults.model_dump(by_alias=True, exclude={*PointFaults.model_fields})
+        return json_response(encode(own))
+    shown = state.faults.faults.model_dump(by_alias=True) | report.model_dump(by_alias=True)
+    return json_response(encode(shown))
 
 
 def check_token(request: Request) -> None:

@@ -46,6 +46,7 @@ def test_an_overdue_order_is_cancelled(connection: Connection) -> None:
     insert(connection, "late", seconds=-1)
     insert(connection, "in-time", seconds=60)
     insert(connection, "ended", seconds=-1, status="completed")
+    assert v3.cancel_overdue(connection) is True
     assert v3.cancel_overdue(connection) is False
     assert (order(connection, "late").status, order(connection, "late").cancellation_reason) == (
         "cancelled",
@@ -69,6 +70,8 @@ def test_a_deadlines_events_follow_from_the_order(connection: Connection) -> Non
 def test_many_overdue_orders_take_several_transactions(connection: Connection) -> None:
     for number in range(v3.BATCH + 1):
         insert(connection, f"late-{number}", seconds=-1)
+    assert v3.cancel_overdue(connection) is True
+    assert sagas.count_pending(connection) == 1
     assert v3.cancel_overdue(connection) is True
     assert v3.cancel_overdue(connection) is False
     assert sagas.count_pending(connection) == 0

@@ -24,6 +24,7 @@ from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.received import Received, receive
 from microservices.kit.events.record import Record
 from microservices.kit.events.stalls import Stalls
+from microservices.kit.points import FaultPoints, PointFaults
 from microservices.kit.saga import Contradiction
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode, read_json
@@ -79,6 +80,7 @@ class Service:
 
     def __init__(self, errors: Sequence[Exception] = (), work: Any = None, **config: Any) -> None:
         self.errors, self.kafka, self.stalls = list(errors), Kafka(), Stalls()
+        self.points = FaultPoints()
         self.effects: list[str] = []
         self.attempts: list[float] = []
         self.give_up = config.pop("give_up", True)
@@ -98,7 +100,9 @@ class Service:
             handlers = [Handler(OrderConfirmed, self.effect, self.work, self.give_up)]
             config = ConsumerConfig("a-group", handlers, **self.config)
             self.office = DeadLetterOffice(database, self.kafka)  # type: ignore[arg-type]
-            dependencies = Dependencies(database, self.office, stalls=self.stalls)
+            dependencies = Dependencies(
+                database, self.office, stalls=self.stalls, points=self.points
+            )
             try:
                 async with asyncio.timeout(10):
                     await test(lambda message: Delivery(message, config, dependencies))
@@ -365,3 +369,96 @@ def test_a_member_that_leaves_finishes_only_what_has_begun(tmp_path: Path) -> No
 
     service.run(tmp_path, test)
     assert len(service.effects) == 1
+
+
+# -- faults at points --
+
+
+def hold(service: Service, *orders: str) -> None:
+    words = {"hold": {"order-confirmed": list(orders)}} if orders else {}
+    service.points.apply(PointFaults.model_validate(words))
+
+
+async def until_held(service: Service, orders: int = 1) -> None:
+    while len(service.points.report().held) < orders:
+        await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("with_work", [False, True])
+def test_a_held_event_waits_before_its_work(tmp_path: Path, with_work: bool) -> None:
+    worked: list[str] = []
+
+    async def work(event: Event) -> None:
+        worked.append(event.event_id)
+
+    service = Service(work=work if with_work else None)
+    hold(service, "order-1")
+
+    async def test(deliver: Deliver) -> None:
+        settling = asyncio.create_task(deliver(message()).settle())
+        await until_held(service)
+        await asyncio.sleep(3 * deliveries.HELD_SECONDS)
+        assert (worked, service.effects, settling.done()) == ([], [], False)
+        hold(service)
+        await settling
+        assert service.points.report().held == []
+
+    service.run(tmp_path, test)
+    assert (len(service.effects), len(worked)) == (1, int(with_work))
+
+
+def test_a_hold_lets_other_orders_pass(tmp_path: Path) -> None:
+    service = Service()
+    hold(service, "order-2")
+    service.settle(tmp_path, message())
+    assert len(service.effects) == 1
+
+
+@pytest.mark.parametrize("with_work", [False, True])
+def test_a_held_event_is_left_to_the_partitions_next_owner(tmp_path: Path, with_work: bool) -> None:
+    async def work(_: Event) -> None:
+        raise AssertionError("it is held")
+
+    service = Service(work=work if with_work else None)
+    hold(service, "*")
+
+    async def test(deliver: Deliver) -> None:
+        delivery = deliver(message())
+        settling = asyncio.create_task(delivery.settle())
+        await until_held(service)
+        delivery.abandon()
+        with pytest.raises(Abandoned):
+            await settling
+        assert not delivery.begun
+
+    service.run(tmp_path, test)
+    assert service.effects == []
+
+
+def test_a_repeat_is_committed_again_and_not_begun(tmp_path: Path) -> None:
+    service, twice = Service(), message()
+    service.settle(tmp_path, twice, twice)
+    assert service.points.report().passed == {
+        "begun": {"OrderConfirmed": 1},
+        "committed": {"OrderConfirmed": 2},
+    }
+
+
+@pytest.mark.parametrize("give_up", [True, False])
+def test_a_poisoned_event_is_given_up_only_where_that_is_allowed(
+    tmp_path: Path, give_up: bool
+) -> None:
+    service = Service(give_up=give_up)
+    poison = {"poison": {"order-confirmed": ["order-1"]}}
+    service.points.apply(PointFaults.model_validate(poison))
+
+    async def test(deliver: Deliver) -> None:
+        settling = asyncio.create_task(deliver(message()).settle())
+        await asyncio.sleep(0.2)
+        assert settling.done() is give_up
+        service.points.apply(PointFaults())
+        await settling
+
+    service.run(tmp_path, test)
+    assert len(service.kafka.letters) == int(give_up)
+    assert len(service.effects) == int(not give_up)

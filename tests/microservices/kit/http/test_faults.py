@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -71,10 +72,42 @@ def test_a_fault_that_would_do_nothing_is_refused(user: Running, bad: dict[str, 
     assert user.http.put("/faults", json=bad, headers=AUTHORIZED).status_code == 422
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"hold": {"order-created": ["*"]}},
+        {"crash": {"at": "begun", "event": "OrderCreated"}},
+        {"poison": {"order-created": ["a"]}},
+        {"overdue": ["a"]},
+    ],
+)
+def test_a_service_without_events_refuses_their_faults(user: Running, words: Any) -> None:
+    refused = user.http.put("/faults", json=words, headers=AUTHORIZED)
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "this service exchanges no events"
+
+
+def test_a_service_with_events_reports_its_points(shared: dict[str, Running]) -> None:
+    payment = shared["payment2"]
+    unknown = {"hold": {"order-cancelled": ["*"]}}
+    refused = payment.http.put("/faults", json=unknown, headers=AUTHORIZED)
+    assert refused.status_code == 422
+    assert "it consumes: order-created" in refused.json()["detail"]
+    held = {"hold": {"order-created": ["a"], "relay": True}}
+    set_faults(payment, held)
+    assert payment.http.get("/faults", headers=AUTHORIZED).json() == {
+        **{"seconds": 0, "status": None, "rate": 1},
+        **held,
+        **{"crash": None, "poison": {}, "overdue": [], "passed": {}, "held": []},
+    }
+    set_faults(payment, {})
+    assert payment.http.get("/faults", headers=AUTHORIZED).json()["hold"] == {}
+
+
 def test_without_faults_on_there_is_nothing_to_switch(start: Start) -> None:
     plain = start("user-service")
     assert plain.http.put("/faults", json={"status": 503}, headers=AUTHORIZED).status_code == 404
 
 
-def set_faults(running: Running, faults: dict[str, float]) -> None:
+def set_faults(running: Running, faults: dict[str, Any]) -> None:
     running.http.put("/faults", json=faults, headers=AUTHORIZED).raise_for_status()
