@@ -12,7 +12,10 @@ Condition = Literal["running", "paused", "exited", "absent"]
 
 
 class ReplicaState(TypedDict):
-    """One replica. `memory` in bytes; `began` in Unix seconds; `readySeconds` from then until it was ready."""
+    """One replica. `memory` in bytes; `began` in Unix seconds; `readySeconds` from then until it was ready.
+
+    `exitCode` is that of a replica which has ended, None while it runs: 137 after SIGKILL, and at a crash point.
+    """
 
     id: str
     url: str
@@ -20,6 +23,7 @@ class ReplicaState(TypedDict):
     container: str | None
     ready: bool
     condition: Condition
+    exitCode: int | None
     version: str
     memory: int
     began: float | None
@@ -65,6 +69,23 @@ class Timing(TypedDict):
     ready: float
     seconds: float
     cpu_seconds: float | None
+
+
+class HeldEvent(TypedDict):
+    """An event that a fault holds."""
+
+    topic: str
+    orderId: str
+
+
+class Points(TypedDict):
+    """What a replica's points report: how often each event passed each point since its start, and what is held now.
+
+    `passed` maps `begun`, `committed` and `sent` to counts by event type.
+    """
+
+    passed: dict[str, dict[str, int]]
+    held: list[HeldEvent]
 
 
 class AccessLog(TypedDict):

@@ -17,14 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, Protocol, get_type_hints
+from typing import Any, Literal, Protocol, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from environment.errors import LabError
 from environment.nginx import READ_TIMEOUT, Algorithm
 from environment.progress import Say, silent
-from environment.states import AccessLog, SessionState, Timing
+from environment.states import AccessLog, Points, SessionState, Timing
+
+Point = Literal["begun", "committed", "sent"]
+"""A point of an event's way: `microservices/kit/points.py` describes each."""
 
 SERVING = "serving"
 """A supervisor that is ready for verbs prints this word and the session's name."""
@@ -75,6 +78,10 @@ class Looking(Protocol):
 
     def logs(self, target: str, lines: int) -> str:
         """Return the last lines of a service (each replica under its id) or of one replica."""
+        ...
+
+    def points(self, target: str) -> dict[str, Points]:
+        """Return what passed the points of each replica of a service, or of one replica, by its id."""
         ...
 
     def access_log(self) -> AccessLog:
@@ -141,6 +148,34 @@ class Changing(Protocol):
         self, targets: Sequence[str], status: int, rate: float, *, holder: Holder = TERMINAL
     ) -> None:
         """Make the targets answer a share `rate` (0 to 1) of the requests with `status`."""
+        ...
+
+    def hold(
+        self,
+        targets: Sequence[str],
+        *,
+        hold: Mapping[str, Sequence[str]] | None = None,
+        relay: bool = False,
+        poison: Mapping[str, Sequence[str]] | None = None,
+        overdue: Sequence[str] = (),
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """Hold the events of orders (`*`: of every one) by topic, and with `relay` publish nothing.
+
+        The effects of those in `poison` raise, and the deadlines of those in `overdue` count as passed.
+        """
+        ...
+
+    def crash(
+        self,
+        targets: Sequence[str],
+        at: Point,
+        event: str,
+        after: int = 0,
+        *,
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """End the targets (exit code 137) when an event passes a point, after so many passes."""
         ...
 
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:

@@ -3,13 +3,13 @@
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from environment.states import ReplicaState, ServiceState
-from environment.verbs import Holder, Verbs
+from environment.states import Points, ReplicaState, ServiceState
+from environment.verbs import Holder, Point, Verbs
 
 if TYPE_CHECKING:
     from environment.client.environment import Environment
@@ -23,6 +23,28 @@ class Fault:
 
     began: float
     ended: float | None = None
+
+
+Orders = Mapping[str, Collection[str]]
+"""Order ids by topic; `"*"` is every order."""
+
+
+@dataclass
+class Hold(Fault):
+    """A fault of events that can be changed inside its block."""
+
+    _change: Callable[..., None] = lambda **_: None
+
+    def replace(
+        self,
+        events: Orders | None = None,
+        *,
+        relay: bool = False,
+        poison: Orders | None = None,
+        overdue: Collection[str] = (),
+    ) -> None:
+        """Hold these events instead of those before; the arguments are those of `held`."""
+        self._change(events, relay, poison, overdue)
 
 
 class Target:
@@ -57,13 +79,66 @@ class Target:
             lambda verbs, holder: verbs.fail([self._name], status, rate, holder=holder)
         )
 
+    @contextmanager
+    def held(
+        self,
+        events: Orders | None = None,
+        *,
+        relay: bool = False,
+        poison: Orders | None = None,
+        overdue: Collection[str] = (),
+    ) -> Iterator[Hold]:
+        """Hold events before anything is done with them; the block's end releases all of them.
+
+        Args:
+            events: the orders whose events wait, by topic: `{"order-created": ["*"]}`. The consumer goes on polling.
+            relay: publish nothing.
+            poison: the orders whose effects raise, by topic.
+            overdue: the orders whose deadline counts as passed.
+        """
+        holder = Holder(os.getpid(), next(_BLOCKS))
+
+        def change(
+            events: Orders | None, relay: bool, poison: Orders | None, overdue: Collection[str]
+        ) -> None:
+            self._environment._verbs.hold(
+                [self._name],
+                hold=_lists(events),
+                relay=relay,
+                poison=_lists(poison),
+                overdue=list(overdue),
+                holder=holder,
+            )
+
+        with self._block(lambda *_: change(events, relay, poison, overdue), holder) as fault:
+            yield Hold(fault.began, _change=change)
+
+    def crashing(self, at: Point, event: str, *, after: int = 0) -> AbstractContextManager[Fault]:
+        """End it when an event passes a point, after so many passes; the block's end starts it again.
+
+        Args:
+            at: `"begun"` (its effect is not committed), `"committed"` (it is, and nothing is published) or `"sent"`
+                (Kafka has the event, and its row is still in the outbox).
+            event: an event type such as `"InventoryFailed"`, or `"deadline"` or `"refund"`.
+            after: how many passes are let through before.
+        """
+        return self._block(
+            lambda verbs, holder: verbs.crash([self._name], at, event, after, holder=holder)
+        )
+
+    def points(self) -> dict[str, Points]:
+        """Return, by replica, how often each event passed each point since the start, and what is held now."""
+        return self._environment._verbs.points(self._name)
+
     def logs(self, lines: int = 50) -> str:
         """Return the last `lines` that it wrote, earlier lives included."""
         return self._environment._verbs.logs(self._name, lines)
 
     @contextmanager
-    def _block(self, begin: Callable[[Verbs, Holder], None]) -> Iterator[Fault]:
-        holder = Holder(os.getpid(), next(_BLOCKS))
+    def _block(
+        self, begin: Callable[[Verbs, Holder], None], holder: Holder | None = None
+    ) -> Iterator[Fault]:
+        holder = holder or Holder(os.getpid(), next(_BLOCKS))
         fault = Fault(began=time.time())
         try:
             begin(self._environment._verbs, holder)
@@ -75,10 +150,15 @@ class Target:
             fault.ended = time.time()
 
 
+def _lists(orders: Orders | None) -> dict[str, list[str]]:
+    return {topic: list(ids) for topic, ids in (orders or {}).items()}
+
+
 class Replica(Target):
     """One running copy of a service, as it was when it was read.
 
-    `memory` in bytes; `began` (Unix seconds) when its present life began, `ready_seconds` from then until it was ready,
+    `condition` is `running`, `paused`, `exited` or `absent`; `exit_code` is None while it runs. `memory` in bytes;
+    `began` (Unix seconds) when its present life began, `ready_seconds` from then until it was ready,
     `cpu_seconds` the CPU time that took.
     """
 
@@ -89,6 +169,8 @@ class Replica(Target):
         self.pid = state["pid"]
         self.container = state["container"]
         self.ready = state["ready"]
+        self.condition = state["condition"]
+        self.exit_code = state["exitCode"]
         self.version = state["version"]
         self.memory = state["memory"]
         self.began = state["began"]

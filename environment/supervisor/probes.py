@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from environment.errors import LabError
+from environment.states import Points
 
 # Connecting to the address of a dead container takes 3 s without a limit (measured).
 CONNECT_SECONDS = 0.3
@@ -123,4 +124,22 @@ def put_fault(url: str, fault: Mapping[str, Any], token: str) -> None:
             "Does it run? `lab ps` shows it; a replica that is down cannot be slowed."
         ) from error
     if status >= 300:
-        raise LabError(f"{url} refused the fault {fault}: status {status}: {text[:500]}")
+        raise LabError(
+            f"{url} refused the fault {fault}: status {status}: {explanation(text)[:500]}"
+        )
+
+
+def get_points(url: str, token: str) -> Points:
+    """Return what passed the points of one replica, and what is held there.
+
+    Raises:
+        LabError: It does not answer, or it exchanges no events.
+    """
+    try:
+        status, text = http_request(url, "GET", "/faults", token=token)
+    except (OSError, http.client.HTTPException) as error:
+        raise LabError(f"{url} did not report its points: {error}. `lab ps` shows it.") from error
+    report = json.loads(text) if status == 200 else {}
+    if "passed" not in report:
+        raise LabError(f"{url} has no points to report (status {status}): it exchanges no events.")
+    return {"passed": report["passed"], "held": report["held"]}

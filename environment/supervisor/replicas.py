@@ -201,9 +201,15 @@ class Replicas:
             "container": status.container,
             "ready": ready,
             "condition": status.condition,
+            "exitCode": _as_a_shell_counts(status.exit_code),
             "version": replica.version,
             "memory": usage.memory,
             "began": replica.began,
             "readySeconds": seconds,
             "cpuSeconds": replica.cpu_seconds,
         }
+
+
+def _as_a_shell_counts(code: int | None) -> int | None:
+    """Return an exit code of `subprocess`, which is negative after a signal, as shells and Docker give it."""
+    return 128 - code if code is not None and code < 0 else code

@@ -13,13 +13,21 @@ from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
 from environment.progress import Say, silent
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
-from environment.states import AccessLog, ServiceState, Timing
+from environment.states import AccessLog, Points, ServiceState, Timing
 from environment.supervisor.balancer import Balancer
-from environment.supervisor.faults import FAILING, KILLED, PAUSED, SLOWED, STOPPED, Faults
+from environment.supervisor.faults import (
+    AT_POINTS,
+    FAILING,
+    KILLED,
+    PAUSED,
+    SLOWED,
+    STOPPED,
+    Faults,
+)
 from environment.supervisor.plan import Plan, Replica
-from environment.supervisor.probes import put_fault
+from environment.supervisor.probes import get_points, put_fault
 from environment.supervisor.replicas import Replicas
-from environment.verbs import TERMINAL, Changing, Holder, Looking
+from environment.verbs import TERMINAL, Changing, Holder, Looking, Point
 
 
 class Session(Looking, Changing):
@@ -184,6 +192,34 @@ class Session(Looking, Changing):
         """Make the targets answer a share of the requests with an error."""
         self._inject(targets, {"status": status, "rate": rate}, FAILING, holder)
 
+    def hold(
+        self,
+        targets: Sequence[str],
+        *,
+        hold: Mapping[str, Sequence[str]] | None = None,
+        relay: bool = False,
+        poison: Mapping[str, Sequence[str]] | None = None,
+        overdue: Sequence[str] = (),
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """Hold or poison events of the targets, or count deadlines as passed."""
+        held = {**(hold or {}), **({"relay": True} if relay else {})}
+        fault = {"hold": held, "poison": dict(poison or {}), "overdue": list(overdue)}
+        self._inject(targets, fault, AT_POINTS, holder)
+
+    def crash(
+        self,
+        targets: Sequence[str],
+        at: Point,
+        event: str,
+        after: int = 0,
+        *,
+        holder: Holder = TERMINAL,
+    ) -> None:
+        """End the targets at a point of an event's way."""
+        fault = {"crash": {"at": at, "event": event, "after": after}}
+        self._inject(targets, fault, AT_POINTS, holder)
+
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:
         """Resume and start the targets, and end their slowness and failures; return when they are ready."""
         with self._changing:
@@ -216,6 +252,11 @@ class Session(Looking, Changing):
         if len(replicas) == 1:
             return self._runtime.logs(replicas[0].id, lines)
         return "\n".join(f"--- {r.id}\n{self._runtime.logs(r.id, lines)}" for r in replicas)
+
+    def points(self, target: str) -> dict[str, Points]:
+        """Return what passed the points of each replica of a service, or of one replica."""
+        replicas = self._plan.targets([target])
+        return {replica.id: get_points(replica.url, self._token) for replica in replicas}
 
     def access_log(self) -> AccessLog:
         """Return nginx's access log."""

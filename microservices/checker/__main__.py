@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from microservices.checker.follow import Followed, follow
 from microservices.checker.model import PARTICIPANTS, TABLES, Model, Reading
 from microservices.checker.mutants import MUTANTS
 from microservices.checker.search import Result, check
@@ -31,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         model = _model(given)
     except ValueError as problem:
         parser.error(str(problem))
+    if given.follow is not None:
+        if given.orders != 1:
+            parser.error("--follow goes with one order")
+        steps = follow(model, [action.strip() for action in given.follow.split(">")])
+        as_rows = [step._asdict() for step in steps]
+        print(json.dumps({"steps": as_rows}, indent=2) if given.json else _followed(steps))
+        return 0
     result = check(model)
     print(json.dumps(result.to_json(), indent=2) if given.json else _text(result))
     return 1 if result.violations else 0
@@ -55,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         help="a cell of a table to leave out, such as payment/none/OrderCancelled",
     )
     parser.add_argument("--mutant", metavar="NAME", help="a wrong design; --list names them")
+    parser.add_argument(
+        "--follow",
+        metavar="ACTIONS",
+        help="take these actions and show the states: 'publish OrderCreated > deadline'",
+    )
     parser.add_argument("--list", action="store_true", help="list the mutants")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
@@ -104,6 +117,14 @@ def _without(model: Model, text: str) -> Mapping[str, Table]:
         raise ValueError(f"{text!r} is no cell of a table; there are: {', '.join(cells)}")
     rest = {key: step for key, step in model.tables[name].items() if key != (state, event)}
     return {**model.tables, name: rest}
+
+
+def _followed(steps: Sequence[Followed]) -> str:
+    rows = [
+        f"{number:2}. {step.action:36}{'/'.join(step[2:]) if step.possible else 'not possible'}"
+        for number, step in enumerate(steps, 1)
+    ]
+    return "\n".join(rows)
 
 
 def _text(result: Result) -> str:

@@ -22,6 +22,7 @@ from microservices.kit.events.event_types import (
 )
 from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant, find_state
+from microservices.kit.events.saga_api import saga_router
 
 CONSUMES = (PaymentCompleted, OrderConfirmed, OrderCancelled)
 PUBLISHES = (InventoryReserved, InventoryFailed)
@@ -102,7 +103,7 @@ def build(settings: InventorySettings) -> FastAPI:
         version="1",
         settings=settings,
         create_tables=partial(store.create_tables, stock=products_of(settings.stock)),
-        routers=[api.router],
+        routers=[api.router, saga_router(state_of)],
         consumes=ConsumerConfig("inventory-service-group", handlers),
         publishes=PUBLISHES,
         gauges=[GaugeOf("reservations_open", "Orders whose items are set aside", store.count_open)],

@@ -24,6 +24,7 @@ from microservices.kit.events.event_types import (
 from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant, find_state, states
 from microservices.kit.events.periodic import Task
+from microservices.kit.events.saga_api import saga_router
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import StrictRoute, json_response
 from microservices.kit.wire import encode
@@ -184,7 +185,7 @@ def build(settings: PaymentSettings) -> FastAPI:
         version="3",
         settings=settings,
         create_tables=create_tables,
-        routers=[router, api.router],
+        routers=[router, api.router, saga_router(state_of)],
         consumes=ConsumerConfig(
             "payment-service-group",
             [

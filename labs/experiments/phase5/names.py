@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ORDERS, PAYMENTS, INVENTORY = "order-service", "payment-service", "inventory-service"
 ANALYTICS, NOTIFICATIONS = "analytics-service", "notification-service"
 
@@ -13,6 +15,16 @@ PAID, UNPAID, REFUNDED = "payment-completed", "payment-failed", "payment-refunde
 RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
 """The topics of a saga."""
 
+READS = {
+    ORDERS: (UNPAID, UNRESERVED, RESERVED),
+    PAYMENTS: (CREATED, UNRESERVED, CONFIRMED, CANCELLED),
+    INVENTORY: (PAID, CONFIRMED, CANCELLED),
+}
+"""The topics that each participant reads."""
+
+REFUND, SWEEP = "refund", "deadline"
+"""What a participant does by itself, as its points name it."""
+
 COMPLETED = "completed"
 PAYMENT_FAILED, INVENTORY_FAILED = "payment failed", "inventory failed"
 OUTCOMES = (COMPLETED, PAYMENT_FAILED, INVENTORY_FAILED)
@@ -20,6 +32,16 @@ OUTCOMES = (COMPLETED, PAYMENT_FAILED, INVENTORY_FAILED)
 
 DEADLINE = "deadline"
 """The outcome of an order that order-service cancelled because no answer came in time."""
+
+
+def topic_of(event: str) -> str:
+    """Return the topic of an event type: `order-created` of `OrderCreated`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event).lower()
+
+
+def event_of(topic: str) -> str:
+    """Return the event type of a topic: `OrderCreated` of `order-created`."""
+    return topic.title().replace("-", "")
 
 
 def group_of(service: str) -> str:

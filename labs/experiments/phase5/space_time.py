@@ -16,7 +16,7 @@ PARTICIPANTS = ("order", "payment", "inventory")
 PUBLISHERS = {"Order": "order", "Payment": "payment", "Inventory": "inventory"}
 """The participant that publishes an event, by the first word of the event's type."""
 
-PUBLISH, READS = "publish ", " reads "
+PUBLISH, READING = "publish ", " reads "
 
 
 def publisher_of(event: str) -> str:
@@ -40,8 +40,8 @@ def draw(ax: Axes, trace: Sequence[str]) -> None:
             event = action.removeprefix(PUBLISH)
             published[event] = step
             mark(step, height[publisher_of(event)], f"{step}. publishes\n{event}")
-        elif READS in action:
-            name, _, event = action.removesuffix(" again").partition(READS)
+        elif READING in action:
+            name, _, event = action.removesuffix(" again").partition(READING)
             mark(step, height[name], f"{step}. reads\n{event}", color=INK)
             _arrow(ax, published[event], height[publisher_of(event)], step, height[name])
         else:
