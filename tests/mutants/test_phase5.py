@@ -95,6 +95,33 @@ MUTANTS = {
     ),
 }
 
+WINDOWS = {
+    "idle_by_clock": Wrong(
+        "analytics-service",
+        "windows",
+        "late events that were published in time: events were late that were published in time",
+        {},
+        {"seconds": 4.5},
+    ),
+    "every_partition": Wrong(
+        "analytics-service",
+        "windows",
+        "seconds from the watermark to the newest event less the lateness: the watermark has not passed what was read",
+        {},
+        {"seconds": 1},
+    ),
+    # Last: its wrong sums stay in the view.
+    "processing_time": Wrong(
+        "analytics-service",
+        "windows",
+        "windows that differ from the log now: windows have other sums than the log",
+        {},
+        {"seconds": 3},
+    ),
+}
+
+MUTANTS = WINDOWS | MUTANTS  # before those whose wrong entries keep the system from rest
+
 QUICKEST = "no_refund"
 
 
