@@ -2,6 +2,9 @@
 
 A consumer sees a partition that is silent. Only the broker can show whether nothing was published, or whether it was
 not read yet.
+
+What the group has committed is read by a consumer that joins no group. The admin client's request for it ends the
+process when the group has no coordinator yet (librdkafka's issue 5040).
 """
 
 import asyncio
@@ -12,11 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from microservices.kit.events.event_types import Data
@@ -55,6 +54,7 @@ class LogEnds:
 
     def __init__(self, client: dict[str, Any], kinds: Iterable[type[Data]], group: str) -> None:
         self._client, self._group = client, group
+        self._consumer: Consumer | None = None
         self._places = [(kind.topic, number) for kind in kinds for number in range(PARTITIONS)]
         self._admin: AdminClient | None = None
         self.latest = Ends()
@@ -67,6 +67,8 @@ class LogEnds:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
+        if self._consumer is not None:
+            await asyncio.to_thread(self._consumer.close)
 
     async def _run(self) -> None:
         while True:
@@ -88,27 +90,26 @@ class LogEnds:
         return Ends(self._offsets(self._places, LATEST), begin, asked)
 
     def _committed(self) -> dict[Place, int]:
+        if self._consumer is None:
+            self._consumer = Consumer({**self._client, "group.id": self._group})
         places = [TopicPartition(*place) for place in self._places]
-        request = [ConsumerGroupTopicPartitions(self._group, places)]
-        found = self._connected().list_consumer_group_offsets(
-            request, request_timeout=REQUEST_SECONDS
-        )
-        group = found[self._group].result()
-        return {
-            (each.topic, each.partition): each.offset
-            for each in group.topic_partitions
-            if each.offset >= 0
-        }
+        found = self._consumer.committed(places, timeout=REQUEST_SECONDS)
+        return {(each.topic, each.partition): each.offset for each in found if each.offset >= 0}
 
     def _offsets(self, places: Iterable[Place], which: OffsetSpec) -> dict[Place, int]:
         asked = {TopicPartition(*place): which for place in places}
         if not asked:
             return {}
-        found = self._connected().list_offsets(asked, request_timeout=REQUEST_SECONDS)
-        return {
-            (place.topic, place.partition): future.result().offset
-            for place, future in found.items()
-        }
+        admin = self._connected()
+        found = admin.list_offsets(asked, request_timeout=REQUEST_SECONDS)
+        try:
+            return {
+                (place.topic, place.partition): future.result().offset
+                for place, future in found.items()
+            }
+        except KafkaException:
+            admin.list_topics(timeout=REQUEST_SECONDS)  # after this it has each partition's leader
+            raise
 
     def _connected(self) -> AdminClient:
         if self._admin is None:
