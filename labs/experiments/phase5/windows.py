@@ -58,7 +58,7 @@ NOW, FIRST, LATE, MARK = (
     "seconds from the watermark to the newest event less the lateness",
 )
 
-SHORTER_SECONDS = 2.0
+SHORTER_SECONDS = 3.0
 """How much shorter the reader is slow than the relay stands still: nothing has to become late there."""
 
 IDLE_SECONDS = 2.0
@@ -100,7 +100,7 @@ def predict() -> pd.DataFrame:
 
 
 def measure(
-    env: Environment, *, size: int = 2, lateness: float = 3.0, seconds: float = 6.5
+    env: Environment, *, size: int = 2, lateness: float = 3.0, seconds: float = 7.5
 ) -> pd.DataFrame:
     """Place orders, and meanwhile hold a topic at its reader, then events at the relay that publishes them.
 
