@@ -173,9 +173,13 @@ class Changing(Protocol):
         event: str,
         after: int = 0,
         *,
+        overdue: Sequence[str] = (),
         holder: Holder = TERMINAL,
     ) -> None:
-        """End the targets (exit code 137) when an event passes a point, after so many passes."""
+        """End the targets (exit code 137) when an event passes a point, after so many passes.
+
+        Until then the deadlines of the orders in `overdue` count as passed.
+        """
         ...
 
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:

@@ -113,7 +113,9 @@ class Target:
         with self._block(lambda *_: change(events, relay, poison, overdue), holder) as fault:
             yield Hold(fault.began, _change=change)
 
-    def crashing(self, at: Point, event: str, *, after: int = 0) -> AbstractContextManager[Fault]:
+    def crashing(
+        self, at: Point, event: str, *, after: int = 0, overdue: Collection[str] = ()
+    ) -> AbstractContextManager[Fault]:
         """End it when an event passes a point, after so many passes; the block's end starts it again.
 
         Args:
@@ -121,9 +123,12 @@ class Target:
                 (Kafka has the event, and its row is still in the outbox).
             event: an event type such as `"InventoryFailed"`, or `"deadline"` or `"refund"`.
             after: how many passes are let through before.
+            overdue: the orders whose deadline counts as passed until then.
         """
         return self._block(
-            lambda verbs, holder: verbs.crash([self._name], at, event, after, holder=holder)
+            lambda verbs, holder: verbs.crash(
+                [self._name], at, event, after, overdue=list(overdue), holder=holder
+            )
         )
 
     def points(self) -> dict[str, Points]:

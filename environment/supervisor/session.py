@@ -6,6 +6,7 @@ look never wait for it. `environment/verbs.py` declares the verbs; add new ones 
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from environment.errors import LabError
@@ -214,10 +215,12 @@ class Session(Looking, Changing):
         event: str,
         after: int = 0,
         *,
+        overdue: Sequence[str] = (),
         holder: Holder = TERMINAL,
     ) -> None:
         """End the targets at a point of an event's way."""
-        fault = {"crash": {"at": at, "event": event, "after": after}}
+        crash = {"at": at, "event": event, "after": after}
+        fault = {"crash": crash, "overdue": list(overdue)}
         self._inject(targets, fault, AT_POINTS, holder)
 
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:
@@ -256,6 +259,8 @@ class Session(Looking, Changing):
     def points(self, target: str) -> dict[str, Points]:
         """Return what passed the points of each replica of a service, or of one replica."""
         replicas = self._plan.targets([target])
+        for replica in replicas:
+            self._plan.require_own_service(replica.service, "have points")
         return {replica.id: get_points(replica.url, self._token) for replica in replicas}
 
     def access_log(self) -> AccessLog:
@@ -282,6 +287,9 @@ class Session(Looking, Changing):
                 self._runtime.resume(replica.id)
             elif condition != "running":
                 down.append(replica)
+            elif self._plan.service(replica.service).speaks_http:
+                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
+                self._end_faults(replica)
         self._replicas.bring_up(down, say)
         for replica in replicas:
             self._replicas.await_ready(replica)
@@ -291,6 +299,10 @@ class Session(Looking, Changing):
         if down or PROXY in [replica.service for replica in replicas]:
             # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
             self._balancer.follow()
+
+    def _end_faults(self, replica: Replica) -> None:
+        with suppress(LabError):  # it does not answer yet; once it is ready, the same is done again
+            put_fault(replica.url, {}, self._token)
 
 
 def _timing(replica: Replica) -> Timing:

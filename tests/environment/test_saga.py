@@ -1,6 +1,7 @@
 """Phase 5's services on a real broker: each order ends as the coin says, and money and stock add up."""
 
 import json
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from environment import Environment
+from environment import Environment, LabError
 from environment.waiting import wait_until
 from labs.pages import read_all
 from microservices.kit import coin
@@ -20,6 +21,8 @@ SERVICES = ["kafka", "order-service", "payment-service", "inventory-service", "a
 SEED, SECONDS, PRICE = 7, 60, 19.99
 PAYMENT_RATE, INVENTORY_RATE = 0.3, 0.2
 STOCK = 100_000
+SESSION_SECONDS = 6
+"""A group removes a member that is silent for so long (kit/events/kafka.py)."""
 
 
 class Shop:
@@ -162,6 +165,54 @@ def test_three_replicas_of_each_end_orders_alike(shop: Shop) -> None:
     assert totals_of_windows(shop) == totals(shop)
     for service in SERVICES[1:]:
         shop.env.scale(service, 1)
+
+
+def test_a_held_event_waits_longer_than_a_silent_member_may(shop: Shop) -> None:
+    payment = shop.env["payment-service"]
+    with payment.held({"order-created": ["*"]}) as fault:
+        (id,) = shop.orders("held-", 1)
+
+        def held() -> bool:
+            waiting = {"topic": "order-created", "orderId": id}
+            return any(waiting in report["held"] for report in payment.points().values())
+
+        assert wait_until(held, timeout=SECONDS)
+        assert wait_until(lambda: time.time() > fault.began + SESSION_SECONDS + 1, timeout=SECONDS)
+        assert held(), "the group removed a member that only holds an event"
+        assert payment.replicas[0].ready
+        assert shop.get("order-service", f"/orders/{id}")["status"] == "pending"
+        fault.replace({"order-cancelled": ["*"]})
+        assert wait_until(lambda: not held(), timeout=SECONDS)
+    assert shop.ended([id]) == {id: outcome(id)}
+
+
+def test_a_crash_point_ends_a_service_whose_order_ends_all_the_same(shop: Shop) -> None:
+    payment = shop.env["payment-service"]
+    with payment.crashing("committed", "OrderCreated"):
+        (id,) = shop.orders("crashed-", 1)
+        assert wait_until(lambda: payment.replicas[0].condition == "exited", timeout=SECONDS)
+        assert payment.replicas[0].exit_code == 137
+        assert '"message":"crash point"' in payment.logs(20)
+    assert shop.ended([id], seconds=90) == {id: outcome(id)}
+    ((_, report),) = payment.points().items()
+    assert report["passed"]["committed"]["OrderCreated"] == 1, "it was delivered again"
+    assert "OrderCreated" not in report["passed"].get("begun", {}), "and had its effect before"
+    shop.check_books()
+
+
+def test_a_point_that_a_service_lacks_is_explained(shop: Shop) -> None:
+    with pytest.raises(LabError, match=r"no 'Order' passes the point 'sent'.*PaymentCompleted"):
+        shop.env["payment-service"].crashing("sent", "Order").__enter__()
+    with pytest.raises(LabError, match=r"consumes no 'orders'.*order-created"):
+        shop.env["payment-service"].held({"orders": ["*"]}).__enter__()
+    with pytest.raises(LabError, match="have points"):
+        shop.env["kafka"].points()
+    assert payment_is_healthy(shop)
+
+
+def payment_is_healthy(shop: Shop) -> bool:
+    with shop.env["payment-service"].slowed(0.01):  # refused while another fault is left
+        return True
 
 
 def test_the_last_item_is_sold_once(shop: Shop) -> None:

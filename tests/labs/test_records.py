@@ -130,6 +130,7 @@ SAMPLES = {
     "waits": (test_waits.samples(), test_waits.PREDICTION),
     "utilisation": (test_utilisation.samples(), test_utilisation.PREDICTION),
     "interleavings": (saga_frames.interleavings_samples(), saga_frames.interleavings_prediction()),
+    "trace_replay": (saga_frames.trace_replay_samples(), saga_frames.trace_replay_prediction()),
     "outcomes": (saga_frames.outcomes_samples(), saga_frames.outcomes_prediction()),
     "money": (saga_frames.money_samples(), saga_frames.money_prediction()),
     "deadline": (saga_frames.deadline_samples(), saga_frames.deadline_prediction()),
@@ -137,6 +138,11 @@ SAMPLES = {
         saga_frames.compensation_first_samples(),
         saga_frames.compensation_first_prediction(),
     ),
+    "crash_anywhere": (
+        saga_frames.crash_anywhere_samples(),
+        saga_frames.crash_anywhere_prediction(),
+    ),
+    "give_up": (saga_frames.give_up_samples(), saga_frames.give_up_prediction()),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
     "windows": (saga_frames.windows_samples(), saga_frames.windows_prediction()),
 }

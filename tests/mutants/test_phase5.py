@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from environment import Environment
-from labs.experiments.phase5 import interleavings
+from labs.experiments.phase5 import interleavings, trace_replay
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
@@ -85,13 +85,27 @@ MUTANTS = {
         {},
         {},
     ),
-    # Last: what it reserves is never released, so that the system never comes to rest again.
+    "compensation_given_up": Wrong(
+        "payment-service",
+        "give_up",
+        "payment/OrderCancelled: it was given up, and nothing else repairs what it left undone",
+        {"readings": ["payment/OrderCancelled"]},
+        {"readings": ["payment/OrderCancelled"]},
+    ),
+    # Last: what these reserve is never released, so that the system never comes to rest again.
     "no_tombstone_inventory": Wrong(
         "inventory-service",
         "compensation_first",
         "inventory-service: acted on an order that it had read to be cancelled",
         {},
         {},
+    ),
+    "offset_before_effect": Wrong(
+        "inventory-service",
+        "crash_anywhere",
+        "inventory, OrderConfirmed: begun: an order ended in a way that the model excludes",
+        {"kills": ["inventory, OrderConfirmed: begun"]},
+        {"kills": ["inventory, OrderConfirmed: begun"]},
     ),
 }
 
@@ -140,6 +154,22 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
         "phase5", runtime="process", only=(*OTHERS, *VERSIONS), settings=stock, description=path
     ) as environment:
         yield environment
+
+
+def test_a_wrong_design_takes_the_steps_of_its_counter_example(env: Environment) -> None:
+    prediction = trace_replay.predict(design="no-tombstone-payment")
+    env.configure("payment-service", MUTANT="no_tombstone_payment")
+    try:
+        samples = trace_replay.measure(env)
+    finally:
+        env.configure("payment-service", MUTANT=NONE)
+    assert samples["states"].tolist()[:-1] == prediction["wrong"].tolist()
+    assert samples["states"].iloc[-1] == "cancelled/charged/barred"
+    verdict = trace_replay.judge(samples, prediction)
+    assert verdict.outcome is Outcome.FAIL
+    wrong = "the states are not those of the model"
+    assert verdict.reasons[0] == f"step 4, payment reads OrderCancelled: {wrong}"
+    assert "at rest: the order ended in a way the model excludes" in verdict.reasons
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ DEADLINE = "deadline"
 """The outcome of an order that order-service cancelled because no answer came in time."""
 
 
+def short(service: str) -> str:
+    """Return a participant's name in the checker: `order` of `order-service`."""
+    return service.removesuffix("-service")
+
+
 def topic_of(event: str) -> str:
     """Return the topic of an event type: `order-created` of `OrderCreated`."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", event).lower()

@@ -52,6 +52,28 @@ def wait_for_rest(env: Environment, *, seconds: float = 30) -> bool:
     return bool(wait_until(twice, timeout=seconds, every=EVERY))
 
 
+def wait_for_quiet(env: Environment, *, seconds: float = 60) -> bool:
+    """Wait until nothing is under way, whatever is still set aside on the shelf; return whether that was reached.
+
+    A wrong system may keep a reservation for ever: it never comes to rest, and yet nothing will change any more.
+    """
+    before = False
+
+    def twice() -> bool:
+        nonlocal before
+        first, before = before, is_quiet(env)
+        return first and before
+
+    return bool(wait_until(twice, timeout=seconds, every=EVERY))
+
+
+def is_quiet(env: Environment) -> bool:
+    """Return whether every event was consumed, and no outbox, pending order or refund waits."""
+    gauges = read_gauges(env)
+    waiting = {value for (_, name), value in gauges.items() if name != "reservations_open"}
+    return waiting == {0.0} and unread(env) == 0
+
+
 def is_at_rest(env: Environment) -> bool:
     """Return whether every event was consumed, and no database holds anything that is still to be done."""
     return set(read_gauges(env).values()) == {0.0} and unread(env) == 0
@@ -60,13 +82,18 @@ def is_at_rest(env: Environment) -> bool:
 def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
     """Return the `GAUGES` by service and name. One that a service does not show is not a number."""
     gauges: dict[tuple[str, str], float] = {}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
-        for service, names in GAUGES.items():
-            text = client.get(f"{env[service].url}/metrics").raise_for_status().text
-            lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
-            values = {line[0]: float(line[1]) for line in lines if len(line) == 2}
-            gauges |= {(service, name): values.get(name, math.nan) for name in names}
+    for service, names in GAUGES.items():
+        values = read_metrics(env, service)
+        gauges |= {(service, name): values.get(name, math.nan) for name in names}
     return gauges
+
+
+def read_metrics(env: Environment, service: str) -> dict[str, float]:
+    """Return the metrics of a service that have no label, by their names."""
+    response = httpx.get(f"{env[service].url}/metrics", timeout=RESPONSE_SECONDS)
+    text = response.raise_for_status().text
+    lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {line[0]: float(line[1]) for line in lines if len(line) == 2}
 
 
 def unread(env: Environment) -> int:

@@ -24,8 +24,11 @@ def publisher_of(event: str) -> str:
     return next(name for word, name in PUBLISHERS.items() if event.startswith(word))
 
 
-def draw(ax: Axes, trace: Sequence[str]) -> None:
-    """Draw a trace of the checker for one order: its steps from left to right, an arrow from an event to its reader."""
+def draw(ax: Axes, trace: Sequence[str], *, numbers: Sequence[int] = ()) -> None:
+    """Draw a trace of the checker for one order: its steps from left to right, an arrow from an event to its reader.
+
+    `numbers` are those of the steps, from 1 by default.
+    """
     height = {name: -row for row, name in enumerate(PARTICIPANTS)}
     published: dict[str, int] = {}
     marked: dict[float, int] = dict.fromkeys(height.values(), 0)
@@ -35,18 +38,19 @@ def draw(ax: Axes, trace: Sequence[str]) -> None:
         _mark(ax, step, y, text, below=marked[y] % 2 == 0, **style)
         marked[y] += 1
 
-    for step, action in enumerate(trace, start=1):
+    counted = numbers or range(1, len(trace) + 1)
+    for step, (number, action) in enumerate(zip(counted, trace, strict=True), start=1):
         if action.startswith(PUBLISH):
             event = action.removeprefix(PUBLISH)
             published[event] = step
-            mark(step, height[publisher_of(event)], f"{step}. publishes\n{event}")
+            mark(step, height[publisher_of(event)], f"{number}. publishes\n{event}")
         elif READING in action:
             name, _, event = action.removesuffix(" again").partition(READING)
-            mark(step, height[name], f"{step}. reads\n{event}", color=INK)
+            mark(step, height[name], f"{number}. reads\n{event}", color=INK)
             _arrow(ax, published[event], height[publisher_of(event)], step, height[name])
         else:
             name = next((each for each in PARTICIPANTS if action.startswith(each)), "order")
-            mark(step, height[name], f"{step}. {action}", color=VERMILLION, marker="X")
+            mark(step, height[name], f"{number}. {action}", color=VERMILLION, marker="X")
     for name, y in height.items():
         ax.axhline(y, color=SOFT, linewidth=1.2, zorder=1)
         ax.text(-0.25, y + 0.06, name, ha="left", va="bottom", size=9, weight="bold", color=INK)

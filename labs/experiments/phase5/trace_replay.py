@@ -150,7 +150,8 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ratios=(1.0, 1.1),
         share=False,
     )
-    space_time.draw(above, actions.loc[actions["possible"], "action"].tolist())
+    done = actions[actions["possible"]]
+    space_time.draw(above, done["action"].tolist(), numbers=done["step"].tolist())
     _draw_states(below, last, prediction)
     return figure
 

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from microservices.checker.__main__ import main
+from microservices.checker.follow import follow
 from microservices.checker.model import TABLES, Model
 from microservices.checker.mutants import (
     FORWARD,
@@ -213,3 +214,23 @@ def test_it_runs_as_a_module_without_the_services() -> None:
     assert not {"fastapi", "sqlalchemy", "confluent_kafka"} & set(
         done.stdout.replace("'", " ").replace(",", " ").split()
     )
+
+
+TRACE = "publish OrderCreated > deadline > publish PaymentCompleted"
+
+
+def test_a_trace_is_followed_and_impossible_actions_change_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--follow", TRACE, "--json"]) == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert [step["possible"] for step in steps] == [True, True, False]
+    assert [step["order"] for step in steps] == ["pending", "cancelled", "cancelled"]
+
+
+def test_the_counter_example_of_a_mutant_is_followed_to_its_wrong_state() -> None:
+    mutant = MUTANTS["no-tombstone-payment"].model()
+    trace = min(check(mutant).violations.values(), key=len)
+    wrong, right = follow(mutant, trace)[-1], follow(Model(), trace)[-1]
+    assert wrong[2:] == ("cancelled", "charged", "barred")
+    assert right[2:] == ("cancelled", "barred", "barred")

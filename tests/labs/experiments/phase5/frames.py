@@ -5,7 +5,9 @@ import pandas as pd
 
 from labs.experiments.phase5 import (
     compensation_first,
+    crash_anywhere,
     deadline,
+    give_up,
     interleavings,
     money,
     outcomes,
@@ -155,6 +157,111 @@ def refunds_samples() -> pd.DataFrame:
     rows = refunds_prediction()
     return rows.drop(columns="attempts").assign(
         charges=1, refunds=1, refused=rows["attempts"] - 1, rate=0.5, runtime="process", attempt=1
+    )
+
+
+TRACE = [
+    ("publish OrderCreated", True, "pending/none/none", "pending/none/none"),
+    ("deadline", True, "cancelled/none/none", "cancelled/none/none"),
+    ("publish OrderCancelled", True, "cancelled/none/none", "cancelled/none/none"),
+    ("payment reads OrderCancelled", True, "cancelled/barred/none", "cancelled/none/none"),
+    ("payment reads OrderCreated", True, "cancelled/barred/none", "cancelled/charged/none"),
+    ("publish PaymentCompleted", False, "cancelled/barred/none", "cancelled/charged/none"),
+    (
+        "inventory reads OrderCancelled",
+        True,
+        "cancelled/barred/barred",
+        "cancelled/charged/barred",
+    ),
+    (
+        "inventory reads PaymentCompleted",
+        False,
+        "cancelled/barred/barred",
+        "cancelled/charged/barred",
+    ),
+]
+
+
+def trace_replay_prediction() -> pd.DataFrame:
+    """The eight actions that the checker finds for a payment-service without a tombstone."""
+    rows = [(number, *row) for number, row in enumerate(TRACE, 1)]
+    return pd.DataFrame(rows, columns=["step", "action", "possible", "states", "wrong"])
+
+
+def trace_replay_samples() -> pd.DataFrame:
+    """Each action as predicted, and an allowed end."""
+    rows = trace_replay_prediction().drop(columns="wrong")
+    last = {"step": 9, "action": "at rest", "possible": True, "states": rows["states"].iloc[-1]}
+    return pd.concat([rows, pd.DataFrame([last])], ignore_index=True).assign(
+        allowed=True, resting=True, runtime="process", attempt=1
+    )
+
+
+KILL_ENDS = {
+    "completed": "completed/settled/sold",
+    "payment failed": "cancelled/failed/barred",
+    "inventory failed": "cancelled/refunded/failed",
+}
+
+
+def crash_anywhere_prediction() -> pd.DataFrame:
+    return crash_anywhere.predict()
+
+
+def crash_anywhere_samples(at_random: int = 0) -> pd.DataFrame:
+    """Each kill hit its point, and each order ended as the coin says."""
+    rows = crash_anywhere_prediction()[["kill", "outcome"]].rename(columns={"outcome": "coin"})
+    names = [f"at random {number}, order" for number in range(1, at_random + 1)]
+    more = [{"kill": name, "coin": coin} for name in names for coin in KILL_ENDS]
+    rows = pd.concat([rows, pd.DataFrame(more, columns=rows.columns)], ignore_index=True)
+    return rows.assign(
+        hit=True,
+        again=1,
+        order=[f"order-{n}" for n in rows.index],
+        outcome=rows["coin"],
+        states=rows["coin"].map(KILL_ENDS),
+        allowed=True,
+        wrong=False,
+        seconds=6.5,
+        quiet=True,
+        runtime="process",
+        attempt=1,
+    )
+
+
+GIVEN_UP = {
+    "payment/OrderCancelled": 8,
+    "inventory/OrderCancelled": 11,
+    "inventory/OrderConfirmed": 9,
+}
+"""The steps to a wrong state when this reading is given up; of any other one there are none."""
+
+
+def give_up_prediction() -> pd.DataFrame:
+    """Every reading, as the checker judges it."""
+    rows = [
+        {"reading": reading.name, "steps": GIVEN_UP.get(reading.name, 0)}
+        for reading in give_up.READINGS
+    ]
+    table = pd.DataFrame(rows).assign(broken="")
+    table.insert(1, "safe", table["steps"] == 0)
+    table.loc[~table["safe"], "broken"] = "a completed order is paid, and a cancelled one is not"
+    return table
+
+
+def give_up_samples() -> pd.DataFrame:
+    """A dead letter where it may be given up; elsewhere a partition that waits, and a wrong state meanwhile."""
+    rows = give_up_prediction()
+    return rows[["reading"]].assign(
+        order=[f"order-{n}" for n in rows.index],
+        letters=rows["safe"].astype(int),
+        waited=~rows["safe"],
+        ended=True,
+        wrong=~rows["safe"],
+        wrong_after=False,
+        quiet=True,
+        runtime="process",
+        attempt=1,
     )
 
 
