@@ -86,6 +86,6 @@ def build(settings: Settings) -> FastAPI:
         version="1",
         settings=settings,
         create_tables=store.create_tables,
-        routers=[api.router],
+        routers=[api.routes(store.view)],
         consumes=ConsumerConfig("analytics-service-group", HANDLERS),
     )

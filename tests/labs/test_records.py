@@ -148,6 +148,7 @@ SAMPLES = {
         saga_frames.coordination_prediction(),
     ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
+    "windows": (saga_frames.windows_samples(), saga_frames.windows_prediction()),
 }
 
 

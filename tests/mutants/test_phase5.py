@@ -17,10 +17,15 @@ from tests.mutants.wrong import Wrong, assert_it_fails
 
 pytestmark = pytest.mark.timeout(300)
 
-VERSIONS = {"order-service": 3, "payment-service": 3, "inventory-service": 1}
+VERSIONS = {
+    "order-service": 3,
+    "payment-service": 3,
+    "inventory-service": 1,
+    "analytics-service": 2,
+}
 ORCHESTRATED = {"order-service": 4, "payment-service": 4, "inventory-service": 2}
 STOCK = {"inventory-service": {"STOCK": "prod-1=100000"}}
-OTHERS = ("kafka", "analytics-service")
+OTHERS = ("kafka",)
 
 
 ORDERS = {"orders": 60, "replicas": (1,)}
@@ -106,6 +111,33 @@ MUTANTS = {
         {"kills": ["inventory, OrderConfirmed: begun"]},
     ),
 }
+
+WINDOWS = {
+    "idle_by_clock": Wrong(
+        "analytics-service",
+        "windows",
+        "late events that were published in time: events were late that were published in time",
+        {},
+        {"seconds": 9},
+    ),
+    "every_partition": Wrong(
+        "analytics-service",
+        "windows",
+        "seconds from the watermark to the newest event less the lateness: the watermark has not passed what was read",
+        {},
+        {"seconds": 3.5},
+    ),
+    # Last: its wrong sums stay in the view.
+    "processing_time": Wrong(
+        "analytics-service",
+        "windows",
+        "windows that differ from the log now: windows have other sums than the log",
+        {},
+        {"seconds": 5},
+    ),
+}
+
+MUTANTS = WINDOWS | MUTANTS  # before those whose wrong entries keep the system from rest
 
 QUICKEST = "no_refund"
 

@@ -11,7 +11,7 @@ PARTICIPANTS = (ORDERS, PAYMENTS, INVENTORY)
 """The services that take part in a saga."""
 
 CREATED, CONFIRMED, CANCELLED = "order-created", "order-confirmed", "order-cancelled"
-PAID, UNPAID = "payment-completed", "payment-failed"
+PAID, UNPAID, REFUNDED = "payment-completed", "payment-failed", "payment-refunded"
 RESERVED, UNRESERVED = "inventory-reserved", "inventory-failed"
 REFUNDED = "payment-refunded"
 """The topics of a saga."""
@@ -54,5 +54,5 @@ def event_of(topic: str) -> str:
 
 
 def group_of(service: str) -> str:
-    """Return the consumer group of a service."""
-    return f"{service}-group"
+    """Return the consumer group of a service; that of a view names its version."""
+    return f"{service}-2-group" if service == ANALYTICS else f"{service}-group"

@@ -40,6 +40,7 @@ def create_event_app(
     gauges: Sequence[GaugeOf] = (),
     requests: Sequence[type[Data]] = (),
     points: Points | None = None,
+    parts: Sequence[AbstractAsyncContextManager[object]] = (),
 ) -> FastAPI:
     """Compose one version of a service that consumes events, and may publish some.
 
@@ -47,7 +48,7 @@ def create_event_app(
     the outbox and its lease. Routes that publish find `relay` and `producer` on `request.app.state`; `relay` is absent
     from a service that publishes nothing. `tasks` are what the service does by itself, and `/metrics` shows `gauges`.
     `requests` are the events that follow from a request, whose route passes the point `committed`; `points` are those
-    of `open_points`, when a task needs them too.
+    of `open_points`, when a task needs them too. `parts` of its own run as long as the service does.
 
     Raises:
         BadSetting: `KAFKA_BOOTSTRAP` is not set, or the database cannot be opened.
@@ -78,11 +79,12 @@ def create_event_app(
     periodic = [
         Periodic(task, database, listening, dependencies.on_commit, points=points) for task in tasks
     ]
-    parts: list[AbstractAsyncContextManager[object]] = [
+    running: list[AbstractAsyncContextManager[object]] = [
         *(producer, topics, dead_letters),
         *([relay] if relay else []),
         consumer,
         *periodic,
+        *parts,
     ]
     own_tables = [inbox.table, dead_letter_office.table]
     own_tables += [outbox.table, lease.table] if relay else []
@@ -95,7 +97,7 @@ def create_event_app(
         database=database,
         create_tables=lambda connection: _create(connection, create_tables, own_tables),
         routers=routers,
-        parts=parts,
+        parts=running,
         needs=needs,
         drain=drain,
         points=points,

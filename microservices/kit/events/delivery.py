@@ -14,7 +14,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Connection
 
@@ -25,7 +25,7 @@ from microservices.kit.events import inbox, trace
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.dead_letters import dead_letter
-from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, read_event
+from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, EventPlace, read_event
 from microservices.kit.events.received import Received
 from microservices.kit.events.stalls import Stalls
 from microservices.kit.points import Points
@@ -88,9 +88,9 @@ class Delivery:
         message, kinds = self.message, {h.kind.__name__: h.kind for h in self._handlers}
         try:
             traceparent = traceparent_of(message)
-            self.event = read_event(
-                kinds, key=message.key, value=message.value, traceparent=traceparent
-            )
+            event = read_event(kinds, key=message.key, value=message.value, traceparent=traceparent)
+            place = EventPlace(message.topic, message.partition, message.offset)
+            self.event = replace(event, place=place)
         except EarlyEvent as error:
             self._error = str(error)
             if not self._early_until:

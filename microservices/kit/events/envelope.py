@@ -7,7 +7,7 @@ this service has. An event that cannot be read has no effect: it becomes a dead 
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, StringConstraints, ValidationError
 from starlette.requests import Request
@@ -56,6 +56,14 @@ class Cause:
     traceparent: str
 
 
+class EventPlace(NamedTuple):
+    """Where an event was read: each message of a partition has an offset of its own."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 @dataclass(frozen=True)
 class Event:
     """One event that was read. `timestamp` is when it happened, in UTC, as ISO 8601."""
@@ -65,6 +73,13 @@ class Event:
     data: Data
     cause: Cause
     """The cause of the events that follow from this one."""
+    place: EventPlace | None = None
+    """Where it was read; none for an event that came from no topic."""
+
+    @property
+    def time(self) -> float:
+        """When it happened, in unix seconds."""
+        return datetime.fromisoformat(self.timestamp).timestamp()
 
 
 def cause_of(request: Request) -> Cause:

@@ -13,8 +13,10 @@ from labs.experiments.phase5 import (
     money,
     outcomes,
     refunds,
+    windows,
 )
 from labs.experiments.phase5.names import COMPLETED, INVENTORY, INVENTORY_FAILED, ORDERS, OUTCOMES
+from labs.experiments.phase5.stream_log import COLUMNS
 
 ENDS = {COMPLETED: ("completed", 1, 0), INVENTORY_FAILED: ("cancelled", 1, 1)}
 """The status, charges and refunds of an order by its outcome; of any other one nothing is charged."""
@@ -289,3 +291,38 @@ def coordination_samples(hop: float = 0.015) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows).assign(runtime="process", attempt=1)
+
+
+def windows_prediction() -> pd.DataFrame:
+    return windows.predict()
+
+
+def windows_samples() -> pd.DataFrame:
+    """Seven windows of 2 s, of which the last one is open; one was closed without its two late charges."""
+    began, size, lateness = BEGAN, 2, 3.0
+    starts = [began + size * number for number in range(7)]
+    rows = pd.DataFrame({"kind": "window", "start": starts, "closed": [1.0] * 6 + [0.0]})
+    rows["late"] = rows["delayed"] = [0.0, 0, 0, 2, 0, 0, 0]
+    for name in COLUMNS:
+        value = 20.0 * PRICE if name == "revenue" else 20.0
+        missing = 2.0 * PRICE if name == "revenue" else 0.0
+        rows[f"now_{name}"] = rows[f"log_{name}"] = value
+        rows[f"first_{name}"] = [value] * 3 + [value - missing] + [value] * 2 + [np.nan]
+    times = began + np.arange(0, 14, 0.5)
+    looks = pd.DataFrame({"kind": "look", "time": times, "watermark": times - lateness})
+    newest = began + 15.5
+    return pd.concat([rows, looks], ignore_index=True).assign(
+        began=began,
+        reader_began=began + 1,
+        reader_ended=began + 6,
+        relay_began=began + 7,
+        relay_ended=began + 12,
+        newest=newest,
+        idle=6,
+        resting=True,
+        mark=newest - lateness,
+        size=size,
+        lateness=lateness,
+        runtime="process",
+        attempt=1,
+    )

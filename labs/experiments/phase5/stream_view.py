@@ -1,0 +1,121 @@
+"""What analytics-service shows of its windows, while orders are placed at a steady rate."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+import pandas as pd
+
+from environment.waiting import wait_until
+from labs.experiments.phase4.orders import get
+from labs.experiments.phase5.names import ANALYTICS, ORDERS
+from labs.experiments.phase5.orders import ITEMS, cents
+from labs.experiments.phase5.stream_log import COLUMNS, count_windows
+
+if TYPE_CHECKING:
+    from environment import Environment
+
+RATE = 12.0
+"""Orders per second."""
+
+EVERY_SECONDS = 0.25
+"""Between two looks at the windows."""
+
+RESPONSE_SECONDS = 10.0
+
+
+def let_pass(seconds: float) -> None:
+    """Return after so many seconds of the load."""
+    passed = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= passed, timeout=seconds + 1)
+
+
+@contextmanager
+def placing(env: Environment) -> Iterator[None]:
+    """Place orders at a steady rate, from a thread."""
+    url, enough = f"{env[ORDERS].url}/orders", Event()
+
+    def place() -> None:
+        began = time.monotonic()
+        with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+            number = 0
+            while not enough.wait(max(0.0, began + number / RATE - time.monotonic())):
+                with suppress(httpx.HTTPError):  # an order that is not placed is in no log
+                    client.post(url, json={"userId": "streaming", "items": ITEMS})
+                number += 1
+
+    yield from _in_thread(place, enough)
+
+
+@contextmanager
+def looking(env: Environment, looks: list[dict[str, Any]], size: int) -> Iterator[None]:
+    """Look at the watermark again and again, from a thread."""
+    enough = Event()
+
+    def look() -> None:
+        while not enough.wait(EVERY_SECONDS):
+            with suppress(httpx.HTTPError):
+                looks.append({"time": time.time(), "watermark": read_mark(env, size)})
+
+    yield from _in_thread(look, enough)
+
+
+def _in_thread(work: Callable[[], None], enough: Event) -> Iterator[None]:
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
+def _read(env: Environment, size: int) -> dict[str, Any]:
+    content: dict[str, Any] = get(env, ANALYTICS, f"/windows?size={size}&step={size}")
+    return content
+
+
+def read_mark(env: Environment, size: int) -> float:
+    """Return the watermark; minus infinity while there is none."""
+    mark = _read(env, size)["watermark"]
+    return pd.Timestamp(mark).timestamp() if mark else -np.inf
+
+
+def read_windows(
+    env: Environment, log: pd.DataFrame, *, size: int, late_after: float
+) -> pd.DataFrame:
+    """Return every window of `size` seconds, as analytics-service shows it and as the log has it.
+
+    Columns: `start` (unix seconds), `closed`, `late`, and for each of `COLUMNS` the sums `now_`, `first_` (empty while
+    the window is open) and `log_`; `delayed`, the events that reached Kafka more than `late_after` seconds after they
+    happened.
+    """
+    rows = []
+    for window in _read(env, size)["windows"]:
+        sums = {f"now_{name}": _sum(window, name) for name in COLUMNS}
+        first = {f"first_{name}": _sum(window["first"], name) for name in COLUMNS}
+        start = pd.Timestamp(window["start"]).timestamp()
+        rows.append(
+            {"start": start, "closed": float(window["closed"]), "late": float(window["late"])}
+            | sums
+            | first
+        )
+    batch = count_windows(log, size=size).rename(columns={name: f"log_{name}" for name in COLUMNS})
+    delayed = log[log["published"] - log["at"] > late_after]
+    counts = (delayed["at"] // size * size).value_counts()
+    both = pd.DataFrame(rows).merge(batch, on="start", how="outer").sort_values("start")
+    absent = {f"{kind}_{name}": 0.0 for kind in ("now", "log") for name in COLUMNS}
+    both = both.fillna({"closed": 0.0, "late": 0.0, **absent})
+    return both.assign(delayed=[float(counts.get(start, 0)) for start in both["start"]])
+
+
+def _sum(sums: dict[str, Any] | None, name: str) -> float:
+    if sums is None:
+        return np.nan
+    return float(cents(sums[name]) if name == "revenue" else sums[name])
