@@ -138,6 +138,8 @@ SAMPLES = {
         saga_frames.compensation_first_prediction(),
     ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
+    "story": (saga_frames.story_samples(), saga_frames.story_prediction()),
+    "duration": (saga_frames.duration_samples(), saga_frames.duration_prediction()),
 }
 
 

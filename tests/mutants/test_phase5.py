@@ -58,6 +58,20 @@ MUTANTS = {
         {"silent": ["order-service"], "timeout": 5},
         {"silent": ["order-service"], "timeout": 5},
     ),
+    "new_correlation_id": Wrong(
+        "payment-service",
+        "story",
+        "completed: the events of an order have several correlation ids",
+        {},
+        {},
+    ),
+    "two_shelves_in_series": Wrong(
+        "inventory-service",
+        "duration",
+        "completed: the median differs from the sum of work and hops",
+        {},
+        {},
+    ),
     # From here on: their wrong entries stay in the ledger.
     "no_refund": Wrong(
         "payment-service",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,8 @@ def measure(
     *,
     payment_seconds: float = PAYMENT_SECONDS,
     inventory_seconds: float = INVENTORY_SECONDS,
-    rate: float = 10,
-    seconds: float = 8,
+    rate: float = 12,
+    seconds: float = 5,
 ) -> pd.DataFrame:
     """Place orders, `rate` per second, at participants whose work takes this long; leave them without work to wait for.
 
@@ -95,19 +96,29 @@ def measure(
     event to the event of its end, by the clocks of the publishers; empty without an end), `overdue` (whether a deadline
     ended it), `runtime`, `attempt`.
     """
-    user = f"duration-{uuid.uuid4().hex[:8]}"
+    user = _user_with_all_outcomes(env.seed, round(rate * seconds))
     env.configure(PAYMENTS, PAYMENT_SECONDS=payment_seconds)
     env.configure(INVENTORY, INVENTORY_SECONDS=inventory_seconds)
     try:
-        body = {"userId": user, "items": ITEMS}
-        url = f"{env[ORDERS].url}/orders"
-        load = run_load(Stream("orders", url, rate, "POST", body), seconds=seconds, seed=env.seed)
+        body, key = {"userId": user, "items": ITEMS}, {"Idempotency-Key": "k{number}"}
+        orders_of = Stream("orders", f"{env[ORDERS].url}/orders", rate, "POST", body, key)
+        load = run_load(orders_of, seconds=seconds, seed=env.seed)
         orders = _follow(env, user, int(load["ok"].sum()))
     finally:
         env.configure(PAYMENTS, PAYMENT_SECONDS=0)
         env.configure(INVENTORY, INVENTORY_SECONDS=0)
     outcomes = [coin.outcome_of(order, seed=env.seed) for order in orders["order"]]
     return orders.assign(outcome=outcomes, runtime=env.runtime, attempt=1)
+
+
+def _user_with_all_outcomes(seed: int, orders: int) -> str:
+    """Return a new user whose first orders have enough of each outcome, by the coin."""
+    while True:
+        user = f"duration-{uuid.uuid4().hex[:8]}"
+        ids = [coin.order_id(seed=seed, user=user, key=f"k{number}") for number in range(orders)]
+        counts = Counter(coin.outcome_of(order, seed=seed) for order in ids)
+        if orders < 5 * FEWEST or all(counts[outcome] >= FEWEST for outcome in OUTCOMES):
+            return user
 
 
 def _follow(env: Environment, user: str, count: int) -> pd.DataFrame:

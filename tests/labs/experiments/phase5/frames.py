@@ -6,10 +6,12 @@ import pandas as pd
 from labs.experiments.phase5 import (
     compensation_first,
     deadline,
+    duration,
     interleavings,
     money,
     outcomes,
     refunds,
+    story,
 )
 from labs.experiments.phase5.names import COMPLETED, INVENTORY, INVENTORY_FAILED, ORDERS, OUTCOMES
 
@@ -153,4 +155,50 @@ def refunds_samples() -> pd.DataFrame:
     rows = refunds_prediction()
     return rows.drop(columns="attempts").assign(
         charges=1, refunds=1, refused=rows["attempts"] - 1, rate=0.5, runtime="process", attempt=1
+    )
+
+
+def story_prediction() -> pd.DataFrame:
+    return story.predict()
+
+
+def story_samples(orders: int = 4) -> pd.DataFrame:
+    """So many orders of each outcome, as predicted; the trace is that of a payment that failed."""
+    rows = story_prediction()
+    rows = rows.loc[rows.index.repeat(orders)].reset_index(drop=True)
+    trace = ("publish OrderCreated", "payment reads OrderCreated", "publish PaymentFailed")
+    return rows.assign(
+        order=[f"order-{n}" for n in rows.index],
+        roots=1,
+        orphans=0,
+        correlations=1,
+        traces=1,
+        own=True,
+        reversed=0,
+        ended=True,
+        trace="\n".join(trace),
+        complete=True,
+        runtime="process",
+        attempt=1,
+    )
+
+
+def duration_prediction() -> pd.DataFrame:
+    return duration.predict()
+
+
+def duration_samples(hop: float = 0.02, orders: int = 10) -> pd.DataFrame:
+    """So many orders of each outcome; a hop takes `hop` seconds, and a millisecond more or less."""
+    rows = duration_prediction()
+    rows = rows.loc[rows.index.repeat(orders)].reset_index(drop=True)
+    jitter = np.tile([-0.001, 0.001], len(rows) // 2)
+    return pd.DataFrame(
+        {
+            "order": [f"order-{n}" for n in rows.index],
+            "outcome": rows["outcome"],
+            "duration": rows["work"] + hop * rows["hops"] + jitter,
+            "overdue": False,
+            "runtime": "process",
+            "attempt": 1,
+        }
     )
