@@ -11,6 +11,7 @@ from labs.experiments.phase5 import (
     money,
     outcomes,
     refunds,
+    saga_throughput,
     story,
 )
 from labs.experiments.phase5.names import COMPLETED, INVENTORY, INVENTORY_FAILED, ORDERS, OUTCOMES
@@ -202,3 +203,28 @@ def duration_samples(hop: float = 0.02, orders: int = 10) -> pd.DataFrame:
             "attempt": 1,
         }
     )
+
+
+def saga_throughput_prediction() -> pd.DataFrame:
+    return saga_throughput.predict()
+
+
+def saga_throughput_samples(seconds: float = 0.06, orders: int = 250) -> pd.DataFrame:
+    """So many orders on each number of replicas, on time; all but one in fifty take `seconds`, these three times it."""
+    parts = []
+    for replicas in (1, 3):
+        number = np.arange(orders)
+        part = {
+            "replicas": replicas,
+            "intended": BEGAN + 100 * replicas + number / 50,
+            "lag": 0.001,
+            "latency": 0.01,
+            "status": 201,
+            "error": "",
+            "ok": True,
+            "order": [f"order-{replicas}-{n}" for n in number],
+            "total": np.where(number % 50 == 0, 3 * seconds, seconds),
+            "idle": 1.0,
+        }
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
