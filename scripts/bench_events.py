@@ -1,9 +1,11 @@
-"""Measures phase 4's events: `.venv/bin/python scripts/bench_events.py rates|growth [ROUNDS] [--most EVENTS]`.
+"""Measures events: `.venv/bin/python scripts/bench_events.py rates|growth|sagas [ROUNDS] [--most EVENTS]`.
 
 `rates`: how fast one replica of order-service 2 accepts orders, each durable (order and event in one transaction)
 before it is accepted; the relay sends the events meanwhile, on the same cores as everything else. Beside it the same
 number of requests for `/health`: what the machine and HTTP alone need, with no order and no disk.
-`growth`: how accepting, relay, drain and replay grow with the number of events, from 10^3 to 10^5. Everything runs as
+`growth`: how accepting, relay, drain and replay grow with the number of events, from 10^3 to 10^5.
+`sagas`: how long the sagas of phase 5 take at 50 orders per second, on one replica of each participant and on three,
+from the intended start to the end, with the messages and the CPU time of all services per order. Everything runs as
 processes. Arrivals are on a schedule (open loop), and latency counts from the intended start. Prints medians over the
 rounds with their range; no test depends on them.
 """
@@ -22,6 +24,8 @@ import psutil
 from environment import Environment
 from environment.client.environment import Service
 from environment.waiting import wait_until
+from labs.experiments.phase5 import rest, saga_throughput
+from labs.experiments.phase5.names import PARTICIPANTS
 from labs.load.open_loop import Stream, run_load
 from labs.load.schedule import load_report
 
@@ -32,6 +36,9 @@ FILL_RATE = 500
 
 LAST = 1000
 """Orders at the end of the filling: their latency is that of a full outbox."""
+
+SAGA_RATE = 50
+"""Orders per second of the sagas."""
 
 LIMIT_SECONDS = 600.0
 ORDER = {
@@ -152,10 +159,46 @@ def growth_round(events: int) -> None:
         results["replay of all events, s", variant].append(time.monotonic() - began)
 
 
+def cpu_seconds(env: Environment) -> float:
+    """Return the CPU time that all processes of a session have used so far, in seconds."""
+    pids = [replica.pid for name in env.services for replica in env[name].replicas]
+    return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids if pid)
+
+
+def saga_messages(env: Environment) -> int:
+    """Return the number of events in the topics, without dead letters."""
+    table = env.kafka.topics()
+    return int(table.loc[~table["topic"].str.endswith("-dlq"), "messages"].sum())
+
+
+def sagas_round() -> None:
+    """Measure one round of sagas, on one replica of each participant and then on three."""
+    services = ["kafka", *PARTICIPANTS, "analytics-service", "notification-service"]
+    stock = {"inventory-service": {"STOCK": "prod-1=1000000"}}
+    with Environment("phase5", runtime="process", only=services, settings=stock) as env:
+        saga_throughput.measure(env, replicas=(1,), seconds=5)  # to warm up, Kafka's compiler too
+        for count in (1, 3):
+            for service in PARTICIPANTS:
+                env.scale(service, count)
+            before, cpu = saga_messages(env), cpu_seconds(env)
+            samples = saga_throughput.measure(env, replicas=(count,), rate=SAGA_RATE, seconds=30)
+            rest.wait_for_rest(env)
+            placed = SAGA_RATE * (30 + saga_throughput.WARM_SECONDS)
+            used, sent = cpu_seconds(env) - cpu, saga_messages(env) - before
+            variant, ended = f"{count} of each", samples["total"].dropna()
+            print(f"{variant}: {load_report(samples)}", file=sys.stderr)
+            results["ended of placed, %", variant].append(100 * len(ended) / len(samples))
+            results["accept to end p50, ms", variant].append(1000 * ended.quantile(0.5))
+            results["accept to end p99, ms", variant].append(1000 * ended.quantile(0.99))
+            results["messages per order", variant].append(sent / placed)
+            results["CPU per order, ms", variant].append(1000 * used / placed)
+            results["idle cores", variant].append(float(samples["idle"].iloc[0]))
+
+
 def main() -> None:
     """Measure, and print medians over the rounds with their range."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["rates", "growth"])
+    parser.add_argument("what", choices=["rates", "growth", "sagas"])
     parser.add_argument("rounds", nargs="?", type=int, default=3)
     parser.add_argument("--most", type=int, default=100_000, help="events of the largest backlog")
     asked = parser.parse_args()
@@ -163,6 +206,8 @@ def main() -> None:
         print(f"round {number + 1} of {asked.rounds}", file=sys.stderr)
         if asked.what == "rates":
             rates_round()
+        elif asked.what == "sagas":
+            sagas_round()
         else:
             for events in (n for n in (1_000, 10_000, 100_000) if n <= asked.most):
                 growth_round(events)

@@ -1,21 +1,17 @@
 """`lab kafka`: the methods of `env.kafka`, for a terminal."""
 
-import json
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from environment import Environment
-from environment.client.status import aligned
 from environment.errors import LabError
+from labs.cli.frames import lines_of, print_frame
 from labs.cli.options import JsonOption, SessionOption, pairs
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from environment.kafka.tools import Kafka
 
 app = typer.Typer(
@@ -35,7 +31,7 @@ def _kafka(session: str | None) -> "Kafka":
 @app.command()
 def topics(session: SessionOption = None, as_json: JsonOption = False) -> None:
     """List the topics, with the number of their partitions and messages."""
-    _print(_kafka(session).topics(), as_json)
+    print_frame(_kafka(session).topics(), as_json)
 
 
 @app.command()
@@ -46,7 +42,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Create a topic; services create their own when they start."""
-    _print(_kafka(session).create(topic, partitions=partitions), as_json)
+    print_frame(_kafka(session).create(topic, partitions=partitions), as_json)
 
 
 @app.command()
@@ -54,7 +50,7 @@ def offsets(
     topic: TopicArgument, session: SessionOption = None, as_json: JsonOption = False
 ) -> None:
     """Show the first and the next offset of each partition of a topic."""
-    _print(_kafka(session).offsets(topic), as_json)
+    print_frame(_kafka(session).offsets(topic), as_json)
 
 
 @app.command()
@@ -72,7 +68,7 @@ def produce(
     """Send one message, and show its partition and offset."""
     headers = dict(pairs(header or [], "NAME=VALUE"))
     sent = _kafka(session).produce(topic, value, key=key, headers=headers, partition=partition)
-    _print(sent, as_json)
+    print_frame(sent, as_json)
 
 
 @app.command()
@@ -89,13 +85,13 @@ def read(
     """Read messages without moving a group's offset; with --json their headers too."""
     begin: Any = int(offset) if offset.isdecimal() else offset
     messages = _kafka(session).read(topic, partition=partition, offset=begin, limit=limit)
-    _print(messages, as_json, ("time", "partition", "offset", "key", "value"))
+    print_frame(messages, as_json, ("time", "partition", "offset", "key", "value"))
 
 
 @app.command()
 def groups(session: SessionOption = None, as_json: JsonOption = False) -> None:
     """List the consumer groups: state, members, topics, lag."""
-    _print(_kafka(session).groups(), as_json)
+    print_frame(_kafka(session).groups(), as_json)
 
 
 @app.command()
@@ -111,7 +107,7 @@ def lag(
     kafka = _kafka(session)
     if watch and not as_json:
         return _watch(kafka, group, watch)
-    _print(kafka.lag(group), as_json)
+    print_frame(kafka.lag(group), as_json)
 
 
 @app.command()
@@ -126,7 +122,7 @@ def reset(
     as_json: JsonOption = False,
 ) -> None:
     """Set the offsets of a group in a topic, so that it reads from there."""
-    _print(_kafka(session).reset(group, topic, to=_target(to), partition=partition), as_json)
+    print_frame(_kafka(session).reset(group, topic, to=_target(to), partition=partition), as_json)
 
 
 @app.command()
@@ -137,7 +133,7 @@ def dlq(
 ) -> None:
     """List the dead letters: the messages that consumers gave up on, their origin, and why."""
     shown = ("topic", "partition", "offset", "time", "origin_partition", "origin_offset", "group")
-    _print(
+    print_frame(
         _kafka(session).dead_letters(topic),
         as_json,
         (*shown, "attempts", "truncated", "redriven", "error", "key", "value"),
@@ -152,7 +148,7 @@ def redrive(
     as_json: JsonOption = False,
 ) -> None:
     """Send dead letters back to their topics, each once."""
-    _print(_kafka(session).redrive(topic, limit=limit), as_json)
+    print_frame(_kafka(session).redrive(topic, limit=limit), as_json)
 
 
 @app.command()
@@ -172,37 +168,6 @@ def _target(to: str) -> int | str | datetime:
         ) from None
 
 
-def _print(frame: "pd.DataFrame", as_json: bool, shown: Sequence[str] = ()) -> None:
-    if as_json:
-        print(json.dumps(_records(frame), indent=2))
-    else:
-        print(_lines(frame, shown))
-
-
-def _records(frame: "pd.DataFrame") -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = json.loads(frame.to_json(orient="records", date_format="iso"))
-    return records
-
-
-def _lines(frame: "pd.DataFrame", shown: Sequence[str] = ()) -> str:
-    names = list(shown or frame.columns)
-    rows = frame[names].astype(object).itertuples(index=False)
-    return aligned([names, *([_cell(value) for value in row] for row in rows)])
-
-
-def _cell(value: Any) -> str:
-    """Return the text of one cell. Control characters of a message are shown escaped, not sent to the terminal."""
-    import pandas as pd
-
-    if value is None or value is pd.NA or value is pd.NaT:
-        return "-"
-    if isinstance(value, pd.Timestamp):
-        return value.tz_convert(datetime.now().astimezone().tzinfo).strftime("%H:%M:%S.%f")[:-3]
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value)
-    )
-
-
 def _watch(kafka: "Kafka", group: str | None, seconds: float) -> None:
     from rich.live import Live
     from rich.text import Text
@@ -210,7 +175,7 @@ def _watch(kafka: "Kafka", group: str | None, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     with Live(auto_refresh=False) as live:
         while True:
-            lines = _lines(kafka.lag(group)) + "\n"
+            lines = lines_of(kafka.lag(group)) + "\n"
             live.update(Text(lines, no_wrap=True, overflow="ellipsis"), refresh=True)
             if time.monotonic() >= deadline:
                 return

@@ -1,11 +1,14 @@
 """The settings of inventory-service."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
 from microservices.kit.settings import Settings
+from microservices.kit.wire import Id
 
 DEFAULT_STOCK = "prod-1=100,prod-2=50,prod-3=25"
 MOST = 1_000_000_000
+
+PRODUCT_ID = TypeAdapter(Id)
 
 
 class InventorySettings(Settings):
@@ -31,16 +34,30 @@ def products_of(stock: str) -> dict[str, int]:
     """Return the number of each product in a `STOCK` setting.
 
     Raises:
-        ValueError: It is not `product=number,product=number`, in numbers from 0 to a billion.
+        ValueError: It is not `product=number,product=number`, in numbers from 0 to a billion, or an order cannot have
+            such a product.
     """
     products: dict[str, int] = {}
     for entry in stock.split(","):
         product, _, number = (part.strip() for part in entry.partition("="))
         if not product or not (number.isascii() and number.isdecimal()) or len(number) > 10:
             raise ValueError(f"{entry.strip()!r} should be product=number, such as prod-1=100")
+        if not _is_id(product):
+            raise ValueError(
+                f"{product!r} should be a product's id: up to 64 of A-Z a-z 0-9 . _ @ + -"
+            )
         if product in products:
             raise ValueError(f"{product} stands there twice")
         if int(number) > MOST:
             raise ValueError(f"{number} of {product} are more than {MOST}")
         products[product] = int(number)
     return products
+
+
+def _is_id(product: str) -> bool:
+    """Return whether an order can have a product of this name."""
+    try:
+        PRODUCT_ID.validate_python(product)
+    except ValidationError:
+        return False
+    return True

@@ -2,19 +2,26 @@
 
 import json
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from environment import Environment, LabError
 from environment.waiting import wait_until
+from labs import story
+from labs.audit import audit
 from labs.pages import read_all
+from labs.published import topic_of
 from microservices.kit import coin
+from microservices.kit.events.event_types import EVENTS, NotificationRequested, dead_letter_topic
 from tests.environment.broker import Broker
+from tests.labs.cli.command import run_lab
 from tests.residue import nothing_left
 
 SERVICES = ["kafka", "order-service", "payment-service", "inventory-service", "analytics-service"]
@@ -109,6 +116,16 @@ class Shop:
         view = lambda: self.get("analytics-service", "/analytics")  # noqa: E731
         assert wait_until(lambda: view()["totalRevenue"] == revenue, timeout=SECONDS), view()
 
+    def audited(self) -> pd.DataFrame:
+        """Read the audit by the order, once the events of every order have been read."""
+        table = audit(self.env).set_index("order")
+        wait_until(lambda: not under_way(audit(self.env)), timeout=SECONDS, every=0.5)
+        return audit(self.env).set_index("order") if under_way(table) else table
+
+
+def under_way(table: pd.DataFrame) -> bool:
+    return bool(table["verdict"].str.startswith("under way").any())
+
 
 def outcome(id: str) -> str:
     """How an order ends, by the coin alone."""
@@ -127,7 +144,7 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
         runtime=request.param,
         seed=SEED,
         only=SERVICES,
-        settings={"inventory-service": {"STOCK": f"prod-1={STOCK},last=1"}},
+        settings={"inventory-service": {"STOCK": f"prod-1={STOCK},last=1,few=5"}},
     )
     env.start()
     session = str(env.session)
@@ -145,6 +162,66 @@ def test_every_order_ends_as_the_coin_says(shop: Shop) -> None:
     shop.check_books()
 
 
+def test_the_audit_finds_every_order_right(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    table = shop.audited()
+    assert set(table["verdict"]) == {"right"}
+    assert table.attrs["books"] == []
+    assert set(table["stock"]) == {"sold", "failed", ""}
+    refunded = table["refund_seconds"].notna()
+    assert (refunded == (table["refunded"] > 0)).all()
+    assert refunded.any()
+    printed = run_lab(capsys, "audit", "--session", str(shop.env.session))
+    assert printed.code == 0
+    assert printed.out.rstrip().endswith(f"{len(table)} orders, {len(table)} right")
+
+
+def test_the_story_of_an_order_is_a_tree(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    table = shop.audited()
+    ends = {"sold": "OrderConfirmed", "failed": "OrderCancelled", "": "OrderCancelled"}
+    for stock, end in ends.items():
+        told = story.story(shop.env, str(table.index[table["stock"] == stock][0]))
+        assert told["cause"].isna().sum() == told["trace"].nunique() == 1
+        assert set(told["cause"].dropna()) <= set(told["event"])
+        assert end in set(told["type"])
+        assert story.remaining(told, story.readings(shop.env, told)) == []
+    session = ("--session", str(shop.env.session))
+    printed = run_lab(capsys, "saga", told["correlation"].iloc[0], *session)
+    assert "It has ended." in printed.out
+    assert "o-------------------->*" in printed.out
+    rows = json.loads(run_lab(capsys, "saga", told["order"].iloc[0], "--json", *session).out)
+    assert [row["event"] for row in rows] == told["event"].tolist()
+    unknown = run_lab(capsys, "saga", "nobody", *session)
+    assert unknown.code == 2
+    assert unknown.err.startswith("error: No event has the order id or the correlation id 'nobody'")
+
+
+def test_kafkas_tools_show_the_topics_and_groups_of_a_saga(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topics = {kind.topic for kind in EVENTS if kind is not NotificationRequested}
+    shown = shop.env.kafka.topics().set_index("topic")["messages"]
+    assert topics | {dead_letter_topic(topic) for topic in topics} <= set(shown.index)
+    assert (shown[sorted(topics)] > 0).all()
+    lags = shop.env.kafka.lag("inventory-service-group")
+    assert set(lags["topic"]) == {"payment-completed", "order-confirmed", "order-cancelled"}
+    session = ("--session", str(shop.env.session))
+    assert "payment-refunded" in run_lab(capsys, "kafka", "topics", *session).out
+    assert "inventory-service-group" in run_lab(capsys, "kafka", "groups", *session).out
+    page = shop.http.get(f"{shop.env.kafka.ui().url}api/overview").json()
+    assert topics <= {row["topic"] for row in page["topics"]}
+    assert "inventory-service-group" in {row["group"] for row in page["groups"]}
+
+
+def test_an_order_that_waits_shows_where(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    with shop.env["payment-service"].replicas[0].killed():
+        id = shop.order("waits")
+        session = ("--session", str(shop.env.session))
+        assert wait_until(lambda: run_lab(capsys, "saga", id, *session).code == 0, timeout=SECONDS)
+        printed = run_lab(capsys, "saga", id, *session).out
+        assert "It has not ended.\n  payment-service has not read OrderCreated at" in printed
+    shop.ended([id])
+
+
 def test_deaths_of_services_and_broker_change_no_outcome(shop: Shop) -> None:
     ids: list[str] = []
     for number, service in enumerate(SERVICES):
@@ -154,6 +231,7 @@ def test_deaths_of_services_and_broker_change_no_outcome(shop: Shop) -> None:
                 ids += shop.orders(f"down-{number}-", 10)
     assert shop.ended(ids, seconds=90) == {id: outcome(id) for id in ids}
     shop.check_books()
+    assert not shop.audited()["contradicts"].any()
 
 
 def test_three_replicas_of_each_end_orders_alike(shop: Shop) -> None:
@@ -221,8 +299,27 @@ def test_the_last_item_is_sold_once(shop: Shop) -> None:
     statuses = shop.ended(ids)
     assert list(statuses.values()).count("completed") == 1
     assert shop.get("inventory-service", "/stock")["last"] == {"onHand": 0, "reserved": 0}
-    cancelled = next(id for id, status in statuses.items() if status == "cancelled")
-    assert shop.get("order-service", f"/orders/{cancelled}")["cancellationReason"]
+    cancelled = [id for id, status in statuses.items() if status == "cancelled"]
+    reasons = {shop.get("order-service", f"/orders/{id}")["cancellationReason"] for id in cancelled}
+    assert "1 of last were ordered, 0 are left" in reasons
+
+
+def test_what_the_shelf_cannot_give_gets_a_sentence(shop: Shop) -> None:
+    wanted = [shop.order(f"unknown-{n}", product="no-such") for n in range(8)]
+    wanted += [shop.order(f"many-{n}", product="few", quantity=6) for n in range(8)]
+    assert set(shop.ended(wanted).values()) == {"cancelled"}
+    reasons = {shop.get("order-service", f"/orders/{id}")["cancellationReason"] for id in wanted}
+    assert reasons == {
+        "the card was declined",
+        "there is no product no-such",
+        "6 of few were ordered, 5 are left",
+    }
+
+
+def test_a_stock_that_cannot_be_read_gets_a_sentence(shop: Shop) -> None:
+    with pytest.raises(LabError, match="STOCK is 'prod-1': 'prod-1' should be product=number"):
+        shop.env.configure("inventory-service", STOCK="prod-1")
+    assert shop.env["inventory-service"].replicas[0].ready
 
 
 def test_all_records_sent_again_change_nothing(shop: Shop) -> None:
@@ -285,52 +382,6 @@ def settled(broker: Broker) -> bool:
     return all(broker.lag(group, topic) == 0 for group, topics in reads.items() for topic in topics)
 
 
-def test_forged_events_move_no_money(shop: Shop) -> None:
-    broker = Broker(str(shop.env.state()["kafka"]["bootstrap"]))
-    before = {path: shop.get(s, path) for s, path in TRUTHS[:3]}
-    completed = next(each for each in before["/orders"] if each["status"] == "completed")
-    forged: list[tuple[str, bytes, bytes]] = []
-    for id, kind, topic, data in [
-        (completed["id"], "OrderCancelled", "order-cancelled", {"reason": "forged"}),
-        ("never-ordered", "OrderConfirmed", "order-confirmed", {}),
-        (
-            "never-ordered",
-            "InventoryReserved",
-            "inventory-reserved",
-            {"reservationId": "r", "items": [{"productId": "prod-1", "quantity": 1, "price": 1}]},
-        ),
-        (
-            "never-charged",
-            "PaymentCompleted",
-            "payment-completed",
-            {
-                "paymentId": "p",
-                "amount": -1,
-                "items": [{"productId": "prod-1", "quantity": -1, "price": 1}],
-            },
-        ),
-    ]:
-        envelope = {
-            "eventType": kind,
-            "eventId": f"forged-{kind}",
-            "timestamp": "2026-01-01T00:00:00.000Z",
-            "correlationId": "forged",
-            "causationId": None,
-            "version": 1,
-            "data": {"orderId": id, **data},
-        }
-        forged.append((topic, json.dumps(envelope).encode(), id.encode()))
-    broker.produce_all(forged)
-    assert wait_until(lambda: settled(broker), timeout=SECONDS)
-    assert {path: shop.get(s, path) for s, path in TRUTHS[:3]} == before
-    dead = {
-        m.value()
-        for topic in ("order-confirmed", "inventory-reserved", "payment-completed")
-        for m in broker.records(f"{topic}-dlq")
-    }
-    assert {value for _, value, _ in forged[1:]} <= dead
-
-
 def test_a_silent_service_ends_orders_at_their_deadline(shop: Shop) -> None:
     shop.env.configure("order-service", SAGA_TIMEOUT_SECONDS=2)
     with shop.env["payment-service"].replicas[0].killed():
@@ -339,3 +390,68 @@ def test_a_silent_service_ends_orders_at_their_deadline(shop: Shop) -> None:
         assert wait_until(lambda: {known()[id] for id in ids} == {"cancelled"}, timeout=30)
     assert set(shop.ended(ids).values()) == {"cancelled"}
     shop.check_books()
+    assert not shop.audited()["contradicts"].any()
+
+
+def forged(kind: str, order: str, **data: Any) -> tuple[str, bytes, bytes]:
+    """An event that no service published: its topic, value and key."""
+    envelope = {
+        "eventType": kind,
+        "eventId": f"forged-{uuid.uuid4()}",
+        "timestamp": "2026-01-01T00:00:00.000Z",
+        "correlationId": "forged",
+        "causationId": None,
+        "version": 1,
+        "data": {"orderId": order, **data},
+    }
+    return topic_of(kind), json.dumps(envelope).encode(), order.encode()
+
+
+def test_forged_events_move_no_money(shop: Shop) -> None:
+    """Last: analytics-service adds up what the topics hold, and so it counts what was forged."""
+    broker = Broker(str(shop.env.state()["kafka"]["bootstrap"]))
+    shop.audited()  # no event is under way any more
+    before = {path: shop.get(s, path) for s, path in TRUTHS[:3]}
+    ends: dict[str, list[str]] = {"completed": [], "cancelled": []}
+    for each in before["/orders"]:
+        ends[each["status"]].append(each["id"])
+    charged = {each["orderId"] for each in before["/ledger"]["charges"]}
+    sold, unpaid = ends["completed"], [id for id in ends["cancelled"] if id not in charged]
+    items = [{"productId": "prod-1", "quantity": 1, "price": PRICE}]
+    negative = [{"productId": "prod-1", "quantity": -1, "price": PRICE}]
+    contradicting = [
+        forged("OrderCancelled", sold[0], reason="forged"),
+        forged("InventoryFailed", sold[1], reason="forged", items=items),
+        forged("PaymentFailed", sold[2], paymentId="p", amount=PRICE, reason="forged"),
+        forged("OrderConfirmed", unpaid[0]),
+        forged("InventoryReserved", unpaid[1], reservationId="r", items=items),
+        forged("PaymentCompleted", unpaid[2], paymentId="p", amount=PRICE, items=items),
+        forged("OrderConfirmed", "never-ordered"),
+        forged("InventoryReserved", "never-ordered", reservationId="r", items=items),
+        *(
+            event
+            for number, amount in enumerate((-1, 2**63, -(2**63), 1e19))
+            for event in (
+                forged("PaymentRefunded", f"gift-{number}", paymentId="p", amount=amount),
+                forged("OrderCreated", f"made-{number}", userId="e", total=amount, items=items),
+                forged(
+                    "PaymentCompleted", f"paid-{number}", paymentId="p", amount=amount, items=items
+                ),
+            )
+        ),
+        forged("PaymentCompleted", "negative", paymentId="p", amount=PRICE, items=negative),
+        forged("OrderCreated", "less-than-nothing", userId="e", total=PRICE, items=negative),
+        # Refunds of an order that was never charged, and of nothing at all.
+        forged("PaymentRefunded", unpaid[3], paymentId="p", amount=0),
+        forged("PaymentRefunded", "never-charged", paymentId="p", amount=0),
+    ]
+    broker.produce_all(contradicting)
+    assert wait_until(lambda: settled(broker), timeout=SECONDS)
+    table = shop.audited()
+    assert {path: shop.get(s, path) for s, path in TRUTHS[:3]} == before
+    found = set(table.index[table["contradicts"]])
+    assert found == {key.decode() for _, _, key in contradicting}
+    letters = set(shop.env.kafka.dead_letters()["key"])
+    unreadable = ("gift-", "made-", "paid-", "negative", "less-")
+    assert {key for key in found if key.startswith(unreadable)} <= letters
+    assert {sold[0], unpaid[0], "never-ordered"} <= letters

@@ -149,6 +149,12 @@ SAMPLES = {
     ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
     "windows": (saga_frames.windows_samples(), saga_frames.windows_prediction()),
+    "story": (saga_frames.story_samples(), saga_frames.story_prediction()),
+    "duration": (saga_frames.duration_samples(), saga_frames.duration_prediction()),
+    "saga_throughput": (
+        saga_frames.saga_throughput_samples(),
+        saga_frames.saga_throughput_prediction(),
+    ),
 }
 
 

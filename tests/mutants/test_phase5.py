@@ -66,6 +66,27 @@ MUTANTS = {
         {"silent": ["order-service"], "timeout": 5},
         {"silent": ["order-service"], "timeout": 5},
     ),
+    "new_correlation_id": Wrong(
+        "payment-service",
+        "story",
+        "completed: the events of an order have several correlation ids",
+        {},
+        {},
+    ),
+    "two_shelves_in_series": Wrong(
+        "inventory-service",
+        "duration",
+        "completed: the median differs from the sum of work and hops",
+        {},
+        {},
+    ),
+    "slow_relay": Wrong(
+        "payment-service",
+        "saga_throughput",
+        "1 replica, 50% of the orders: orders took longer than the bound",
+        {"replicas": (1,)},
+        {"replicas": (1,), "seconds": 6},
+    ),
     # From here on: their wrong entries stay in the ledger.
     "no_refund": Wrong(
         "payment-service",

@@ -22,6 +22,9 @@ def test_stock_is_read() -> None:
         ("prod-1=5,", "'' should be product=number"),
         ("prod-1=5,prod-1=6", "prod-1 stands there twice"),
         ("prod-1=9999999999", "more than"),
+        ("prod 1=5", "'prod 1' should be a product's id"),
+        ("prod:1=5", "'prod:1' should be a product's id"),
+        (f"{'x' * 65}=5", "should be a product's id: up to 64"),
     ],
 )
 def test_a_bad_stock_is_explained(stock: str, reason: str) -> None:

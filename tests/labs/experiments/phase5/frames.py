@@ -8,11 +8,14 @@ from labs.experiments.phase5 import (
     coordination,
     crash_anywhere,
     deadline,
+    duration,
     give_up,
     interleavings,
     money,
     outcomes,
     refunds,
+    saga_throughput,
+    story,
     windows,
 )
 from labs.experiments.phase5.names import COMPLETED, INVENTORY, INVENTORY_FAILED, ORDERS, OUTCOMES
@@ -266,6 +269,31 @@ def give_up_samples() -> pd.DataFrame:
     )
 
 
+def story_prediction() -> pd.DataFrame:
+    return story.predict()
+
+
+def story_samples(orders: int = 4) -> pd.DataFrame:
+    """So many orders of each outcome, as predicted; the trace is that of a payment that failed."""
+    rows = story_prediction()
+    rows = rows.loc[rows.index.repeat(orders)].reset_index(drop=True)
+    trace = ("publish OrderCreated", "payment reads OrderCreated", "publish PaymentFailed")
+    return rows.assign(
+        order=[f"order-{n}" for n in rows.index],
+        roots=1,
+        orphans=0,
+        correlations=1,
+        traces=1,
+        own=True,
+        reversed=0,
+        ended=True,
+        trace="\n".join(trace),
+        complete=True,
+        runtime="process",
+        attempt=1,
+    )
+
+
 def coordination_prediction() -> pd.DataFrame:
     return coordination.predict()
 
@@ -326,3 +354,49 @@ def windows_samples() -> pd.DataFrame:
         runtime="process",
         attempt=1,
     )
+
+
+def duration_prediction() -> pd.DataFrame:
+    return duration.predict()
+
+
+def duration_samples(hop: float = 0.02, orders: int = 10) -> pd.DataFrame:
+    """So many orders of each outcome; a hop takes `hop` seconds, and a millisecond more or less."""
+    rows = duration_prediction()
+    rows = rows.loc[rows.index.repeat(orders)].reset_index(drop=True)
+    jitter = np.tile([-0.001, 0.001], len(rows) // 2)
+    return pd.DataFrame(
+        {
+            "order": [f"order-{n}" for n in rows.index],
+            "outcome": rows["outcome"],
+            "duration": rows["work"] + hop * rows["hops"] + jitter,
+            "overdue": False,
+            "runtime": "process",
+            "attempt": 1,
+        }
+    )
+
+
+def saga_throughput_prediction() -> pd.DataFrame:
+    return saga_throughput.predict()
+
+
+def saga_throughput_samples(seconds: float = 0.06, orders: int = 250) -> pd.DataFrame:
+    """So many orders on each number of replicas, on time; all but one in fifty take `seconds`, these three times it."""
+    parts = []
+    for replicas in (1, 3):
+        number = np.arange(orders)
+        part = {
+            "replicas": replicas,
+            "intended": BEGAN + 100 * replicas + number / 50,
+            "lag": 0.001,
+            "latency": 0.01,
+            "status": 201,
+            "error": "",
+            "ok": True,
+            "order": [f"order-{replicas}-{n}" for n in number],
+            "total": np.where(number % 50 == 0, 3 * seconds, seconds),
+            "idle": 1.0,
+        }
+        parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
