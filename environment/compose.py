@@ -94,9 +94,11 @@ class Healthcheck(_Closed):
 
 
 class Lab(_Closed):
-    """`x-lab`: the evidence that a replica is ready: `http PATH`, `tcp`, or an answer as `nginx`, `valkey`, `kafka`."""
+    """`x-lab`: the evidence that a replica is ready: `http PATH`, `tcp`, or an answer as a program's (`nginx`)."""
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|kafka)$")]
+    ready: Annotated[
+        str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|postgres|kafka)$")
+    ]
 
 
 class Service(_Closed):
@@ -124,6 +126,7 @@ class Service(_Closed):
     pids_limit: int | None = None
     ulimits: dict[Literal["nofile"], int] = Field(default_factory=dict)
     stop_grace_period: Seconds = 10.0
+    stop_signal: Literal["SIGTERM", "SIGINT"] = "SIGTERM"
     networks: tuple[str, ...] = ()
     x_lab: Lab = Field(alias="x-lab")
 
@@ -134,7 +137,7 @@ class Service(_Closed):
 
     @property
     def speaks_http(self) -> bool:
-        """Whether it is one of our services, with `/ready`, `/faults` and versions; nginx, Valkey and Kafka are not."""
+        """Whether it is one of our services, with `/ready`, `/faults` and versions; the others are not."""
         return self.x_lab.ready.startswith("http")
 
     @property

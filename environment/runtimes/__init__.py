@@ -103,7 +103,7 @@ class Runtime(Protocol):
         """
 
     def stop(self, replica: str, grace: float) -> None:
-        """Send SIGTERM, and SIGKILL after `grace` seconds; return when it has ended. Harmless when it has."""
+        """Send the service's signal to stop (SIGTERM), and SIGKILL after `grace` seconds; return when it has ended. Harmless when it has."""
 
     def kill(self, replica: str) -> None:
         """Send SIGKILL now; return when it has ended."""

@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine, Insert, Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database_errors import DatabaseAway, translate_away
-from microservices.kit.postgresql import begin_in_turn, open_engine
+from microservices.kit.postgresql import begin_in_turn, open_engine, snapshot
 from microservices.kit.settings import BadSetting, Settings
 from microservices.kit.sqlite import SqliteFile
 
@@ -60,7 +60,8 @@ def open_database(service: str, settings: Settings) -> "Database":
         file = SqliteFile(_sqlite_path(service, settings))
         return Database(file.open(), file.begin, file)
     try:
-        return Database(open_engine(settings.database_url), begin_in_turn(service))
+        engine = open_engine(settings.database_url, service)
+        return Database(engine, begin_in_turn(service), reading=snapshot(engine))
     except ModuleNotFoundError as error:
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
@@ -101,8 +102,16 @@ class Database:
     AWAY: ClassVar[tuple[type[Exception], ...]] = (DatabaseAway,)
     """The errors that reads and writes raise while the database does not answer."""
 
-    def __init__(self, engine: Engine, begin: Begin, file: SqliteFile | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        begin: Begin,
+        file: SqliteFile | None = None,
+        *,
+        reading: Engine | None = None,
+    ) -> None:
         self._engine, self._begin, self._file = engine, begin, file
+        self._reading = reading or engine
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="looker")
@@ -197,7 +206,8 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with translate_away(), self._engine.begin() as connection:
+        engine = self._engine if writes else self._reading
+        with translate_away(), engine.begin() as connection:
             self._begin(connection, writes)
             yield connection
 
