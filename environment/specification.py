@@ -55,7 +55,10 @@ class Specification(BaseModel):
         if self.database == "sqlite":
             return variables
         profiles = [profile for profile in variables["COMPOSE_PROFILES"].split(",") if profile]
-        added = {"COMPOSE_PROFILES": ",".join([*profiles, POSTGRES]), "DATABASE_URL": POSTGRESQL_URL}
+        added = {
+            "COMPOSE_PROFILES": ",".join([*profiles, POSTGRES]),
+            "DATABASE_URL": POSTGRESQL_URL,
+        }
         return variables | added
 
     @property

@@ -57,7 +57,11 @@ def create_cluster(programs: Path, databases: str, password: str) -> None:
     shutil.rmtree(new, ignore_errors=True)  # one that was broken off
     options = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--no-sync"]
     run = [programs / "bin/initdb", "--pgdata", new, "--username", SUPERUSER, "--auth=reject"]
-    subprocess.run([*run, *options, "--builtin-locale=C.UTF-8", "--no-instructions"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*run, *options, "--builtin-locale=C.UTF-8", "--no-instructions"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     # In single-user mode: before anything listens.
     single = [programs / "bin/postgres", "--single", "-D", new, *SINGLE, SUPERUSER]
     subprocess.run(

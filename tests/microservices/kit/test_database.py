@@ -15,6 +15,8 @@ from microservices.kit.settings import Settings
 from tests.microservices.conftest import Start
 from tests.microservices.running import clean_environment
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 WRITER = """
 import asyncio, sys
 from sqlalchemy import text
@@ -138,6 +140,7 @@ def test_two_replicas_on_one_file_lose_no_user(start: Start) -> None:
         assert "locked" not in replica.log()
 
 
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
 def test_a_database_that_is_away_makes_ready_503(tmp_path: Path, start: Start) -> None:
     (tmp_path / "user-service.db").mkdir()  # in the way
     users = start("user-service", ready=False)
@@ -170,7 +173,7 @@ def test_writes_share_a_transaction_and_one_error_harms_no_other(
         return n
 
     def numbers(connection: Connection) -> list[int]:
-        return list(connection.scalars(text("SELECT n FROM numbers ORDER BY rowid")))
+        return list(connection.scalars(text("SELECT n FROM numbers ORDER BY n")))
 
     async def use() -> None:
         database = open_database("numbers", Settings(port=1, data_dir=tmp_path))

@@ -24,6 +24,8 @@ from microservices.kit.events.refusals import NotSent
 from microservices.kit.events.relay import Relay
 from microservices.kit.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 CAUSE = Cause("click", "event-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 SECONDS = 10
 
