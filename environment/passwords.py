@@ -1,4 +1,4 @@
-"""The password of the stores: each session has its own, so that no other user of this machine reads or changes its state.
+"""The password of the stores: each session has its own, so that no other user of this machine reads its state.
 
 It goes into a file that only the store's own user may read, and into the addresses that services receive: never into a
 command line, which every user can list. Plain Compose has no such file, and the stores no password there.

@@ -14,7 +14,6 @@ from sqlalchemy import Connection, create_engine
 
 from environment.compose import ROOT
 from environment.runtimes.programs import POSTGRES, program
-from environment.supervisor.probes import probe
 from environment.waiting import wait_until
 
 START_SECONDS = 30.0

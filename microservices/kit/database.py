@@ -241,7 +241,7 @@ class Database:
                 self._file.look(connection, self._tables)
             else:
                 for name in self._tables:
-                    connection.exec_driver_sql(f'SELECT * FROM "{name}" LIMIT 1').first()
+                    connection.exec_driver_sql(f'SELECT 1 FROM "{name}" LIMIT 1').first()
         return None
 
     async def stop(self) -> None:

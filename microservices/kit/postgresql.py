@@ -8,11 +8,6 @@ from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 TURN_SECONDS = 5
 """Longest wait for another transaction, and longest pause inside of one: then the server ends it, and others go on."""
 
-OPTIONS = (
-    f"-c lock_timeout={TURN_SECONDS}s -c idle_in_transaction_session_timeout={TURN_SECONDS}s "
-    "-c timezone=UTC"
-)
-
 
 def open_engine(url: str, service: str) -> Engine:
     """Return the engine; nothing is connected yet.
@@ -20,11 +15,17 @@ def open_engine(url: str, service: str) -> Engine:
     A write sees what was committed before each of its statements (READ COMMITTED), so what the writer before it has
     written, once it is its turn. A read takes one snapshot: `snapshot`.
     """
+    settings = {
+        "lock_timeout": f"{TURN_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{TURN_SECONDS}s",
+        "timezone": "UTC",
+    }
+    options = " ".join(f"-c {name}={value}" for name, value in settings.items())
     return create_engine(
         address(url, service),
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 2, "options": OPTIONS},
+        connect_args={"connect_timeout": 2, "options": options},
     )
 
 
