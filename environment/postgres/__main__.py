@@ -51,19 +51,19 @@ def statements(databases: str, password: str) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def create_cluster(programs: Path, databases: str, password: str) -> None:
+def create_cluster(programs: str, databases: str, password: str) -> None:
     """Make the databases in a folder that gets its name when it is whole."""
     new = f"{CLUSTER}.new"
     shutil.rmtree(new, ignore_errors=True)  # one that was broken off
     options = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--no-sync"]
-    run = [programs / "bin/initdb", "--pgdata", new, "--username", SUPERUSER, "--auth=reject"]
+    run = [f"{programs}/bin/initdb", "--pgdata", new, "--username", SUPERUSER, "--auth=reject"]
     subprocess.run(
         [*run, *options, "--builtin-locale=C.UTF-8", "--no-instructions"],
         check=True,
         stdout=subprocess.DEVNULL,
     )
     # In single-user mode: before anything listens.
-    single = [programs / "bin/postgres", "--single", "-D", new, *SINGLE, SUPERUSER]
+    single = [f"{programs}/bin/postgres", "--single", "-D", new, *SINGLE, SUPERUSER]
     subprocess.run(
         single,
         input=statements(databases, password).encode(),
@@ -82,7 +82,7 @@ def main(programs: str) -> None:
         give_to_unprivileged(Path())
         leave_root()
     if not Path(CLUSTER).exists():
-        create_cluster(Path(programs), os.environ["DATABASES"], password)
+        create_cluster(programs, os.environ["DATABASES"], password)
     Path(CLUSTER, "postgresql.conf").write_text(configuration(os.environ))
     Path(CLUSTER, "pg_hba.conf").write_text(access(password))
     free_segment_at_end(Path(CLUSTER, "postmaster.pid"))
