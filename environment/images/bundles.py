@@ -16,7 +16,7 @@ _BYTES = 1 << 20
 
 
 def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Save the images to `path`, gzipped, in the format of `docker load`; Kafka's and PostgreSQL's too where they are at hand.
+    """Save the images to `path`, gzipped, in the format of `docker load`; the extra ones too where they are at hand.
 
     Streams: neither side holds an image in memory. A broken-off bundle leaves no file.
     """

