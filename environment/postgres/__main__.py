@@ -45,7 +45,7 @@ def statements(databases: str, password: str) -> str:
         secret = f" PASSWORD '{password}'" if password else ""
         lines += [
             f'CREATE ROLE "{name}" LOGIN{secret};',
-            f'CREATE DATABASE "{name}" OWNER "{name}";',
+            f'CREATE DATABASE "{name}" OWNER "{name}" STRATEGY file_copy;',
             f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;',
         ]
     return "".join(f"{line}\n" for line in lines)
@@ -55,7 +55,13 @@ def create_cluster(programs: str, databases: str, password: str) -> None:
     """Make the databases in a folder that gets its name when it is whole."""
     new = f"{CLUSTER}.new"
     shutil.rmtree(new, ignore_errors=True)  # one that was broken off
-    options = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--no-sync"]
+    options = [
+        "--encoding=UTF8",
+        "--wal-segsize=1",
+        "--locale=C",
+        "--locale-provider=builtin",
+        "--no-sync",
+    ]
     run = [f"{programs}/bin/initdb", "--pgdata", new, "--username", SUPERUSER, "--auth=reject"]
     subprocess.run(
         [*run, *options, "--builtin-locale=C.UTF-8", "--no-instructions"],

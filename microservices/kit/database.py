@@ -131,7 +131,8 @@ class Database:
     async def _prepare(self, create: Callable[[Connection], None], tried: asyncio.Event) -> None:
         while not self._prepared:
             try:
-                self._tables = await self.write(_create_and_list, create)
+                work = partial(_create_and_list, create=create)
+                self._tables = await self._take_turn({}, work)
                 self._prepared = True
             except SQLAlchemyError as error:
                 self._note_failure(error)
@@ -165,6 +166,19 @@ class Database:
         await self._write(rows, partial(_call, work, args, kwargs))
 
     async def _write(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
+        self._require_tables()
+        return await self._take_turn(rows, work)
+
+    def _require_tables(self) -> None:
+        """Refuse work before the tables are there: it would fail like a wrong statement, and be given up.
+
+        Raises:
+            DatabaseAway: The tables are not prepared yet.
+        """
+        if self._starting and not self._prepared:
+            raise DatabaseAway(f"the database is not prepared yet: {self._failure}")
+
+    async def _take_turn(self, rows: Mapping[Table, Row], work: Callable[[Connection], Any]) -> Any:
         write = Write(rows, work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         if self._turns is None or self._turns.done():
@@ -197,6 +211,7 @@ class Database:
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(connection, ...)` on a snapshot, beside the writer and never waiting for it."""
+        self._require_tables()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, partial(self._read, work, args, kwargs))
 

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, sele
 from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database, open_database
+from microservices.kit.database_errors import DatabaseAway
 from microservices.kit.settings import Settings
 from tests.microservices.conftest import Start
 from tests.microservices.running import clean_environment
@@ -114,6 +115,30 @@ def test_work_that_fails_leaves_no_trace(tmp_path: Path) -> None:
             await database.stop()
 
     assert asyncio.run(fail_and_read()) == 1
+
+
+def test_work_before_the_tables_are_there_finds_the_database_away(tmp_path: Path) -> None:
+    """Else a delivery would take the missing table for a wrong statement, and give its event up."""
+    failures = [DatabaseAway("the server starts")]
+
+    def create(connection: Connection) -> None:
+        if failures:
+            raise failures.pop()
+        create_counter(connection)
+
+    async def use() -> None:
+        database = open_counter(tmp_path)
+        await database.start(create)
+        for work in (database.write, database.read):
+            with pytest.raises(DatabaseAway, match="not prepared yet: the server starts"):
+                await work(read_counter)
+        async with asyncio.timeout(10):
+            while await database.unavailable():
+                await asyncio.sleep(0.05)
+        assert await database.read(read_counter) == 1
+        await database.stop()
+
+    asyncio.run(use())
 
 
 def create_counter(connection: Connection) -> None:
