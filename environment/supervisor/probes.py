@@ -88,7 +88,8 @@ def _asks_for_password(connection: socket.socket) -> tuple[bool, str]:
         kind, length = struct.unpack(">ci", _exactly(answer, 5))
         text = _exactly(answer, min(max(length - 4, 0), 1000))
     if kind == b"R":
-        return text[:4] == struct.pack(">i", 10), "asks for a password"
+        asks = text[:4] == struct.pack(">i", 10)
+        return asks, "asks for a password" if asks else "lets anyone in, without a password"
     fields = {field[:1]: field[1:].decode(errors="replace") for field in text.split(b"\0")}
     return False, fields.get(b"M", "an answer that is not PostgreSQL's")
 
