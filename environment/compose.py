@@ -99,11 +99,13 @@ Condition = Annotated[str, StringConstraints(pattern=r"^(version [1-9]\d*|[A-Z_]
 class Lab(_Closed):
     """`x-lab`: the evidence that a replica is ready, and the services without which it never is.
 
-    `ready` is `http PATH`, `tcp`, or an answer as `nginx`, `valkey`, `kafka`. `needs` has the conditions under which a
-    replica needs another service, any of them: `version N` holds from that version on, `NAME=value` for that setting.
+    `ready` is `http PATH`, `tcp`, or an answer as a program's (`nginx`). `needs` has the conditions under which a replica
+    needs another service, any of them: `version N` holds from that version on, `NAME=value` for that setting.
     """
 
-    ready: Annotated[str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|kafka)$")]
+    ready: Annotated[
+        str, StringConstraints(pattern=r"^(http /\S*|tcp|nginx|valkey|postgres|kafka)$")
+    ]
     needs: dict[Name, tuple[Condition, ...]] = Field(default_factory=dict)
 
 
@@ -132,6 +134,7 @@ class Service(_Closed):
     pids_limit: int | None = None
     ulimits: dict[Literal["nofile"], int] = Field(default_factory=dict)
     stop_grace_period: Seconds = 10.0
+    stop_signal: Literal["SIGTERM", "SIGINT"] = "SIGTERM"
     networks: tuple[str, ...] = ()
     x_lab: Lab = Field(alias="x-lab")
 
@@ -142,7 +145,7 @@ class Service(_Closed):
 
     @property
     def speaks_http(self) -> bool:
-        """Whether it is one of our services, with `/ready`, `/faults` and versions; nginx, Valkey and Kafka are not."""
+        """Whether it is one of our services, with `/ready`, `/faults` and versions; the others are not."""
         return self.x_lab.ready.startswith("http")
 
     @property

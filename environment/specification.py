@@ -7,9 +7,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from environment.compose import COMPOSE_FILE
 from environment.errors import LabError
+from environment.passwords import POSTGRES
 from environment.phases import read_phase
 
 RuntimeName = Literal["auto", "docker", "process"]
+
+DatabaseName = Literal["sqlite", "postgresql"]
+"""Where services keep their data: each in a file of its own, or each in a database of its own on one server."""
+
+POSTGRESQL_URL = f"postgresql://{POSTGRES}:5432"
+"""The address of the server; a service adds its own name as the user and the database."""
 
 
 class Specification(BaseModel):
@@ -25,6 +32,7 @@ class Specification(BaseModel):
     settings: dict[str, dict[str, str]] = Field(default_factory=dict)
     replicas: dict[str, Annotated[int, Field(ge=1, le=8)]] = Field(default_factory=dict)
     fixed_ports: bool = False
+    database: DatabaseName = "sqlite"
     description: Path = COMPOSE_FILE
     owner: str | None = None
 
@@ -40,3 +48,22 @@ class Specification(BaseModel):
             raise LabError(f"That environment cannot be made: {reasons}.") from error
         read_phase(specification.phase)  # an unknown phase is an error before anything is launched
         return specification
+
+    def variables(self) -> dict[str, str]:
+        """Return the variables for docker-compose.yml: the phase's, and those of the database."""
+        variables = read_phase(self.phase)
+        if self.database == "sqlite":
+            return variables
+        profiles = [profile for profile in variables["COMPOSE_PROFILES"].split(",") if profile]
+        added = {
+            "COMPOSE_PROFILES": ",".join([*profiles, POSTGRES]),
+            "DATABASE_URL": POSTGRESQL_URL,
+        }
+        return variables | added
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The services to run: those of `only`, with the server of their databases; empty for all."""
+        if not self.only or self.database == "sqlite" or POSTGRES in self.only:
+            return self.only
+        return (*self.only, POSTGRES)

@@ -55,6 +55,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_configure(config: pytest.Config) -> None:
     # A short path: the sockets of sessions lie in it. The tests' sessions never meet a student's.
+    os.environ.pop("DATABASE_URL", None)  # a test sets its own
     os.environ["LAB_STATE"] = tempfile.mkdtemp(prefix="lab-tests-", dir="/tmp")
 
 

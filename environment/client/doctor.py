@@ -22,6 +22,7 @@ from environment.runtimes.programs import WHEELS, program
 
 NEEDED_MEMORY_GIB = 1.0
 NEEDED_DISK_GIB = 2.0
+PROGRAMS = "nginx, Valkey, PostgreSQL"
 
 
 class Finding(NamedTuple):
@@ -160,14 +161,14 @@ def _sessions() -> Finding:
 
 
 def _programs() -> Finding:
-    """Look for what phases with nginx and Valkey need to run as plain processes."""
+    """Look for what phases with nginx and Valkey, and PostgreSQL, need to run as plain processes."""
     try:
         for word in WHEELS:
             program(word)
     except LabError as error:
         result, _, next_step = str(error).partition(". ")
-        return Finding("nginx and Valkey", "missing", result, next_step)
-    return Finding("nginx and Valkey", "ok", "at hand, from their wheels")
+        return Finding(PROGRAMS, "missing", result, next_step)
+    return Finding(PROGRAMS, "ok", "at hand, from their wheels")
 
 
 def _engine() -> Finding:

@@ -12,8 +12,7 @@ from environment.client.targets import Service
 from environment.compose import COMPOSE_FILE, read_description
 from environment.errors import LabError, SessionGone
 from environment.nginx import READ_TIMEOUT, Algorithm
-from environment.phases import read_phase
-from environment.specification import RuntimeName, Specification
+from environment.specification import DatabaseName, RuntimeName, Specification
 from environment.states import SessionState
 from environment.verbs import Verbs
 
@@ -37,6 +36,7 @@ class Environment:
         only: the services to run; else all of the phase.
         settings: `{"payment-service": {"PAYMENT_SECONDS": 0.1}}`; else docker-compose.yml's.
         replicas: `{"api-gateway": 3}`; else one of each.
+        database: `"sqlite"`, or `"postgresql"` for one server with a database for each service.
         description: another file in place of docker-compose.yml.
     """
 
@@ -50,6 +50,7 @@ class Environment:
         only: Iterable[str] = (),
         settings: Mapping[str, Mapping[str, object]] | None = None,
         replicas: Mapping[str, int] | None = None,
+        database: DatabaseName = "sqlite",
         description: Path = COMPOSE_FILE,
     ) -> None:
         self._spec = Specification.checked(
@@ -60,10 +61,12 @@ class Environment:
             versions={service: str(version) for service, version in (versions or {}).items()},
             settings={service: _settings(values) for service, values in (settings or {}).items()},
             replicas=dict(replicas or {}),
+            database=database,
             description=description.absolute(),
         )
-        described = read_description(description, variables=read_phase(phase)).services
-        self._names = [name for name in described if not self._spec.only or name in self._spec.only]
+        described = read_description(description, variables=self._spec.variables()).services
+        wanted = self._spec.wanted
+        self._names = [name for name in described if not wanted or name in wanted]
         self._client: Client | None = None
         self._runtime: str | None = None
         self._kafka: Kafka | None = None

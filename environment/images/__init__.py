@@ -1,7 +1,7 @@
 """The images of the course: a base with Python, and on it our services, with and without a registry.
 
 build(say)     make what is missing           bundle(path, say)   save them to a file
-build_kafka    the image of Kafka, the same
+build_kafka    the image of Kafka, the same; build_postgres that of PostgreSQL
 pull(say)      fetch the official base        load(path, say)     take them from such a file
 """
 
@@ -11,17 +11,18 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.images.base import pull_image, registry_answers, why_no_debootstrap
-from environment.images.broker import broker_at_hand, build_broker
 from environment.images.builder import at_hand, build_all, has, pull_base
 from environment.images.bundles import load_bundle, write_bundle
 from environment.images.engine import architecture, connect
-from environment.images.recipe import KAFKA_LOCAL, LOCAL, names
+from environment.images.extras import EXTRAS, KAFKA, POSTGRES, Extra
+from environment.images.recipe import LOCAL, names
 from environment.images.workshop import workshop
 from environment.progress import Say
 
 __all__ = [
     "build",
     "build_kafka",
+    "build_postgres",
     "buildable",
     "bundle",
     "ensure",
@@ -69,13 +70,22 @@ def build(say: Say) -> str:
 def kafka_present() -> bool:
     """Return whether the image of Kafka is at hand. Raises `RuntimeUnavailable` when there is no engine."""
     with closing(connect()) as client:
-        return broker_at_hand(client) is not None
+        return KAFKA.at_hand(client) is not None
 
 
 def build_kafka(say: Say) -> str:
     """Make the image of Kafka, which phases with Kafka need in addition; return its exact name."""
+    return _build(KAFKA, say)
+
+
+def build_postgres(say: Say) -> str:
+    """Make the image of PostgreSQL, which sessions need that ask for it; return its exact name."""
+    return _build(POSTGRES, say)
+
+
+def _build(extra: Extra, say: Say) -> str:
     with workshop(say) as scratch, closing(connect(patience=_PATIENCE)) as client:
-        return build_broker(client, scratch, say)
+        return extra.build(client, scratch, say)
 
 
 def pull(say: Say) -> str:
@@ -98,8 +108,9 @@ def load(path: Path, say: Say) -> None:
 
 def ensure(client: DockerClient, image: str, say: Say) -> str:
     """Return the exact name of the image that a description calls `image`; build or fetch a missing one."""
-    if image == KAFKA_LOCAL:
-        return broker_at_hand(client) or build_kafka(say)
+    for extra in EXTRAS:
+        if image == extra.local:
+            return extra.at_hand(client) or _build(extra, say)
     if image != LOCAL:
         if not has(client, image):
             pull_image(client, image, say)

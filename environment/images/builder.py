@@ -23,6 +23,8 @@ from environment.images.recipe import (
     LABEL,
     LOCAL,
     OFFICIAL,
+    POSTGRES,
+    POSTGRES_LOCAL,
     SERVICES,
     SERVICES_FOLDER,
     Names,
@@ -208,15 +210,16 @@ def _remove_outdated(client: DockerClient) -> None:
     kept = {
         LOCAL,
         KAFKA_LOCAL,
+        POSTGRES_LOCAL,
         *(
             name
             for one in names(architecture(client))
-            for name in (one.base, one.services, one.kafka)
+            for name in (one.base, one.services, one.kafka, one.postgres)
         ),
     }
     with suppress(APIError):
         used = {container["ImageID"] for container in client.api.containers(all=True)}
-        for image in client.api.images(filters={"reference": [BASES, SERVICES, KAFKA]}):
+        for image in client.api.images(filters={"reference": [BASES, SERVICES, KAFKA, POSTGRES]}):
             if image["Id"] in used or time.time() - image["Created"] < _KEPT_SECONDS:
                 continue
             for name in image["RepoTags"] or ():

@@ -6,17 +6,17 @@ from pathlib import Path
 from docker import DockerClient
 
 from environment.errors import LabError
-from environment.images.broker import broker_at_hand
 from environment.images.builder import at_hand, has, tag
 from environment.images.engine import architecture, asking
-from environment.images.recipe import KAFKA_LOCAL, LOCAL
+from environment.images.extras import EXTRAS
+from environment.images.recipe import LOCAL
 from environment.progress import Say
 
 _BYTES = 1 << 20
 
 
 def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
-    """Save the images to `path`, gzipped, in the format of `docker load`; Kafka's too where it is at hand.
+    """Save the images to `path`, gzipped, in the format of `docker load`; the extra ones too where they are at hand.
 
     Streams: neither side holds an image in memory. A broken-off bundle leaves no file.
     """
@@ -26,7 +26,7 @@ def write_bundle(client: DockerClient, path: Path, say: Say) -> None:
             "There is no image of these services to bundle. Make it first: `lab images build`."
         )
     wanted = [present.services, *([present.base] if has(client, present.base) else [])]
-    wanted += [kafka] if (kafka := broker_at_hand(client)) else []
+    wanted += [image for extra in EXTRAS if (image := extra.at_hand(client))]
     part = path.with_name(f"{path.name}.part")
     try:
         with asking("save the images"), gzip.open(part, "wb", compresslevel=1) as file:
@@ -70,5 +70,6 @@ def load_bundle(client: DockerClient, path: Path, say: Say) -> None:
             f"({architecture(client)}); or build the images here: `lab images build`."
         )
     tag(client, present.services, LOCAL)
-    if kafka := broker_at_hand(client):
-        tag(client, kafka, KAFKA_LOCAL)
+    for extra in EXTRAS:
+        if image := extra.at_hand(client):
+            tag(client, image, extra.local)

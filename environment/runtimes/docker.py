@@ -123,13 +123,13 @@ class DockerRuntime:
                 raise
 
     def stop(self, replica: str, grace: float) -> None:
-        """Send SIGTERM, and SIGKILL after `grace` seconds."""
+        """Send the service's signal to stop, and SIGKILL after `grace` seconds."""
         self._place(replica)
         with asking(f"stop {replica}"), _if_it_is_there():
             container = self._container(replica)
             if container.status == "paused":
                 container.unpause()  # a frozen process would not see the signal
-            container.kill("SIGTERM")
+            container.kill(self._place(replica).service.stop_signal)
             # Polled, and not by the engine's own `stop`: that one gives no sign for the whole grace period, and an
             # engine that hangs would look the same.
             if not wait_until(lambda: self._ended(replica), timeout=grace):

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from environment.runtimes.process_removal import (
     SUPERVISOR_LABEL,
     end_child,
     kill_labelled,
+    started_by,
 )
 from environment.runtimes.programs import program
 from environment.states import RuntimeKind
@@ -123,12 +125,12 @@ class ProcessRuntime:
                 ) from error
 
     def stop(self, replica: str, grace: float) -> None:
-        """Send SIGTERM, and SIGKILL to the whole group after `grace` seconds."""
+        """Send the service's signal to stop, and SIGKILL to the whole group after `grace` seconds."""
         child = self._child(replica)
         if child.process and child.process.poll() is None:
             if child.paused:
                 self.resume(replica)  # a stopped process would not see the signal
-            child.process.terminate()
+            child.process.send_signal(signal.Signals[child.service.stop_signal])
             try:
                 child.process.wait(grace)
             except subprocess.TimeoutExpired:
@@ -224,6 +226,10 @@ class ProcessRuntime:
         if process is None or process.poll() is not None:
             raise LabError(f"{replica} does not run. Start it with `lab restart`.")
         os.killpg(process.pid, number)
+        for member in started_by(process):  # PostgreSQL's have groups of their own
+            if number in (signal.SIGSTOP, signal.SIGCONT):
+                with suppress(psutil.Error):
+                    member.send_signal(number)
 
     def _command(self, child: _Child, service: Service) -> list[str]:
         """Return the command with this machine's programs, folders, and the address to listen on."""

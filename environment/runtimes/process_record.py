@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from environment.identity import Identity
+from environment.postgres.user import is_root, unprivileged
 from environment.waiting import wait_until
 
 RECORD = "children"
@@ -89,12 +90,13 @@ class ProcessRecord:
 
 
 def own_processes() -> Iterator[psutil.Process]:
-    """Return the processes of this user that have not ended, this one excepted."""
+    """Return the processes of this user that have not ended, this one excepted; for root also those of PostgreSQL's."""
+    users = {os.getuid(), *([unprivileged().pw_uid] if is_root() else [])}
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
             if (
                 process.pid != os.getpid()
-                and process.uids().real == os.getuid()
+                and process.uids().real in users
                 and process.status() != psutil.STATUS_ZOMBIE
             ):
                 yield process

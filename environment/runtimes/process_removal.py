@@ -21,11 +21,23 @@ def end_child(process: subprocess.Popen[bytes] | None, record: ProcessRecord) ->
     """Kill a child with everything that it started, and reap it."""
     if process is None:
         return
+    members = started_by(process)  # while it lives: afterwards nothing shows whose they are
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
+    for member in members:
+        kill(member)
+    psutil.wait_procs(members, timeout=10)
     # What it started lives on when the child ended by itself, and a group can be left.
     record.kill(process.pid)
+
+
+def started_by(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the living processes that a child has started, also those with a group or a session of their own."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.Error:
+        return []
 
 
 def kill_labelled(session: str) -> list[int]:

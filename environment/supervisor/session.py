@@ -11,6 +11,7 @@ from typing import Any
 
 from environment.errors import LabError
 from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
+from environment.passwords import POSTGRES
 from environment.progress import Say, silent
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
@@ -59,7 +60,10 @@ class Session(Looking, Changing):
         try:
             if drain:
                 with self._changing:
-                    self._replicas.drain([r for r in self._plan.all() if r.began], silent)
+                    begun = [r for r in self._plan.all() if r.began]
+                    # The databases end last: services finish with them what they have begun.
+                    self._replicas.drain([r for r in begun if r.service != POSTGRES], silent)
+                    self._replicas.drain([r for r in begun if r.service == POSTGRES], silent)
         finally:
             self._runtime.destroy()
 

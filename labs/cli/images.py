@@ -17,6 +17,9 @@ def build(
     kafka: Annotated[
         bool, typer.Option("--kafka", help="Also build Kafka's image, which phase 4 needs.")
     ] = False,
+    postgres: Annotated[
+        bool, typer.Option("--postgres", help="Also build PostgreSQL's image, another database.")
+    ] = False,
 ) -> None:
     """Build the images: from a registry's base image where one answers, else with debootstrap."""
     from environment import images
@@ -24,6 +27,8 @@ def build(
     images.build(say)
     if kafka:
         images.build_kafka(say)
+    if postgres:
+        images.build_postgres(say)
 
 
 @app.command("pull")

@@ -51,6 +51,7 @@ def up(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="SVC.NAME=VALUE, may be repeated.")
     ] = None,
+    database: Annotated[str, typer.Option(help="sqlite or postgresql.")] = "sqlite",
     ports: Annotated[
         str, typer.Option(help="free, or fixed: 3001-3006 for the services.")
     ] = "free",
@@ -67,6 +68,7 @@ def up(
         settings=_grouped(settings or []),
         replicas={name: _number(name, n) for name, n in pairs(scale or [], "SVC=N")},
         fixed_ports=ports == "fixed",
+        database=database,
         owner=str(owner()),  # until it is up: a `lab up` that dies half-way leaves nothing
     )
     client = Client.launch(specification)

@@ -27,7 +27,7 @@ from environment import LabError, stop_owned
 from environment.errors import UnknownName
 from environment.kafka.jars import download
 from environment.phases import phase_names, read_phase
-from environment.specification import RuntimeName
+from environment.specification import DatabaseName, RuntimeName
 from labs.records import Record, RecordFolder, load_record, runs_folder
 from labs.running.execution import CellEvent, Execution, Failure
 from labs.running.notebooks import FOLDER, Lab, choose, read_parameters
@@ -36,6 +36,7 @@ from labs.verdicts import Outcome
 
 PROFILES = ("quick", "full")
 RUNTIMES = get_args(RuntimeName)
+DATABASES = get_args(DatabaseName)
 
 CELL_SECONDS = {"quick": 180.0, "full": 900.0}
 """Limit of one cell."""
@@ -105,6 +106,7 @@ def run_labs(
         values = {"PROFILE": profile, "RUNTIME": runtime} | read_parameters(parameters or {}, labs)
         _one_of("profile", values["PROFILE"], PROFILES)
         _one_of("runtime", values["RUNTIME"], RUNTIMES)
+        _one_of("database", values.get("DATABASE", "sqlite"), DATABASES)
         _writable(root)
     except LabError as problem:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")

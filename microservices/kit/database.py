@@ -28,7 +28,7 @@ from sqlalchemy import Connection, Engine, Insert, Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from microservices.kit.database_errors import DatabaseAway, translate_away
-from microservices.kit.postgresql import begin_in_turn, open_engine
+from microservices.kit.postgresql import begin_in_turn, open_engine, snapshot
 from microservices.kit.settings import BadSetting, Settings
 from microservices.kit.sqlite import SqliteFile
 
@@ -60,7 +60,8 @@ def open_database(service: str, settings: Settings) -> "Database":
         file = SqliteFile(_sqlite_path(service, settings))
         return Database(file.open(), file.begin, file)
     try:
-        return Database(open_engine(settings.database_url), begin_in_turn(service))
+        engine = open_engine(settings.database_url, service)
+        return Database(engine, begin_in_turn(service), reading=snapshot(engine))
     except ModuleNotFoundError as error:
         raise BadSetting(f"DATABASE_URL needs a driver: pip install {error.name}") from None
 
@@ -104,8 +105,16 @@ class Database:
     AWAY: ClassVar[tuple[type[Exception], ...]] = (DatabaseAway,)
     """The errors that reads and writes raise while the database does not answer."""
 
-    def __init__(self, engine: Engine, begin: Begin, file: SqliteFile | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        begin: Begin,
+        file: SqliteFile | None = None,
+        *,
+        reading: Engine | None = None,
+    ) -> None:
         self._engine, self._begin, self._file = engine, begin, file
+        self._reading = reading or engine
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")
         self._looker = ThreadPoolExecutor(1, thread_name_prefix="looker")
@@ -125,7 +134,8 @@ class Database:
     async def _prepare(self, create: Callable[[Connection], None], tried: asyncio.Event) -> None:
         while not self._prepared:
             try:
-                self._tables = await self.write(_create_and_list, create)
+                work = partial(_create_and_list, create=create)
+                self._tables = await self._take_turn({}, work)
                 self._prepared = True
             except SQLAlchemyError as error:
                 self._note_failure(error)
@@ -159,6 +169,19 @@ class Database:
         await self._write(rows, partial(_call, work, args, kwargs))
 
     async def _write(self, rows: Rows, work: Callable[[Connection], Any]) -> Any:
+        self._require_tables()
+        return await self._take_turn(rows, work)
+
+    def _require_tables(self) -> None:
+        """Refuse work before the tables are there: it would fail like a wrong statement, and be given up.
+
+        Raises:
+            DatabaseAway: The tables are not prepared yet.
+        """
+        if self._starting and not self._prepared:
+            raise DatabaseAway(f"the database is not prepared yet: {self._failure}")
+
+    async def _take_turn(self, rows: Rows, work: Callable[[Connection], Any]) -> Any:
         write = Write(rows, work, asyncio.get_running_loop().create_future())
         self._waiting.append(write)
         if self._turns is None or self._turns.done():
@@ -191,6 +214,7 @@ class Database:
         self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run `work(connection, ...)` on a snapshot, beside the writer and never waiting for it."""
+        self._require_tables()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._reader, partial(self._read, work, args, kwargs))
 
@@ -200,7 +224,8 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
-        with translate_away(), self._engine.begin() as connection:
+        engine = self._engine if writes else self._reading
+        with translate_away(), engine.begin() as connection:
             self._begin(connection, writes)
             yield connection
 
@@ -234,7 +259,7 @@ class Database:
                 self._file.look(connection, self._tables)
             else:
                 for name in self._tables:
-                    connection.exec_driver_sql(f'SELECT * FROM "{name}" LIMIT 1').first()
+                    connection.exec_driver_sql(f'SELECT 1 FROM "{name}" LIMIT 1').first()
         return None
 
     async def stop(self) -> None:

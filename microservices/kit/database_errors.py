@@ -29,8 +29,11 @@ SQLITE_AWAY_TEXTS = (
 )
 """Parts of SQLite's messages with these codes, for an error that carries no code."""
 
-POSTGRESQL_AWAY = ("08", "53", "57P", "58", "55P03", "40001", "40P01", "XX001", "XX002", "25006")
-"""The beginnings of SQLSTATE: connection, resources, shutdown, system, lock, conflict, damage, read-only."""
+POSTGRESQL_AWAY = (
+    *("08", "53", "57P", "58", "55P03", "25P03"),
+    *("40001", "40P01", "XX001", "XX002", "25006"),
+)
+"""The beginnings of SQLSTATE: connection, resources, shutdown, system, lock, pause; conflict, damage, read-only."""
 
 
 class DatabaseAway(SQLAlchemyError):

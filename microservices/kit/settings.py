@@ -8,6 +8,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,8 +28,15 @@ def default_data_dir() -> Path:
 
 
 def _postgresql(url: str) -> str:
-    if not url.startswith(("postgresql://", "postgresql+psycopg://")):
-        raise ValueError("should be postgresql://user:password@host/database")
+    expected = "should be postgresql://user:password@host:port/database"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("postgresql", "postgresql+psycopg") and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:  # without its text, which repeats a part of the address
+        raise ValueError(expected) from None
+    if not usable:
+        raise ValueError(expected)
     return url
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, String, Table, select
+from sqlalchemy import Column, Connection, MetaData, String, Table, select
 
+from microservices.kit.columns import POSITION
 from microservices.kit.http.pages import Page, PageRequest
 from microservices.kit.page_query import paged, read_page
 
@@ -13,7 +14,7 @@ metadata = MetaData()
 notifications = Table(
     "notifications",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("order_id", String(64), nullable=False),
     Column("user_id", String(64), nullable=False),
     Column("template", String(64), nullable=False),

@@ -7,7 +7,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Connection,
-    Integer,
     MetaData,
     Row,
     String,
@@ -16,6 +15,7 @@ from sqlalchemy import (
     select,
 )
 
+from microservices.kit.columns import POSITION
 from microservices.kit.http.idempotency import answers_table
 from microservices.kit.http.pages import Page, PageRequest
 from microservices.kit.items import Item
@@ -29,7 +29,7 @@ metadata = MetaData()
 orders = Table(
     "orders",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("user_id", String(64), nullable=False),
     Column("items", Text, nullable=False),

@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, String, Table, select
+from sqlalchemy import BigInteger, Column, Connection, MetaData, String, Table, select
+
+from microservices.kit.columns import POSITION
 
 metadata = MetaData()
 
 charges = Table(
     "charges",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("order_id", String(64), nullable=False, index=True),
     # The order id again, so that a second charge is refused; empty for a charge without protection.
     Column("once", String(64), unique=True),

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Integer, MetaData, Select, String, Table, func, select
+from sqlalchemy import Column, Connection, MetaData, Select, String, Table, func, select
 
+from microservices.kit.columns import POSITION
 from microservices.kit.http.pages import Page, PageRequest
 from microservices.kit.page_query import paged, read_page
 from microservices.user_service.model import EXAMPLES
@@ -15,7 +16,7 @@ metadata = MetaData()
 users = Table(
     "users",
     metadata,
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("name", String(200), nullable=False),
 )

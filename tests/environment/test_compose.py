@@ -6,14 +6,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from environment import Environment
 from environment.compose import COMPOSE_FILE, Service, interpolate, read_description
-from environment.errors import DescriptionError, UnknownName
+from environment.errors import DescriptionError, LabError, UnknownName
+from environment.passwords import password_file, with_password
 from environment.phases import FOLDER, phase_names, read_phase
+from environment.specification import DatabaseName, Specification
 
 COMPOSE = Path(sys.executable).parent / "docker-compose"
 
@@ -36,9 +39,14 @@ def composes_own(phase: str, **variables: str) -> dict[str, Any]:
     return config
 
 
+@pytest.mark.parametrize("database", get_args(DatabaseName))
 @pytest.mark.parametrize("phase", phase_names())
-def test_we_read_what_compose_reads(phase: str) -> None:
-    theirs, ours = composes_own(phase), read_description(variables=read_phase(phase))
+def test_we_read_what_compose_reads(phase: str, database: str) -> None:
+    variables = Specification.checked(phase=phase, database=database).variables()
+    chosen = {name: variables[name] for name in set(variables) - set(read_phase(phase))}
+    profiles = {"COMPOSE_PROFILES": variables["COMPOSE_PROFILES"]}
+    theirs, ours = composes_own(phase, **chosen, **profiles), read_description(variables=variables)
+    assert ("postgres" in ours.services) is (database == "postgresql")
     assert set(theirs["services"]) == set(ours.services)
     assert set(theirs["volumes"]) == set(ours.volumes)
     for name, service in theirs["services"].items():
@@ -67,7 +75,11 @@ def ours_as_theirs(ours: Service) -> dict[str, Any]:
     health = ours.healthcheck
     assert health
     # What a service does not have, Compose leaves out.
-    optional = {"profiles": list(ours.profiles), "volumes": volumes_as_theirs(ours)}
+    optional = {
+        "profiles": list(ours.profiles),
+        "volumes": volumes_as_theirs(ours),
+        "stop_signal": "" if ours.stop_signal == "SIGTERM" else ours.stop_signal,
+    }
     return {name: value for name, value in optional.items() if value} | {
         "image": ours.image,
         "command": list(ours.command),
@@ -103,6 +115,34 @@ def volumes_as_theirs(ours: Service) -> list[dict[str, Any]]:
     ]
 
 
+def test_each_service_with_data_has_its_database() -> None:
+    variables = Specification.checked(phase="phase5", database="postgresql").variables()
+    services = read_description(variables=variables).services
+    with_data = {n for n, s in services.items() if s.speaks_http and s.volumes}
+    assert set(services["postgres"].environment["DATABASES"].split()) == with_data
+    for name in with_data:
+        assert services[name].environment["DATABASE_URL"] == "postgresql://postgres:5432"
+
+
+def test_an_unknown_database_lists_those_there_are() -> None:
+    with pytest.raises(LabError, match=r"database: Input should be 'sqlite' or 'postgresql'"):
+        Specification.checked(phase="phase5", database="mysql")
+
+
+def test_a_choice_of_services_includes_their_database() -> None:
+    env = Environment("phase5", only=["order-service"], database="postgresql")
+    assert env.services == ["order-service", "postgres"]
+    assert Environment("phase5", only=["order-service"]).services == ["order-service"]
+
+
+def test_the_session_gives_its_password_to_its_own_stores_only() -> None:
+    assert with_password("postgresql://postgres:5432", "pw") == "postgresql://:pw@postgres:5432"
+    assert with_password("valkey://valkey:6379", "pw") == "valkey://:pw@valkey:6379"
+    for other in ("postgresql://db:5432", "postgresql://ada:x@postgres:5432/shop", "valkey://v:1"):
+        assert with_password(other, "pw") == other
+    assert password_file("kafka", "pw") == {}
+
+
 def described(tmp_path: Path, **changes: Any) -> Path:
     content = yaml.safe_load(COMPOSE_FILE.read_text())
     content["services"]["user-service"].update(changes)
@@ -126,6 +166,7 @@ def described(tmp_path: Path, **changes: Any) -> Path:
         ({"mem_limit": "lots"}, "not a size"),
         ({"ulimits": {"nproc": 10}}, "services.user-service.ulimits.nproc"),
         ({"stop_grace_period": "a while"}, "not a duration"),
+        ({"stop_signal": "SIGKILL"}, "services.user-service.stop_signal"),
         ({"x-lab": {"ready": "soon"}}, "services.user-service.x-lab.ready"),
         ({"command": ["echo", "$HOME"]}, "write ${NAME}"),
         ({"image": "${NOT_SET}"}, "NOT_SET is not set"),

@@ -26,9 +26,10 @@ from docker.errors import ImageNotFound
 from environment import images
 from environment.compose import ROOT
 from environment.errors import LabError
-from environment.images import base, broker, builder, bundles, libraries, recipe
+from environment.images import base, builder, bundles, libraries, recipe
 from environment.images.base import debootstrap_base, pull_image, why_no_debootstrap
 from environment.images.engine import architecture, connect
+from environment.images.extras import EXTRAS
 from environment.images.mirror import Mirror, debian_mirror
 from environment.images.programs import run_program
 from environment.images.workshop import cache_folder, sweep_scratch, workshop
@@ -69,7 +70,8 @@ def test_the_name_of_the_services_image_changes_with_every_ingredient(
     (tree / "novelty.py").rename(tree / "renamed.py")
     differs()
     assert len({one.kafka for names in seen for one in names}) == 2, "the services changed Kafka"
-    for name in ("LOCK", "DOCKERFILE", "KAFKA_DOCKERFILE", "JARS_LOCK", "JAVA_LOCK"):
+    stores = ("POSTGRES_DOCKERFILE", "POSTGRES_LOCK")
+    for name in ("LOCK", "DOCKERFILE", "KAFKA_DOCKERFILE", "JARS_LOCK", "JAVA_LOCK", *stores):
         (tmp_path / name).write_bytes(getattr(recipe, name).read_bytes() + b"\n# changed\n")
         monkeypatch.setattr(recipe, name, tmp_path / name)
         differs()
@@ -529,7 +531,7 @@ def test_a_bundle_carries_the_images_to_an_empty_engine(
     with tarfile.open(tmp_path / "lab.tar.gz") as tar:
         manifest: Any = tar.extractfile("manifest.json")
         carried = {name for one in json.load(manifest) for name in one["RepoTags"]}
-    assert {image, broker.broker_at_hand(bench)} - {None} <= carried
+    assert {image, *(extra.at_hand(bench) for extra in EXTRAS)} - {None} <= carried
     assert bench.images.get(TEST_TAG).id == bench.images.get(image).id
 
 
@@ -537,7 +539,7 @@ def test_a_bundle_carries_the_images_to_an_empty_engine(
 def test_a_bundle_of_other_services_is_explained(
     bench: DockerClient, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bundles, "broker_at_hand", lambda client: None)  # a smaller bundle will do
+    monkeypatch.setattr(bundles, "EXTRAS", ())  # a smaller bundle will do
     other = images.build(quiet)
     images.bundle(tmp_path / "lab.tar.gz", quiet)
     try:

@@ -21,7 +21,7 @@ def url(server: socket.socket) -> str:
     return f"tcp://127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("evidence", ["nginx", "valkey", "kafka", "http /ready"])
+@pytest.mark.parametrize("evidence", ["nginx", "valkey", "postgres", "kafka", "http /ready"])
 def test_an_open_port_alone_is_no_answer(
     listening: socket.socket, evidence: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,6 +53,31 @@ def test_valkey_is_ready_when_it_asks_for_the_password(
 
     (thread := threading.Thread(target=respond)).start()
     assert probe(url(listening), "valkey", password)[0] is ready
+    thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (b"R\0\0\0\x17\0\0\0\x0aSCRAM-SHA-256\0\0", (True, "asks for a password")),
+        (b"R\0\0\0\x08\0\0\0\0", (False, "lets anyone in, without a password")),
+        (b"E\0\0\0\x19SFATAL\0Mstarting up\0\0", (False, "starting up")),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", (False, "an answer that is not PostgreSQL's")),
+    ],
+)
+def test_postgresql_is_ready_when_it_asks_for_a_password(
+    listening: socket.socket, answer: bytes, found: tuple[bool, str]
+) -> None:
+    """While it starts or recovers it accepts connections, and answers each with an error."""
+
+    def respond() -> None:
+        connection, _ = listening.accept()
+        with connection:
+            assert connection.recv(1000)[4:8] == b"\0\x03\0\0"
+            connection.sendall(answer + bytes(1000 if answer.startswith(b"HTTP") else 0))
+
+    (thread := threading.Thread(target=respond)).start()
+    assert probe(url(listening), "postgres") == found
     thread.join(5)
 
 

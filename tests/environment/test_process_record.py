@@ -10,6 +10,7 @@ import pytest
 
 from environment.identity import Identity
 from environment.runtimes.process_record import RECORD, ProcessRecord
+from environment.runtimes.process_removal import end_child
 
 SLEEP = "import time; time.sleep(60)"
 PARENT = (
@@ -95,3 +96,25 @@ def test_a_broken_line_hides_no_other(tmp_path: Path, family: Family) -> None:
     with (tmp_path / RECORD).open("a") as file:
         file.write("b00t/1")
     assert family.leader.pid in pids(ProcessRecord(tmp_path))
+
+
+LEAVES = "import os, sys, time; os.setsid(); print(os.getpid(), flush=True); time.sleep(60)"
+STARTS_IT = (
+    "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', sys.argv[1]]); "
+    "time.sleep(60)"
+)
+
+
+def test_a_child_ends_with_what_left_its_process_session(tmp_path: Path) -> None:
+    """As PostgreSQL's processes do, which each lead a process session of their own."""
+    leader = subprocess.Popen(
+        [sys.executable, "-c", STARTS_IT, LEAVES], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert leader.stdout
+    left = psutil.Process(int(leader.stdout.readline()))
+    record = ProcessRecord(tmp_path)
+    record.add(leader.pid)
+    end_child(leader, record)
+    leader.stdout.close()
+    assert leader.poll() is not None
+    assert not left.is_running() or left.status() == psutil.STATUS_ZOMBIE

@@ -4,12 +4,47 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, create_engine
 
-from tests.microservices.running import TOKEN, Running
+from tests.microservices.running import TOKEN, Running, free_port
+from tests.postgresql import PostgreSQL
 
 Start = Callable[..., Running]
 NO_KAFKA = "127.0.0.1:9"
 """An address without a Kafka: services that exchange events answer HTTP all the same."""
+
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
+    """One server for all tests of this process."""
+    server = PostgreSQL(tmp_path_factory.mktemp("postgresql") / "data", free_port())
+    yield server
+    server.close()
+
+
+@pytest.fixture(params=DATABASES)
+def each_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str | None:
+    """Run a test on SQLite, and again on PostgreSQL: what it opens, and what it starts, uses one empty database."""
+    if request.param == "sqlite":
+        return None
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    monkeypatch.setenv("DATABASE_URL", url := server.new_schema())
+    return url
+
+
+@pytest.fixture(params=DATABASES)
+def transaction(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A transaction on an empty database, on SQLite and on PostgreSQL; nothing of it stays."""
+    if request.param == "sqlite":
+        with create_engine("sqlite://").begin() as connection:
+            yield connection
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    with server.undone() as connection:
+        yield connection
 
 
 @pytest.fixture

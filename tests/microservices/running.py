@@ -25,8 +25,10 @@ def free_port() -> int:
 
 
 def clean_environment(**variables: object) -> dict[str, str]:
-    """Return this environment with these variables, and no other setting of a service."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    """Return this environment with these variables, and of a service's settings only that of the test's database."""
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "DATABASE_URL") if name in os.environ
+    }
     return kept | {name: str(value) for name, value in variables.items()}
 
 

@@ -18,7 +18,6 @@ from confluent_kafka import KafkaException
 from sqlalchemy import (
     Column,
     Connection,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -28,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 
+from microservices.kit.columns import POSITION
 from microservices.kit.database import Database
 from microservices.kit.events.dead_letters import fitting
 from microservices.kit.events.producer import EventProducer
@@ -43,7 +43,7 @@ AGAIN_SECONDS = 5.0
 table = Table(
     "dead_letters",
     MetaData(),
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("topic", String(255), nullable=False),
     Column("key", LargeBinary),
     Column("value", LargeBinary),

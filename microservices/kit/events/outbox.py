@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     Column,
     Connection,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -20,6 +19,7 @@ from sqlalchemy import (
     select,
 )
 
+from microservices.kit.columns import POSITION
 from microservices.kit.database import insert_into
 from microservices.kit.events import trace
 from microservices.kit.events.envelope import Cause, write_event
@@ -30,7 +30,7 @@ table = Table(
     "outbox",
     MetaData(),
     # A position is never used again, also when the table is empty: a late delete removes no later row.
-    Column("position", Integer, primary_key=True),
+    Column("position", POSITION, primary_key=True),
     Column("topic", String(64), nullable=False),
     Column("key", LargeBinary, nullable=False),
     Column("value", LargeBinary, nullable=False),

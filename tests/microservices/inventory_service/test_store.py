@@ -1,9 +1,7 @@
 """The shelf: it never gives more than it has, and a restart gives nothing twice."""
 
-from collections.abc import Iterator
-
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from microservices.inventory_service import store
@@ -11,10 +9,9 @@ from microservices.kit.items import Item
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://").begin() as connection:
-        store.create_tables(connection, {"a": 5, "b": 1})
-        yield connection
+def connection(transaction: Connection) -> Connection:
+    store.create_tables(transaction, {"a": 5, "b": 1})
+    return transaction
 
 
 def shelf(connection: Connection) -> dict[str, tuple[int, int]]:

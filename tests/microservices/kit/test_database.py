@@ -11,9 +11,12 @@ from sqlalchemy import Column, Connection, Integer, MetaData, Table, event, sele
 from sqlalchemy.exc import IntegrityError
 
 from microservices.kit.database import Database, open_database
+from microservices.kit.database_errors import DatabaseAway
 from microservices.kit.settings import Settings
 from tests.microservices.conftest import Start
 from tests.microservices.running import clean_environment
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 WRITER = """
 import asyncio, sys
@@ -114,6 +117,30 @@ def test_work_that_fails_leaves_no_trace(tmp_path: Path) -> None:
     assert asyncio.run(fail_and_read()) == 1
 
 
+def test_work_before_the_tables_are_there_finds_the_database_away(tmp_path: Path) -> None:
+    """Else a delivery would take the missing table for a wrong statement, and give its event up."""
+    failures = [DatabaseAway("the server starts")]
+
+    def create(connection: Connection) -> None:
+        if failures:
+            raise failures.pop()
+        create_counter(connection)
+
+    async def use() -> None:
+        database = open_counter(tmp_path)
+        await database.start(create)
+        for work in (database.write, database.read):
+            with pytest.raises(DatabaseAway, match="not prepared yet: the server starts"):
+                await work(read_counter)
+        async with asyncio.timeout(10):
+            while await database.unavailable():
+                await asyncio.sleep(0.05)
+        assert await database.read(read_counter) == 1
+        await database.stop()
+
+    asyncio.run(use())
+
+
 def create_counter(connection: Connection) -> None:
     connection.execute(text("CREATE TABLE counter (n INTEGER)"))
     connection.execute(text("INSERT INTO counter VALUES (1)"))
@@ -138,6 +165,7 @@ def test_two_replicas_on_one_file_lose_no_user(start: Start) -> None:
         assert "locked" not in replica.log()
 
 
+@pytest.mark.parametrize("each_database", ["sqlite"], indirect=True)
 def test_a_database_that_is_away_makes_ready_503(tmp_path: Path, start: Start) -> None:
     (tmp_path / "user-service.db").mkdir()  # in the way
     users = start("user-service", ready=False)
@@ -170,7 +198,7 @@ def test_writes_share_a_transaction_and_one_error_harms_no_other(
         return n
 
     def numbers(connection: Connection) -> list[int]:
-        return list(connection.scalars(text("SELECT n FROM numbers ORDER BY rowid")))
+        return list(connection.scalars(text("SELECT n FROM numbers ORDER BY n")))
 
     async def use() -> None:
         database = open_database("numbers", Settings(port=1, data_dir=tmp_path))

@@ -117,6 +117,7 @@ class PostgreSQLError(Exception):
         ("08006", True),  # connection failure
         ("57P01", True),  # shutdown by the administrator
         ("53100", True),  # disk full
+        ("25P03", True),  # idle in a transaction for too long
         ("40001", True),  # serialization failure
         ("42703", False),  # no such column
         ("42P01", False),  # no such table

@@ -46,8 +46,20 @@ def test_faults_without_a_token_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         read()
 
 
-def test_a_password_in_a_bad_database_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "mysql://ada:hunter2@host/db")
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ada:hunter2@host/db",
+        "postgresql://ada:hunter2@host:hunter2/db",
+        "postgresql://ada:hunter2@host:70000/db",
+        "postgresql://ada:hunter2@/db",
+        "postgresql://ada:hunter2@[host/db",
+    ],
+)
+def test_a_password_in_a_bad_database_url_is_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
     with pytest.raises(
         BadSetting, match=r"DATABASE_URL is \(hidden\): should be postgresql"
     ) as caught:

@@ -14,6 +14,8 @@ from microservices.order_service import api, store
 from microservices.order_service.model import NewOrder
 from tests.microservices.examples import new_order
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 NEW = NewOrder.model_validate(new_order())
 
 

@@ -2,12 +2,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, create_engine, select
+from sqlalchemy import Connection, select
 
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
@@ -20,11 +19,10 @@ CAUSE = Cause("click", "created-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://").begin() as connection:
-        v3.create_tables(connection)
-        outbox.table.create(connection)
-        yield connection
+def connection(transaction: Connection) -> Connection:
+    v3.create_tables(transaction)
+    outbox.table.create(transaction)
+    return transaction
 
 
 def insert(connection: Connection, id: str, *, seconds: float, status: str = "pending") -> None:

@@ -1,10 +1,9 @@
 """payment-service 3: the coin, tombstones and debts, on a database and over HTTP."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection
 
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
@@ -23,11 +22,10 @@ HALF = PaymentSettings(port=1, refund_failure_rate=0.5)
 
 
 @pytest.fixture
-def connection() -> Iterator[Connection]:
-    with create_engine("sqlite://").begin() as connection:
-        charging.create_tables(connection)
-        outbox.table.create(connection)
-        yield connection
+def connection(transaction: Connection) -> Connection:
+    charging.create_tables(transaction)
+    outbox.table.create(transaction)
+    return transaction
 
 
 def receive(connection: Connection, *data: Data) -> None:

@@ -16,6 +16,8 @@ from microservices.kit.events.record import Record
 from microservices.kit.events.refusals import NotSent, will_pass
 from microservices.kit.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 VALUE = b"0123456789" * 10_000
 
 

@@ -29,6 +29,8 @@ from microservices.kit.saga import Contradiction
 from microservices.kit.settings import Settings
 from microservices.kit.wire import encode, read_json
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 Deliver = Callable[[Received], Delivery]
 
 

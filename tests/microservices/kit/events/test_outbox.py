@@ -25,6 +25,8 @@ from microservices.kit.events.relay import NAME, RENEW_SECONDS, Relay
 from microservices.kit.points import FaultPoints, PointFaults
 from microservices.kit.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 CAUSE = Cause("click", "event-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
 SECONDS = 10
 

@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import Connection
 
 from microservices.kit.database import open_database
 from microservices.kit.events.periodic import Periodic, Task
 from microservices.kit.settings import Settings
+
+pytestmark = pytest.mark.usefixtures("each_database")
 
 SECONDS = 10
 

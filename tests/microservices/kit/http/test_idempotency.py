@@ -18,6 +18,8 @@ from microservices.kit.http.idempotency import (
 from microservices.kit.http.problem import Problem
 from microservices.kit.settings import Settings
 
+pytestmark = pytest.mark.usefixtures("each_database")
+
 metadata = MetaData()
 ANSWERS = answers_table(metadata)
 
