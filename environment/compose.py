@@ -99,8 +99,8 @@ Condition = Annotated[str, StringConstraints(pattern=r"^(version [1-9]\d*|[A-Z_]
 class Lab(_Closed):
     """`x-lab`: the evidence that a replica is ready, and the services without which it never is.
 
-    `ready` is `http PATH`, `tcp`, or an answer as a program's (`nginx`). `needs` has the conditions under which a replica
-    needs another service, any of them: `version N` holds from that version on, `NAME=value` for that setting.
+    `ready` is `http PATH`, `tcp`, or an answer as a program's (`nginx`). `needs` has the conditions under which a
+    replica needs another service, any of them: `version N` holds from that version on, `NAME=value` for that setting.
     """
 
     ready: Annotated[
