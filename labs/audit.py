@@ -82,21 +82,21 @@ def audit(env: Environment) -> pd.DataFrame:
             "`lab up phase5` starts one."
         )
     reading = _read(env)
-    found = contradictions(reading)
+    wrong = contradictions(reading)
     books = wrong_books(reading)
-    if found or books:
+    if wrong or books:
         again = time.monotonic() + AGAIN_SECONDS
         wait_until(lambda: time.monotonic() >= again, timeout=AGAIN_SECONDS)
         reading = _read(env)
         later = contradictions(reading)
-        found = {
-            order: [each for each in found[order] if each in later[order]]
-            for order in found.keys() & later.keys()
+        wrong = {
+            order: [each for each in wrong[order] if each in later[order]]
+            for order in wrong.keys() & later.keys()
         }
         books = [each for each in books if each in wrong_books(reading)]
     table = pd.DataFrame(
         [
-            _row(records, found.get(order, []), reading)
+            _row(records, wrong.get(order, []), reading)
             for order, records in reading.records.items()
         ],
         columns=COLUMNS,
@@ -218,14 +218,14 @@ def _since(records: Records, reading: Reading) -> str:
 
 def contradictions(reading: Reading) -> dict[str, list[str]]:
     """Return what contradicts what in one reading, by the order."""
-    found = {}
+    wrong = {}
     for order, records in reading.records.items():
         sentences = list(always(records))
         if not under_way(records, reading):
             sentences += at_rest(records)
         if sentences:
-            found[order] = list(dict.fromkeys(sentences))
-    return found
+            wrong[order] = list(dict.fromkeys(sentences))
+    return wrong
 
 
 def wrong_books(reading: Reading) -> list[str]:
@@ -253,7 +253,7 @@ def refund_seconds(records: Records) -> float | None:
     return max(0.0, min(paid) - min(reasons)) if paid and reasons else None
 
 
-def _row(records: Records, found: list[str], reading: Reading) -> dict[str, Any]:
+def _row(records: Records, wrong: list[str], reading: Reading) -> dict[str, Any]:
     return {
         "order": records.order,
         "status": records.status,
@@ -264,17 +264,17 @@ def _row(records: Records, found: list[str], reading: Reading) -> dict[str, Any]
         "stock": records.stock,
         "events": ", ".join(Counter(event["type"] for event in records.events)),
         "correlations": ", ".join(dict.fromkeys(event["correlation"] for event in records.events)),
-        "contradicts": bool(found),
-        "verdict": verdict_of(records, found, reading),
+        "contradicts": bool(wrong),
+        "verdict": verdict_of(records, wrong, reading),
     }
 
 
-def verdict_of(records: Records, found: list[str], reading: Reading) -> str:
+def verdict_of(records: Records, wrong: list[str], reading: Reading) -> str:
     """Return the verdict on one order, as a sentence."""
     late = refund_seconds(records) or 0.0
     waits = under_way(records, reading)
-    if found:
-        text = "contradiction: " + "; ".join(found)
+    if wrong:
+        text = "contradiction: " + "; ".join(wrong)
     elif waits:
         text = f"under way: {waits}"
     elif late > LATE_SECONDS:

@@ -50,13 +50,13 @@ def story(env: Environment, name: str) -> pd.DataFrame:
         UnknownName: No event has this order or this correlation id.
     """
     published = read_published(env)
-    told = published[(published["order"] == name) | (published["correlation"] == name)]
-    if told.empty:
+    events = published[(published["order"] == name) | (published["correlation"] == name)]
+    if events.empty:
         raise UnknownName(
             f"No event has the order id or the correlation id {name!r}. `lab audit` lists the orders; the first event "
             "of an order that was accepted a moment ago may still wait in the outbox of order-service."
         )
-    return tree(told)
+    return tree(events)
 
 
 def tree(events: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def place_of(row: dict[str, Any]) -> str:
     return f"{row['topic']}/{row['partition']}@{row['offset']}"
 
 
-def readings(env: Environment, told: pd.DataFrame) -> pd.DataFrame:
+def readings(env: Environment, events: pd.DataFrame) -> pd.DataFrame:
     """Return what became of each event of a story at each service that consumes it.
 
     It is read from the committed offsets of the groups and from the dead letters: a service commits an offset once the
@@ -96,7 +96,7 @@ def readings(env: Environment, told: pd.DataFrame) -> pd.DataFrame:
     Columns: `event`, `type`, `place`, `service`, `member` (the replica that has the partition now, None without one),
     `behind` (messages of the partition that the service has not read), `state`, `error` (of a dead letter).
     """
-    both = told[["event", "type", "place", "topic", "partition", "offset"]].merge(
+    both = events[["event", "type", "place", "topic", "partition", "offset"]].merge(
         read_unread(env), on=["topic", "partition"]
     )
     letters = {
@@ -119,7 +119,7 @@ def readings(env: Environment, told: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def remaining(told: pd.DataFrame, read: pd.DataFrame) -> list[str]:
+def remaining(events: pd.DataFrame, read: pd.DataFrame) -> list[str]:
     """Return what is still to happen, as sentences: empty when each service has read each event."""
     sentences = []
     for row in _dicts(read[read["state"] != READ]):
@@ -131,29 +131,29 @@ def remaining(told: pd.DataFrame, read: pd.DataFrame) -> list[str]:
         else:
             what += f"; {row['member']} is {row['behind']} messages behind there"
         sentences.append(what)
-    if not sentences and not has_ended(told):
+    if not sentences and not has_ended(events):
         sentences.append(
             "every service has read every event: the order waits for its deadline, or for an event in an outbox"
         )
     return sentences
 
 
-def has_ended(told: pd.DataFrame) -> bool:
+def has_ended(events: pd.DataFrame) -> bool:
     """Return whether each order of a story has an event that ends it."""
-    return set(told["order"]) == set(told.loc[told["type"].isin(ENDS), "order"])
+    return set(events["order"]) == set(events.loc[events["type"].isin(ENDS), "order"])
 
 
-def diagram(told: pd.DataFrame) -> str:
+def diagram(events: pd.DataFrame) -> str:
     """Return a story as a space-time diagram in plain text.
 
     A service is a column, time goes down, `*` is an event and `o` the event that it follows from.
     """
-    services = list(dict.fromkeys([*LINES, *told["by"]]))
-    by = dict(zip(told["event"], told["by"], strict=True))
-    began = told["at"].min()
+    services = list(dict.fromkeys([*LINES, *events["by"]]))
+    by = dict(zip(events["event"], events["by"], strict=True))
+    began = events["at"].min()
     heading = " " * MARGIN + "".join(f"{service:<{LANE}}" for service in services)
     lines = [heading.rstrip()]
-    for row in _dicts(told.sort_values("at", kind="stable")):
+    for row in _dicts(events.sort_values("at", kind="stable")):
         to = services.index(row["by"])
         start = services.index(by[row["cause"]]) if row["cause"] in by else to
         time = f"{1000 * (row['at'] - began):.0f} ms"
@@ -174,12 +174,12 @@ def _lanes(count: int, start: int, to: int) -> str:
     return "".join(line)
 
 
-def trace_of(told: pd.DataFrame, read: pd.DataFrame) -> list[str]:
+def trace_of(events: pd.DataFrame, read: pd.DataFrame) -> list[str]:
     """Return a story as the steps of a trace: what is published, and which participant reads it.
 
     The order is one that the causes allow: an event is read before what follows from it is published.
     """
-    rows = {row["event"]: row for row in _dicts(told) if row["type"] != NOTIFICATION}
+    rows = {row["event"]: row for row in _dicts(events) if row["type"] != NOTIFICATION}
     readers = read[(read["state"] == READ) & read["service"].isin(LINES)]
     steps: dict[str, None] = {}  # a service may read an event twice: the first time counts
     for row in rows.values():
@@ -195,17 +195,18 @@ def _reads(service: str, kind: str) -> str:
     return f"{service.removesuffix('-service')} reads {kind}"
 
 
-def table(told: pd.DataFrame) -> pd.DataFrame:
+def table(events: pd.DataFrame) -> pd.DataFrame:
     """Return the columns of a story that a person reads, indented by depth, times in milliseconds since its begin."""
     return pd.DataFrame(
         {
             "event": [
-                "  " * depth + kind for depth, kind in zip(told["depth"], told["type"], strict=True)
+                "  " * depth + kind
+                for depth, kind in zip(events["depth"], events["type"], strict=True)
             ],
-            "by": told["by"],
-            "ms": (1000 * (told["at"] - told["at"].min())).round().astype(int),
-            "place": told["place"],
-            "id": told["event"],
+            "by": events["by"],
+            "ms": (1000 * (events["at"] - events["at"].min())).round().astype(int),
+            "place": events["place"],
+            "id": events["event"],
         }
     )
 

@@ -67,14 +67,14 @@ def saga(
     from labs import story
 
     env = Environment.attach(session)
-    told = story.story(env, order)
+    events = story.story(env, order)
     if as_json:
-        return print_frame(told, as_json=True)
-    read = story.readings(env, told)
-    print(lines_of(story.table(told)), end="\n\n")
-    print(story.diagram(told), end="\n\n")
-    still = story.remaining(told, read)
-    print("It has ended." if story.has_ended(told) else "It has not ended.")
+        return print_frame(events, as_json=True)
+    read = story.readings(env, events)
+    print(lines_of(story.table(events)), end="\n\n")
+    print(story.diagram(events), end="\n\n")
+    still = story.remaining(events, read)
+    print("It has ended." if story.has_ended(events) else "It has not ended.")
     for sentence in still:
         print(cell(f"  {sentence}"))
 

@@ -220,10 +220,10 @@ def _difference(part: pd.DataFrame, prediction: pd.DataFrame) -> Finding:
     if unclear := _unclear(part, prediction):
         return unclear
     times, wanted = medians(part), expected(part, prediction)
-    found = times[COMPLETED] - times[PAYMENT_FAILED]
+    difference = times[COMPLETED] - times[PAYMENT_FAILED]
     # Half of what the sum of both medians may differ: the difference of two medians is less certain than either.
     allowed = TOLERANCE * (wanted[COMPLETED] + wanted[PAYMENT_FAILED]) / 2
-    if abs(found - (wanted[COMPLETED] - wanted[PAYMENT_FAILED])) > allowed:
+    if abs(difference - (wanted[COMPLETED] - wanted[PAYMENT_FAILED])) > allowed:
         return failure("the difference is not the work of inventory-service and a hop")
     return SETTLED
 

@@ -115,13 +115,13 @@ def measure(env: Environment, *, orders: int = 5) -> pd.DataFrame:
         outcome: _place(env, islice(coin.keys_of(outcome, seed=env.seed, user=user), orders), user)
         for outcome in OUTCOMES
     }
-    mine, complete = _follow(env, placed)
-    read = stories.readings(env, stories.tree(mine)) if len(mine) else None
+    own_events, complete = _follow(env, placed)
+    read = stories.readings(env, stories.tree(own_events)) if len(own_events) else None
     rows = [
         {
             "outcome": outcome,
             "order": order,
-            **_row(mine[mine["order"] == order], correlation, read),
+            **_row(own_events[own_events["order"] == order], correlation, read),
         }
         for outcome, ids in placed.items()
         for order, correlation in ids.items()
@@ -132,17 +132,17 @@ def measure(env: Environment, *, orders: int = 5) -> pd.DataFrame:
 def _follow(env: Environment, placed: Mapping[str, Mapping[str, str]]) -> tuple[pd.DataFrame, bool]:
     """Return the events of these orders once all predicted ones are there and read, and whether they are."""
     expected = {order: len(EVENTS[outcome]) + 1 for outcome, ids in placed.items() for order in ids}
-    mine = pd.DataFrame()
+    own_events = pd.DataFrame()
 
     def complete() -> bool:
-        nonlocal mine
+        nonlocal own_events
         published = read_published(env)
-        mine = published[published["order"].isin(expected)]
-        counts = mine["order"].value_counts()
+        own_events = published[published["order"].isin(expected)]
+        counts = own_events["order"].value_counts()
         return all(counts.get(order, 0) >= n for order, n in expected.items()) and unread(env) == 0
 
     done = wait_until(complete, timeout=ENDED_SECONDS, every=0.25)
-    return mine, bool(done)
+    return own_events, bool(done)
 
 
 def _place(env: Environment, keys: Any, user: str) -> dict[str, str]:
@@ -157,27 +157,27 @@ def _place(env: Environment, keys: Any, user: str) -> dict[str, str]:
 
 
 def _row(events: pd.DataFrame, correlation: str, read: pd.DataFrame | None) -> dict[str, Any]:
-    told = stories.tree(events)
-    own = told[told["type"] != stories.NOTIFICATION]
-    at = dict(zip(told["event"], told["at"], strict=True))
-    orphans = told["cause"].notna() & ~told["cause"].isin(told["event"])
-    ends = told[told["type"].isin(stories.ENDS)]
+    tree = stories.tree(events)
+    own = tree[tree["type"] != stories.NOTIFICATION]
+    at = dict(zip(tree["event"], tree["at"], strict=True))
+    orphans = tree["cause"].notna() & ~tree["cause"].isin(tree["event"])
+    ends = tree[tree["type"].isin(stories.ENDS)]
     return {
         "events": len(own),
-        "notifications": len(told) - len(own),
+        "notifications": len(tree) - len(own),
         "hops": int(ends["depth"].max()) if len(ends) else 0,
         "types": _types(own["type"]),
-        "roots": int(told["cause"].isna().sum()),
+        "roots": int(tree["cause"].isna().sum()),
         "orphans": int(orphans.sum()),
-        "correlations": told["correlation"].nunique(),
-        "traces": told["trace"].nunique(),
-        "own": set(told["correlation"]) == {correlation},
+        "correlations": tree["correlation"].nunique(),
+        "traces": tree["trace"].nunique(),
+        "own": set(tree["correlation"]) == {correlation},
         "reversed": sum(
             at.get(cause, 0) > moment + CLOCK_SECONDS
-            for cause, moment in zip(told["cause"], told["at"], strict=True)
+            for cause, moment in zip(tree["cause"], tree["at"], strict=True)
         ),
         "ended": len(ends) > 0,
-        "trace": "\n".join(stories.trace_of(told, read)) if read is not None else "",
+        "trace": "\n".join(stories.trace_of(tree, read)) if read is not None else "",
     }
 
 
