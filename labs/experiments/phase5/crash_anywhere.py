@@ -159,7 +159,7 @@ def coverage(samples: pd.DataFrame) -> int:
 
 
 def _as_allowed(orders: pd.DataFrame) -> Finding:
-    if orders.empty or (orders["order"] == "").any():
+    if orders.empty or orders["order"].fillna("").eq("").any():
         return doubt("no order was acknowledged")
     if not orders["quiet"].all():
         return doubt("the order was still under way")

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
@@ -29,7 +30,7 @@ from labs.experiments.phase5.names import (
     topic_of,
 )
 from labs.experiments.phase5.orders import place
-from labs.experiments.phase5.rest import read_metrics, wait_for_quiet
+from labs.experiments.phase5.rest import RESPONSE_SECONDS, read_metrics, wait_for_quiet
 from labs.experiments.phase5.states import States, read_states
 from labs.figures import BLUE, FAULT_TEXT, INK, ORANGE, SOFT, canvas, styled
 from labs.judging import (
@@ -208,7 +209,8 @@ def _are_settled(env: Environment, ids: Mapping[Reading, str]) -> bool:
 
 
 def _waits(env: Environment, service: str) -> bool:
-    return read_metrics(env, service).get(WAITING, 0.0) > 0
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        return read_metrics(client, env[service].url).get(WAITING, 0.0) > 0
 
 
 def _letters(env: Environment, reading: Reading, order: str) -> int:

@@ -82,16 +82,16 @@ def is_at_rest(env: Environment) -> bool:
 def read_gauges(env: Environment) -> dict[tuple[str, str], float]:
     """Return the `GAUGES` by service and name. One that a service does not show is not a number."""
     gauges: dict[tuple[str, str], float] = {}
-    for service, names in GAUGES.items():
-        values = read_metrics(env, service)
-        gauges |= {(service, name): values.get(name, math.nan) for name in names}
+    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        for service, names in GAUGES.items():
+            values = read_metrics(client, env[service].url)
+            gauges |= {(service, name): values.get(name, math.nan) for name in names}
     return gauges
 
 
-def read_metrics(env: Environment, service: str) -> dict[str, float]:
+def read_metrics(client: httpx.Client, url: str) -> dict[str, float]:
     """Return the metrics of a service that have no label, by their names."""
-    response = httpx.get(f"{env[service].url}/metrics", timeout=RESPONSE_SECONDS)
-    text = response.raise_for_status().text
+    text = client.get(f"{url}/metrics").raise_for_status().text
     lines = [line.split() for line in text.splitlines() if not line.startswith("#")]
     return {line[0]: float(line[1]) for line in lines if len(line) == 2}
 

@@ -213,7 +213,7 @@ def crash_anywhere_samples(at_random: int = 0) -> pd.DataFrame:
     rows = crash_anywhere_prediction()[["kill", "outcome"]].rename(columns={"outcome": "coin"})
     names = [f"at random {number}, order" for number in range(1, at_random + 1)]
     more = [{"kill": name, "coin": coin} for name in names for coin in KILL_ENDS]
-    rows = pd.concat([rows, pd.DataFrame(more, columns=rows.columns)], ignore_index=True)
+    rows = pd.DataFrame([*rows.to_dict("records"), *more])
     return rows.assign(
         hit=True,
         again=1,

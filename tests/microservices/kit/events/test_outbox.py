@@ -21,7 +21,8 @@ from microservices.kit.events.envelope import Cause
 from microservices.kit.events.event_types import OrderConfirmed
 from microservices.kit.events.record import Record
 from microservices.kit.events.refusals import NotSent
-from microservices.kit.events.relay import Relay
+from microservices.kit.events.relay import NAME, RENEW_SECONDS, Relay
+from microservices.kit.points import FaultPoints, PointFaults
 from microservices.kit.settings import Settings
 
 CAUSE = Cause("click", "event-1", "00-" + "a" * 32 + "-" + "b" * 16 + "-01")
@@ -136,6 +137,37 @@ def test_events_are_published_in_order_and_then_deleted(
             await until(lambda: len(kafka.sent) == len(ids))
         assert kafka.sent == ids
         assert await database.read(waiting) == 0
+
+    run(tmp_path, test)
+
+
+def test_a_held_relay_publishes_nothing_and_keeps_its_lease(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        points = FaultPoints()
+        points.apply(PointFaults.model_validate({"hold": {"relay": True}}))
+        office = DeadLetterOffice(database, kafka)  # type: ignore[arg-type]
+        held = Relay(database, kafka, office, holder="held", points=points)  # type: ignore[arg-type]
+        await database.write(publish, "order-1", "order-2")
+        async with held:
+            await asyncio.sleep(2 * RENEW_SECONDS)
+            assert kafka.sent == []
+            assert not await database.write(lease.take, name=NAME, holder="another")
+            points.apply(PointFaults())
+            await until(lambda: len(kafka.sent) == 2)
+        assert points.report().passed == {"sent": {"OrderConfirmed": 2}}
+
+    run(tmp_path, test)
+
+
+def test_a_held_relay_that_stops_leaves_its_events(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        points = FaultPoints()
+        points.apply(PointFaults.model_validate({"hold": {"relay": True}}))
+        office = DeadLetterOffice(database, kafka)  # type: ignore[arg-type]
+        await database.write(publish, "order-1")
+        async with Relay(database, kafka, office, points=points):  # type: ignore[arg-type]
+            pass
+        assert (kafka.sent, await database.read(waiting)) == ([], 1)
 
     run(tmp_path, test)
 
