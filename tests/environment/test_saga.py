@@ -18,6 +18,7 @@ from labs import story
 from labs.audit import audit
 from labs.pages import read_all
 from labs.published import topic_of
+from microservices.analytics_service.v2 import CONSUMES
 from microservices.kit import coin
 from microservices.kit.events.event_types import EVENTS, NotificationRequested, dead_letter_topic
 from tests.environment.broker import Broker
@@ -241,6 +242,8 @@ def test_three_replicas_of_each_end_orders_alike(shop: Shop) -> None:
     assert shop.ended(ids) == {id: outcome(id) for id in ids}
     shop.check_books()
     assert totals_of_windows(shop) == totals(shop)
+    passed = newest_event(shop) - LATENESS
+    assert wait_until(lambda: watermark(shop) == pytest.approx(passed, abs=0.002), timeout=SECONDS)
     for service in SERVICES[1:]:
         shop.env.scale(service, 1)
 
@@ -351,6 +354,21 @@ def test_events_under_new_ids_leave_every_window_as_it_is(shop: Shop) -> None:
 
 
 WINDOWS = "/windows?size=10&step=10"
+
+
+LATENESS = 5
+
+
+def watermark(shop: Shop) -> float:
+    mark = shop.get("analytics-service", WINDOWS)["watermark"]
+    return datetime.fromisoformat(mark).timestamp()
+
+
+def newest_event(shop: Shop) -> float:
+    broker = Broker(str(shop.env.state()["kafka"]["bootstrap"]))
+    records = broker.records(*(kind.topic for kind in CONSUMES))
+    times = [json.loads(m.value() or b"")["timestamp"] for m in records]
+    return datetime.fromisoformat(max(times)).timestamp()
 
 
 def totals(shop: Shop) -> tuple[float, ...]:

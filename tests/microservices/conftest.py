@@ -87,6 +87,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
             PAYMENT_SECONDS=0,
             **without_kafka,
         ),
+        "analytics2": Running(
+            "analytics-service", data=data / "analytics2", version="2", **without_kafka
+        ),
     }
     try:
         for service in services.values():

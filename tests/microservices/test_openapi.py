@@ -38,7 +38,7 @@ BOUNDED = settings(
     max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 SERVICES = ["user", "user2", "order", "payment", "gateway"]
-KAFKALESS = ["order2", "payment2"]
+KAFKALESS = ["order2", "payment2", "analytics2"]
 PASSED_OVER = (
     "/faults",  # it would break the service we ask
     *("/api/blocking", "/api/non-blocking", "/api/cpu-bound"),  # the request sets their duration

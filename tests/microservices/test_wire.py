@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from microservices.analytics_service.settings import AnalyticsSettings
 from microservices.api_gateway.settings import GatewaySettings
 from microservices.kit.settings import Settings
 from microservices.order_service.settings import OrderSettings
@@ -127,6 +128,7 @@ DEFAULTS: list[tuple[type[Settings], dict[str, object]]] = [
         },
     ),
     (OrderSettings, {"retry_tries": 1, "outbox": "on"}),
+    (AnalyticsSettings, {"window_seconds": 60, "lateness_seconds": 5, "report_seconds": 10}),
     (
         PaymentSettings,
         {

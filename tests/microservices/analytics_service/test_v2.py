@@ -1,5 +1,6 @@
 """analytics-service 2: sums that do not depend on the order of events, and windows that late events correct."""
 
+import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microservices.analytics_service import v2, watermark
+from microservices.analytics_service import state, v2, watermark
 from microservices.analytics_service.settings import AnalyticsSettings
 from microservices.analytics_service.watermark import Position
 from microservices.kit.events.envelope import Event
 from microservices.kit.events.log_ends import Ends
+from microservices.kit.http.pages import PageRequest
 from tests.microservices.analytics_service.shop import (
     BEGAN,
+    USER,
     at,
     batch,
     cancelled,
@@ -98,6 +101,22 @@ def test_an_order_ends_once() -> None:
         for event in (at(5, cancelled("a")), at(4, confirmed("a")), at(6, cancelled("a"))):
             v2.consume(view, event)
         assert (v2.view(view).successful, v2.view(view).failed) == (1, 0)
+
+
+def test_a_history_shows_what_became_of_each_order() -> None:
+    with new_view() as view:
+        events = [
+            paid("b"),
+            created("a"),
+            created("b"),
+            created("c", user="user-2"),
+            cancelled("b"),
+        ]
+        for data in (*events, refunded("b"), confirmed("d")):
+            v2.consume(view, at(1, data))
+        page = state.page_of_history(view, USER, PageRequest(), state.wire)
+        shown = [[*order.values()][:5] for order in json.loads(page.rows)]
+        assert shown == [["b", "cancelled", 39.98, 39.98, 39.98], ["a", "pending", 39.98, 0, 0]]
 
 
 def test_a_late_event_corrects_the_sums_and_not_the_first_ones() -> None:
