@@ -29,7 +29,10 @@ def shop(request: pytest.FixtureRequest) -> Iterator[Shop]:
         seed=SEED,
         only=SERVICES,
         database="postgresql",
-        settings={"inventory-service": {"STOCK": f"prod-1={STOCK}"}},
+        settings={
+            "inventory-service": {"STOCK": f"prod-1={STOCK}"},
+            "order-service": {"SAGA_TIMEOUT_SECONDS": 300},  # a slow machine is no reason to cancel
+        },
     )
     env.start()
     session = str(env.session)
