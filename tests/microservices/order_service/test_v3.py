@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
 from microservices.kit.events.event_types import InventoryReserved, PaymentFailed
-from microservices.kit.points import FaultPoints, PointFaults
+from microservices.kit.points import NO_FAULTS, FaultPoints, PointFaults, Points
 from microservices.order_service import participation, sagas, store, v3
 from tests.microservices.conftest import NO_KAFKA, Start
 from tests.microservices.examples import new_order
@@ -37,8 +37,8 @@ def events(connection: Connection) -> list[dict[str, Any]]:
     return [json.loads(row.value) for row in rows]
 
 
-def cancel_overdue(connection: Connection) -> bool:
-    return participation.cancel_overdue(connection, participant=v3.PARTICIPANT)
+def cancel_overdue(connection: Connection, points: Points = NO_FAULTS) -> bool:
+    return participation.cancel_overdue(connection, participant=v3.PARTICIPANT, points=points)
 
 
 def order(connection: Connection, id: str) -> Any:
@@ -136,6 +136,6 @@ def test_a_deadline_that_a_fault_names_counts_as_passed(
     insert(connection, "ended", seconds=60, status="completed")
     points = FaultPoints()
     points.apply(PointFaults.model_validate({"overdue": [named]}))
-    assert v3.cancel_overdue(connection, points=points) is True
+    assert cancel_overdue(connection, points) is True
     ids = ("in-time", "other", "ended")
     assert [id for id in ids if order(connection, id).status == "cancelled"] == cancelled
