@@ -12,6 +12,7 @@ from sqlalchemy import Connection, create_engine, select
 from microservices.kit.events import outbox
 from microservices.kit.events.envelope import Cause, Event
 from microservices.kit.events.event_types import InventoryReserved, PaymentFailed
+from microservices.kit.points import FaultPoints, PointFaults
 from microservices.order_service import sagas, store, v3
 from tests.microservices.conftest import NO_KAFKA, Start
 from tests.microservices.examples import new_order
@@ -120,3 +121,19 @@ def test_an_order_is_stored_with_its_saga(start: Start, tmp_path: Path) -> None:
     metrics = running.http.get("/metrics").text
     assert "\nsagas_pending 1.0\n" in metrics
     assert "\noutbox_events 1.0\n" in metrics
+
+
+@pytest.mark.parametrize(
+    ("named", "cancelled"), [("in-time", ["in-time"]), ("*", ["in-time", "other"])]
+)
+def test_a_deadline_that_a_fault_names_counts_as_passed(
+    connection: Connection, named: str, cancelled: list[str]
+) -> None:
+    for id in ("in-time", "other"):
+        insert(connection, id, seconds=60)
+    insert(connection, "ended", seconds=60, status="completed")
+    points = FaultPoints()
+    points.apply(PointFaults.model_validate({"overdue": [named]}))
+    assert v3.cancel_overdue(connection, points=points) is True
+    ids = ("in-time", "other", "ended")
+    assert [id for id in ids if order(connection, id).status == "cancelled"] == cancelled
