@@ -28,6 +28,8 @@ EARLIEST, LATEST = OffsetSpec.earliest(), OffsetSpec.latest()  # type: ignore[no
 
 EVERY_SECONDS = 0.5
 REQUEST_SECONDS = 1.0
+FINISH_SECONDS = 2.5
+"""Longest wait for a look that is under way, when the service stops."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class LogEnds:
     def __init__(self, client: dict[str, Any], kinds: Iterable[type[Data]], group: str) -> None:
         self._client, self._group = client, group
         self._consumer: Consumer | None = None
+        self._looking: asyncio.Future[Ends] | None = None
         self._places = [(kind.topic, number) for kind in kinds for number in range(PARTITIONS)]
         self._admin: AdminClient | None = None
         self.latest = Ends()
@@ -67,13 +70,19 @@ class LogEnds:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        if self._consumer is not None:
+        # A client that is closed while another thread uses it ends the process.
+        looking = [self._looking] if self._looking else []
+        pending = (await asyncio.wait(looking, timeout=FINISH_SECONDS))[1] if looking else ()
+        if self._consumer is not None and not pending:
             await asyncio.to_thread(self._consumer.close)
 
     async def _run(self) -> None:
         while True:
             try:
-                self.latest = await asyncio.to_thread(self._look)
+                self._looking = asyncio.ensure_future(asyncio.to_thread(self._look))
+                # Its error is read when the service waits for it, and that may have ended.
+                self._looking.add_done_callback(lambda look: look.cancelled() or look.exception())
+                self.latest = await asyncio.shield(self._looking)
             except KafkaException as error:  # Kafka is down, or a topic is not there yet
                 log.debug("the ends of the log are not known: %s", error)
             except Exception:

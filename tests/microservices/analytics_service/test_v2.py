@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -268,3 +269,12 @@ def test_a_view_without_events_is_empty(running: Running) -> None:
     assert running.http.get("/windows").json() == {"watermark": None, "windows": []}
     assert running.http.get("/history/ada").json() == []
     assert running.http.get("/analytics").json()["orderCount"] == 0
+
+
+def test_it_stops_at_once_while_there_is_no_kafka(tmp_path: Path) -> None:
+    service = Running("analytics-service", data=tmp_path, version="2", KAFKA_BOOTSTRAP=NO_KAFKA)
+    try:
+        service.wait_ready("/health").process.terminate()
+        assert service.process.wait(timeout=10) == 0
+    finally:
+        service.close()
