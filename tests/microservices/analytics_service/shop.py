@@ -99,7 +99,7 @@ def batch(events: Iterable[Event], *, size: int) -> dict[int, dict[str, int]]:
     log = pd.DataFrame(rows).sort_values(["time", "cents"])
     log = log.drop_duplicates(["order", "type"])
     ends = log[log["type"].isin(["OrderConfirmed", "OrderCancelled"])]
-    ends = ends.sort_values(["time", "type"], ascending=[True, False])
+    ends = ends.sort_values(["time", "type"])  # of two at the same moment the cancel
     second = ends[ends.duplicated("order")]
     log = log.drop(second.index)
     charged = log[log["type"] == "PaymentCompleted"].set_index("order")["cents"]
