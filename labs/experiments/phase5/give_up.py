@@ -297,9 +297,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     for row in prediction.to_dict("records"):
         y = -row_number(prediction, row["reading"]) - 0.2
         order = last.loc[row["reading"]].to_dict()
-        broken = f"{row['steps']} steps: {row['broken']}" if row["steps"] else "nothing wrong"
+        found = f"a wrong state after {row['steps']} steps" if row["steps"] else "nothing wrong"
         ax.text(0.0, y, row["reading"], size=9)
-        ax.text(0.24, y, _short(broken), size=8.5, color=INK if row["safe"] else FAULT_TEXT)
+        ax.text(0.24, y, found, size=8.5, color=INK if row["safe"] else FAULT_TEXT)
         colour = BLUE if order["letters"] else ORANGE
         ax.plot([0.67], [y + 0.12], "o" if order["letters"] else "s", ms=7, color=colour)
         seen = "dead letter" if order["letters"] else "partition waits"
@@ -317,7 +317,3 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 def row_number(prediction: pd.DataFrame, reading: str) -> int:
     """Return the number of a reading's row in the figure, from 0."""
     return int(prediction.index[prediction["reading"] == reading][0])
-
-
-def _short(text: str, most: int = 46) -> str:
-    return text if len(text) <= most else f"{text[: most - 2]} …"
