@@ -1,0 +1,159 @@
+"""Lambda and Kappa: a view that two programs keep together, and one that a single program builds again."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from environment.waiting import wait_until
+from labs.experiments.phase4.orders import get
+from labs.experiments.phase5.names import ANALYTICS, group_of
+from labs.experiments.phase5.rest import wait_for_rest
+from labs.experiments.phase5.stream_log import COLUMNS, count_windows, read_log
+from labs.experiments.phase5.stream_view import read_windows
+from labs.figures import BLUE, ORANGE, PREDICTION, canvas, legend, styled
+from labs.judging import (
+    SETTLED,
+    Case,
+    Finding,
+    doubt,
+    each_attempt,
+    every_attempt,
+    failure,
+    verdict,
+)
+from labs.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from environment import Environment
+
+TITLE = "What does a view cost that two programs keep, and one that a single program keeps?"
+
+THEORY = (
+    "Lambda reads each event once in its stream, and all events so far again in each batch: with k batches at equal "
+    "distances over N events N (1 + (k + 1) / 2) events in all. Kappa reads N, and N more when its program changes. "
+    "Both have the same sums, and a view of Lambda does not change at a batch, as long as its two programs have one "
+    "rule."
+)
+
+LAMBDA_READS, KAPPA_READS, JUMPS, DIFFERENCES = (
+    "events that Lambda reads, for each event of the log",
+    "events that Kappa reads, for each event of the log",
+    "batches at which the view of Lambda changes",
+    "windows in which Kappa differs from the batch",
+)
+
+SIZE = 60
+"""Seconds of a window."""
+
+FEWEST = 2000
+"""Events that the log needs: else a batch is hardly more than a look."""
+
+REPLAY_SECONDS = 60.0
+
+EVERY_SECONDS = 0.1
+
+JUDGED = (
+    "events read by each design: exact; the view of Lambda is the same before and after each batch; the view that "
+    "Kappa builds again is the batch's, window by window"
+)
+
+
+def predict(*, batches: int = 5) -> pd.DataFrame:
+    """Return `THEORY` as numbers. Columns: `check`, `expected`."""
+    expected = {
+        LAMBDA_READS: 1 + (batches + 1) / 2,
+        KAPPA_READS: 1.0,
+        JUMPS: 0.0,
+        DIFFERENCES: 0.0,
+    }
+    return pd.DataFrame(expected.items(), columns=["check", "expected"])
+
+
+def measure(env: Environment, *, batches: int = 5) -> pd.DataFrame:
+    """Keep a view of the whole log as Lambda does, then let analytics-service build its own again, as Kappa does.
+
+    analytics-service begins with an empty database, and its group at the first event of each topic.
+
+    Rows of three kinds. `batch`: `events` (of the log so far), `read` (events that Lambda has read so far), `jumped`
+    (windows that changed at the batch). `replay`: `seconds` since the start, `share` of the sums that are there again.
+    `view`: `read` (events that Kappa has read), `differing` windows of the rebuilt view. In each row: `log` (events),
+    `resting`, `emptied` (whether the replay began with nothing), `database`, `runtime`, `attempt`.
+    """
+    resting = wait_for_rest(env)
+    log = read_log(env).sort_values("published", kind="stable").reset_index(drop=True)
+    rows = _keep_as_lambda(log, batches)
+    replay = _build_again(env)
+    windows = read_windows(env, log, size=SIZE, late_after=np.inf)
+    differing = _differing(windows)
+    view = {"kind": "view", "read": float(len(log)), "differing": differing}
+    emptied = bool(replay) and replay[0]["share"] < 1
+    return pd.DataFrame([*rows, *replay, view]).assign(
+        log=len(log), resting=resting, emptied=emptied, runtime=env.runtime, attempt=1
+    )
+
+
+def batch(log: pd.DataFrame) -> Counter[tuple[float, str]]:
+    """Return the sums of each window, by a program that reads the whole log."""
+    table = count_windows(log, size=SIZE).set_index("start")
+    return Counter({(start, name): int(table.at[start, name]) for start in table.index for name in COLUMNS})
+
+
+def add(sums: Counter[tuple[float, str]], event: Any) -> None:
+    """Add one event to the sums, by a program that reads the stream."""
+    sums[event.at // SIZE * SIZE, event.sum] += event.value
+
+
+def _keep_as_lambda(log: pd.DataFrame, batches: int) -> list[dict[str, Any]]:
+    """Read the log as a stream, with a batch over all that came so far at equal distances."""
+    rows, read, begin = [], 0, 0
+    view: Counter[tuple[float, str]] = Counter()
+    for number in range(1, batches + 1):
+        end = round(len(log) * number / batches)
+        for event in log.iloc[begin:end].itertuples():
+            add(view, event)
+        served, view = view, batch(log.iloc[:end])
+        keys = set(served) | set(view)
+        jumped = {start for start, name in keys if served[start, name] != view[start, name]}
+        read, begin = read + (end - begin) + end, end
+        rows.append({"kind": "batch", "events": end, "read": read, "jumped": len(jumped)})
+    return rows
+
+
+def _build_again(env: Environment) -> list[dict[str, Any]]:
+    """Let analytics-service read every event again into an empty database; return its progress."""
+    total, rows = _count(env), []
+    with env[ANALYTICS].stopped():
+        pass
+    env.configure(ANALYTICS, DATA_DIR=f"/data/{uuid.uuid4().hex}")
+    group = group_of(ANALYTICS)
+    with env[ANALYTICS].stopped():
+        for topic in sorted(set(env.kafka.lag(group)["topic"])):
+            env.kafka.reset(group, topic, to="earliest")
+    began = time.monotonic()
+
+    def done() -> bool:
+        share = _count(env) / max(1, total)
+        rows.append({"kind": "replay", "seconds": time.monotonic() - began, "share": share})
+        return share >= 1
+
+    wait_until(done, timeout=REPLAY_SECONDS, every=EVERY_SECONDS)
+    wait_for_rest(env)
+    return rows
+
+
+def _count(env: Environment) -> int:
+    view = get(env, ANALYTICS, "/analytics")
+    return int(view["orderCount"] + view["successfulOrders"] + view["failedOrders"])
+
+
+def _differing(windows: pd.DataFrame) -> int:
+    wrong = [windows[f"now_{name}"] != windows[f"log_{name}"] for name in COLUMNS]
+    return int(pd.concat(wrong, axis=1).any(axis=1).sum())
