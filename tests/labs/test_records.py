@@ -148,6 +148,7 @@ SAMPLES = {
         saga_frames.coordination_prediction(),
     ),
     "refunds": (saga_frames.refunds_samples(), saga_frames.refunds_prediction()),
+    "lambda_kappa": (saga_frames.lambda_kappa_samples(), saga_frames.lambda_kappa_prediction()),
     "windows": (saga_frames.windows_samples(), saga_frames.windows_prediction()),
     "story": (saga_frames.story_samples(), saga_frames.story_prediction()),
     "duration": (saga_frames.duration_samples(), saga_frames.duration_prediction()),

@@ -85,11 +85,11 @@ def measure(env: Environment, *, batches: int = 5) -> pd.DataFrame:
     Rows of three kinds. `batch`: `events` (of the log so far), `read` (events that Lambda has read so far), `jumped`
     (windows that changed at the batch). `replay`: `seconds` since the start, `share` of the sums that are there again.
     `view`: `read` (events that Kappa has read), `differing` windows of the rebuilt view. In each row: `log` (events),
-    `resting`, `emptied` (whether the replay began with nothing), `database`, `runtime`, `attempt`.
+    `resting`, `emptied` (whether the replay began with less than all), `runtime`, `attempt`.
     """
     resting = wait_for_rest(env)
     log = read_log(env).sort_values("published", kind="stable").reset_index(drop=True)
-    rows = _keep_as_lambda(log, batches)
+    rows = keep_as_lambda(log, batches)
     replay = _build_again(env)
     windows = read_windows(env, log, size=SIZE, late_after=np.inf)
     differing = _differing(windows)
@@ -103,7 +103,9 @@ def measure(env: Environment, *, batches: int = 5) -> pd.DataFrame:
 def batch(log: pd.DataFrame) -> Counter[tuple[float, str]]:
     """Return the sums of each window, by a program that reads the whole log."""
     table = count_windows(log, size=SIZE).set_index("start")
-    return Counter({(start, name): int(table.at[start, name]) for start in table.index for name in COLUMNS})
+    return Counter(
+        {(start, name): int(table.at[start, name]) for start in table.index for name in COLUMNS}
+    )
 
 
 def add(sums: Counter[tuple[float, str]], event: Any) -> None:
@@ -111,7 +113,7 @@ def add(sums: Counter[tuple[float, str]], event: Any) -> None:
     sums[event.at // SIZE * SIZE, event.sum] += event.value
 
 
-def _keep_as_lambda(log: pd.DataFrame, batches: int) -> list[dict[str, Any]]:
+def keep_as_lambda(log: pd.DataFrame, batches: int) -> list[dict[str, Any]]:
     """Read the log as a stream, with a batch over all that came so far at equal distances."""
     rows, read, begin = [], 0, 0
     view: Counter[tuple[float, str]] = Counter()
@@ -129,9 +131,8 @@ def _keep_as_lambda(log: pd.DataFrame, batches: int) -> list[dict[str, Any]]:
 
 def _build_again(env: Environment) -> list[dict[str, Any]]:
     """Let analytics-service read every event again into an empty database; return its progress."""
-    total, rows = _count(env), []
-    with env[ANALYTICS].stopped():
-        pass
+    rows: list[dict[str, Any]] = []
+    total = _count(env)
     env.configure(ANALYTICS, DATA_DIR=f"/data/{uuid.uuid4().hex}")
     group = group_of(ANALYTICS)
     with env[ANALYTICS].stopped():
@@ -157,3 +158,84 @@ def _count(env: Environment) -> int:
 def _differing(windows: pd.DataFrame) -> int:
     wrong = [windows[f"now_{name}"] != windows[f"log_{name}"] for name in COLUMNS]
     return int(pd.concat(wrong, axis=1).any(axis=1).sum())
+
+
+def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
+    """Compare each count, exactly.
+
+    Policy: every attempt, since these are counts of what was read. In doubt are attempts over a short log, or in which
+    the view was not empty when it was built again: then nothing shows that it was.
+    """
+    attempts = list(each_attempt(samples))
+    cases = [
+        Case(row["check"], [_finding(part, row["check"], row["expected"]) for part in attempts])
+        for row in prediction.to_dict("records")
+    ]
+    details = {"events": int(attempts[-1]["log"].iloc[0]), "replay (s)": _seconds(attempts[-1])}
+    return verdict(__name__, JUDGED, cases, every_attempt, details=details)
+
+
+def _observed(part: pd.DataFrame) -> dict[str, float]:
+    batches, view = part[part["kind"] == "batch"], part[part["kind"] == "view"].iloc[0]
+    log = max(1, int(part["log"].iloc[0]))
+    return {
+        LAMBDA_READS: float(batches["read"].iloc[-1]) / log,
+        KAPPA_READS: float(view["read"]) / log,
+        JUMPS: float((batches["jumped"] > 0).sum()),
+        DIFFERENCES: float(view["differing"]),
+    }
+
+
+def _finding(part: pd.DataFrame, check: str, expected: float) -> Finding:
+    row = part.iloc[0]
+    if not row["resting"]:
+        return doubt("the system did not come to rest in time")
+    if not row["emptied"]:
+        return doubt("the view was not empty when it was built again")
+    if row["log"] < FEWEST:
+        return doubt("the log is short")
+    # The distances of the batches are rounded to whole events.
+    if abs(_observed(part)[check] - expected) > 0.01:
+        return failure("another number than predicted")
+    return SETTLED
+
+
+def _seconds(part: pd.DataFrame) -> float:
+    """Return how long the view took to be there again."""
+    return float(part.loc[part["kind"] == "replay", "seconds"].max())
+
+
+@styled
+def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
+    """Draw what each design reads as the log grows, and how the view of Kappa fills again."""
+    last = samples[samples["attempt"] == samples["attempt"].max()]
+    batches, replay = last[last["kind"] == "batch"], last[last["kind"] == "replay"]
+    observed = _observed(last)
+    log = int(last["log"].iloc[0])
+    figure, (above, below) = canvas(
+        f"Lambda read {observed[LAMBDA_READS]:.1f} events for each one of the log, Kappa "
+        f"{observed[KAPPA_READS]:.1f}",
+        runtime=last["runtime"].iloc[0],
+        note=f"{log:,} events, {len(batches)} batches",
+        rows=2,
+        height=5.6,
+        share=False,
+    )
+    xs, ys = [0.0], [0.0]
+    for row in batches.to_dict("records"):
+        xs += [row["events"], row["events"]]
+        ys += [row["read"] - row["events"], row["read"]]
+    above.plot(xs, ys, color=ORANGE, label="Lambda")
+    above.plot([0, log], [0, observed[KAPPA_READS] * log], color=BLUE, label="Kappa")
+    expected = prediction.set_index("check")["expected"]
+    for check, label in ((LAMBDA_READS, "predicted in all"), (KAPPA_READS, None)):
+        above.plot([0, log], [expected[check] * log] * 2, label=label, **PREDICTION)
+    above.set_xlabel("events in the log (1)")
+    above.set_ylabel("events read (1)")
+    below.plot(replay["seconds"], 100 * replay["share"], color=BLUE)
+    below.axhline(100, **PREDICTION)
+    below.set_xlabel("time since analytics-service began again (s)")
+    below.set_ylabel("view is there (%)")
+    below.set_ylim(0, 108)
+    legend(figure, above)
+    return figure

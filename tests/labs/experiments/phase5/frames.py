@@ -11,6 +11,7 @@ from labs.experiments.phase5 import (
     duration,
     give_up,
     interleavings,
+    lambda_kappa,
     money,
     outcomes,
     refunds,
@@ -400,3 +401,23 @@ def saga_throughput_samples(seconds: float = 0.06, orders: int = 250) -> pd.Data
         }
         parts.append(pd.DataFrame(part))
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
+
+
+def lambda_kappa_prediction() -> pd.DataFrame:
+    return lambda_kappa.predict()
+
+
+def lambda_kappa_samples(log: int = 4000) -> pd.DataFrame:
+    """Five batches over the log, and a view that is built again within two seconds."""
+    rows: list[dict[str, object]] = []
+    read = 0
+    for number in range(1, 6):
+        end = log * number // 5
+        read += log // 5 + end
+        rows.append({"kind": "batch", "events": float(end), "read": float(read), "jumped": 0.0})
+    for tenth in range(11):
+        rows.append({"kind": "replay", "seconds": 0.2 * tenth, "share": tenth / 10})
+    rows.append({"kind": "view", "read": float(log), "differing": 0.0})
+    return pd.DataFrame(rows).assign(
+        log=log, resting=True, emptied=True, runtime="process", attempt=1
+    )
