@@ -80,6 +80,13 @@ MUTANTS = {
         {},
         {},
     ),
+    "slow_relay": Wrong(
+        "payment-service",
+        "saga_throughput",
+        "1 replica, 50% of the orders: orders took longer than the bound",
+        {"replicas": (1,)},
+        {"replicas": (1,), "seconds": 6},
+    ),
     # From here on: their wrong entries stay in the ledger.
     "no_refund": Wrong(
         "payment-service",
