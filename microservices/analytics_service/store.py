@@ -74,7 +74,7 @@ def add_created(connection: Connection, order_id: str, timestamp: str) -> None:
 
 def view(connection: Connection) -> View:
     """Return the view as it is now."""
-    sums = Counter(dict(connection.execute(select(totals.c.name, totals.c.value)).tuples().all()))
+    sums = Counter(dict(connection.execute(select(totals.c.name, totals.c.value)).all()))
     newest = connection.execute(select(func.max(created.c.at))).scalar() or 0.0
     recent = select(func.count()).where(created.c.at > newest - MINUTE)
     return View(

@@ -98,9 +98,15 @@ def test_every_service_has_a_front_of_its_own(env: Environment) -> None:
 def test_services_reach_each_other_through_nginx(env: Environment) -> None:
     answer = httpx.post(door(env, "/api/orders"), json={"userId": "user-1", **ORDER})
     assert (answer.status_code, answer.json()["status"]) == (201, "completed")
-    log = env.access_log()
-    asked = log[log["path"].isin(["/api/orders", "/orders", "/pay"]) & (log["method"] == "POST")]
-    assert asked["service"].tolist()[-3:] == ["payment-service", "order-service", "api-gateway"]
+
+    def asked() -> list[str]:
+        log = env.access_log()
+        posts = log["path"].isin(["/api/orders", "/orders", "/pay"]) & (log["method"] == "POST")
+        return log.loc[posts, "service"].tolist()[-3:]
+
+    # nginx logs a request after its answer.
+    expected = ["payment-service", "order-service", "api-gateway"]
+    assert wait_until(lambda: asked() == expected, timeout=3), asked()
 
 
 def test_twelve_calls_over_three_fresh_replicas_are_four_each(env: Environment) -> None:
@@ -266,9 +272,11 @@ class TestSharedState:
                 answers += list(pool.map(ask, range(30, 60)))
         env.balance("ip_hash", "api-gateway", forwarded=True)
         answers += [ask(number) for number in range(60, 72)]
-        believed = set(env.access_log().tail(12)["client"])
+        expected = {f"9.9.9.{number}" for number in range(60, 72)}
+        # nginx logs a request after its answer.
+        believed = lambda: set(env.access_log().tail(12)["client"])  # noqa: E731
+        assert wait_until(lambda: believed() == expected, timeout=3), believed()
         env.balance("round_robin", "api-gateway")
-        assert believed == {f"9.9.9.{number}" for number in range(60, 72)}
         assert Counter(answer.status_code for answer in answers) == {200: 5, 429: 67}
         refused = [answer for answer in answers if answer.status_code == 429]
         assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from microservices.kit.events.consumer_config import Handler
-from microservices.payment_service import v3
+from microservices.payment_service import participation
 from tests.mutants.service import run_with
 
 
@@ -12,4 +12,4 @@ def giving_up(kind: Any, effect: Any, work: Any = None, give_up: bool = True) ->
 
 
 if __name__ == "__main__":
-    run_with("payment-service", v3, "Handler", giving_up)
+    run_with("payment-service", participation, "Handler", giving_up)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from microservices.inventory_service import v1
+from microservices.inventory_service import participation
 from microservices.kit.events.consumer_config import Handler
 from microservices.kit.events.envelope import Event
 from tests.mutants.service import run_with
@@ -17,4 +17,4 @@ def in_series(kind: Any, effect: Any, work: Any = None, **more: Any) -> Handler:
 
 
 if __name__ == "__main__":
-    run_with("inventory-service", v1, "Handler", in_series)
+    run_with("inventory-service", participation, "Handler", in_series)

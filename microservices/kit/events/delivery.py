@@ -28,7 +28,7 @@ from microservices.kit.events.dead_letters import dead_letter
 from microservices.kit.events.envelope import BadEvent, EarlyEvent, Event, EventPlace, read_event
 from microservices.kit.events.received import Received
 from microservices.kit.events.stalls import Stalls
-from microservices.kit.points import Points
+from microservices.kit.points import NO_FAULTS, Points
 from microservices.kit.saga import Contradiction
 
 log = logging.getLogger(__name__)
@@ -248,7 +248,7 @@ def effect_once(
     handler: Handler,
     event: Event,
     *,
-    points: Points,
+    points: Points = NO_FAULTS,
 ) -> None:
     """Have the effect of an event, unless the inbox contains the event."""
     if not config.inbox or inbox.accept(connection, event.event_id):

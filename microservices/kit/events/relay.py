@@ -103,7 +103,8 @@ class Relay:
                     await self._woken_or_later()
             except Exception as error:  # whatever it is, the next attempt may succeed
                 log.error("events cannot be sent, trying again", exc_info=error)
-                self._stalls.report(NAME, f"events cannot be sent ({error})")
+                away = "the database does not answer: " if isinstance(error, Database.AWAY) else ""
+                self._stalls.report(NAME, f"events cannot be sent ({away}{error})")
                 await asyncio.sleep(RENEW_SECONDS)
 
     async def _send_the_rest(self) -> None:

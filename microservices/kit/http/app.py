@@ -60,7 +60,7 @@ def create_app(
 
     Its routes find `settings`, `database` and `client` on `request.app.state`. `routes` are
     tried before those of `routers`. `parts` are entered when the service starts and left, in
-    reverse, when it stops. `/ready` checks `needs`, and the database. Give `drain` when a part has to
+    reverse, when it stops. `/ready` checks the database, and `needs`. Give `drain` when a part has to
     see that the service shuts down, and `points` when events pass some.
     """
 
@@ -89,7 +89,8 @@ def create_app(
     own = [route for router in (*routers, probes.router) for route in router.routes]
     app.router.routes[:0] = [*routes, *own]
     app.state.settings, app.state.database, app.state.client = settings, database, client
-    app.state.needs = [*needs, database.unavailable] if database else [*needs]
+    # The database first: when it is away, the other parts stall because of it.
+    app.state.needs = [database.unavailable, *needs] if database else [*needs]
     app.state.drain, app.state.faults = drain or Drain(), FaultSwitch()
     app.state.points = points or Points()
     app.state.metrics = Metrics(app.state.drain)

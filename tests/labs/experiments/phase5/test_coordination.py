@@ -45,6 +45,12 @@ def test_one_message_more_fails(outcome: str) -> None:
     )
 
 
+def test_a_message_too_many_fails_though_nothing_comes_to_rest() -> None:
+    samples = coordination_samples().assign(resting=False)
+    samples.loc[samples.index[0], "messages"] += 1
+    assert judge(samples).outcome is Outcome.FAIL
+
+
 def test_an_order_with_another_end_fails() -> None:
     samples = coordination_samples()
     samples.loc[samples.index[0], "outcome"] = "deadline"

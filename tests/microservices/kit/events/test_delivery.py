@@ -59,8 +59,8 @@ class OddMessage(Message):
 
 
 def create_tables(connection: Connection) -> None:
-    inbox.table.create(connection)
-    dead_letter_office.table.create(connection)
+    inbox.table.create(connection, checkfirst=True)
+    dead_letter_office.table.create(connection, checkfirst=True)
 
 
 def received(value: bytes | None, key: bytes | None = b"order-1") -> Received:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from microservices.kit import clock
 from microservices.kit.database import Database, open_database
+from microservices.kit.database_errors import DatabaseAway
 from microservices.kit.events import dead_letter_office, inbox, lease, outbox
 from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.envelope import Cause
@@ -226,6 +227,22 @@ def test_an_event_that_is_refused_for_good_becomes_a_dead_letter(
                 await asyncio.sleep(0.01)
         assert kafka.letters == ["order-4"]
         assert sorted(kafka.sent) == sorted({*ids} - {"order-4"}), "each is sent once"
+
+    run(tmp_path, test)
+
+
+def test_a_database_that_is_away_is_named_as_what_the_relay_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise DatabaseAway("failed to resolve host 'postgres'")
+
+    async def test(database: Database, kafka: Kafka) -> None:
+        monkeypatch.setattr(outbox, "first", away)
+        async with relay(database, kafka) as running:
+            await until(lambda: bool(running._stalls._waits))
+            ((_, reason),) = running._stalls._waits.values()
+        assert "the database does not answer: failed to resolve host" in reason
 
     run(tmp_path, test)
 

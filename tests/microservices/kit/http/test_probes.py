@@ -1,5 +1,12 @@
+import asyncio
+from pathlib import Path
+
+import httpx
 import pytest
 
+from microservices.kit.database import open_database
+from microservices.kit.http.app import create_app
+from microservices.kit.settings import Settings
 from tests.microservices.running import Running
 
 
@@ -47,9 +54,33 @@ def test_docs_load_nothing_from_another_host(order: Running) -> None:
 
 
 def test_everything_listens_on_loopback_only(order: Running) -> None:
-    from pathlib import Path
-
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     port = f"{order.port:04X}"
     listening = [row[1] for row in rows if row[1].endswith(f":{port}") and row[3] == "0A"]
     assert listening == [f"0100007F:{port}"]
+
+
+def test_a_database_that_is_away_is_reported_before_what_stalls_because_of_it(
+    tmp_path: Path,
+) -> None:
+    async def stalled() -> str:
+        return "waiting for 6 s: events cannot be sent"
+
+    settings = Settings(port=1, data_dir=tmp_path)
+    never_started = open_database("order-service", settings)
+    app = create_app(
+        service="order-service",
+        version="2",
+        settings=settings,
+        needs=[stalled],
+        database=never_started,
+    )
+
+    async def look() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://order") as client:
+            return await client.get("/ready")
+
+    unready = asyncio.run(look())
+    assert unready.status_code == 503
+    assert "the database of this service" in unready.json()["detail"]
