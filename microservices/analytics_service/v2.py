@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import FastAPI
 from sqlalchemy import Connection
 
-from microservices.analytics_service import api, panes, report, state, watermark, windows
+from microservices.analytics_service import api, builds, panes, report, state, watermark, windows
 from microservices.analytics_service.settings import AnalyticsSettings
 from microservices.analytics_service.store import View
 from microservices.kit.events.app import create_event_app
@@ -62,10 +62,12 @@ def view(connection: Connection) -> View:
     )
 
 
-def create_tables(connection: Connection) -> None:
-    """Create what is missing."""
-    for module in (state, panes, watermark, report):
+def create_tables(connection: Connection, number: int = 1) -> None:
+    """Create what is missing, and empty what is there when this is the number of a new build."""
+    for module in (state, panes, watermark, report, builds):
         module.metadata.create_all(connection)
+    parts = (state.metadata, panes.metadata, watermark.metadata, report.metadata)
+    builds.begin(connection, number, [table for part in parts for table in part.sorted_tables])
 
 
 def build(settings: AnalyticsSettings) -> FastAPI:
@@ -78,7 +80,7 @@ def build(settings: AnalyticsSettings) -> FastAPI:
         service="analytics-service",
         version="2",
         settings=settings,
-        create_tables=create_tables,
+        create_tables=partial(create_tables, number=settings.view_build),
         routers=[api.routes(view), windows.router],
         consumes=ConsumerConfig(GROUP, [Handler(kind, consume) for kind in CONSUMES], inbox=False),
         tasks=[

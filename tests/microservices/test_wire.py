@@ -128,7 +128,10 @@ DEFAULTS: list[tuple[type[Settings], dict[str, object]]] = [
         },
     ),
     (OrderSettings, {"retry_tries": 1, "outbox": "on"}),
-    (AnalyticsSettings, {"window_seconds": 60, "lateness_seconds": 5, "report_seconds": 10}),
+    (
+        AnalyticsSettings,
+        {"window_seconds": 60, "lateness_seconds": 5, "report_seconds": 10, "view_build": 1},
+    ),
     (
         PaymentSettings,
         {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +79,7 @@ def predict(*, batches: int = 5) -> pd.DataFrame:
 def measure(env: Environment, *, batches: int = 5) -> pd.DataFrame:
     """Keep a view of the whole log as Lambda does, then let analytics-service build its own again, as Kappa does.
 
-    analytics-service begins with an empty database, and its group at the first event of each topic.
+    analytics-service begins with empty tables, and its group at the first event of each topic.
 
     Rows of three kinds. `batch`: `events` (of the log so far), `read` (events that Lambda has read so far), `jumped`
     (windows that changed at the batch). `replay`: `seconds` since the start, `share` of the sums that are there again.
@@ -130,10 +129,10 @@ def keep_as_lambda(log: pd.DataFrame, batches: int) -> list[dict[str, Any]]:
 
 
 def _build_again(env: Environment) -> list[dict[str, Any]]:
-    """Let analytics-service read every event again into an empty database; return its progress."""
+    """Let analytics-service read every event again into empty tables; return its progress."""
     rows: list[dict[str, Any]] = []
     total = _count(env)
-    env.configure(ANALYTICS, DATA_DIR=f"/data/{uuid.uuid4().hex}")
+    env.configure(ANALYTICS, VIEW_BUILD=int(time.time()))
     group = group_of(ANALYTICS)
     with env[ANALYTICS].stopped():
         for topic in sorted(set(env.kafka.lag(group)["topic"])):

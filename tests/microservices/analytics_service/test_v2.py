@@ -87,6 +87,21 @@ def test_an_order_published_again_under_another_id_counts_once() -> None:
         assert v2.view(view) == v2.View(1, 1, 0, 3998, 1)
 
 
+def test_a_higher_build_begins_with_empty_tables_once() -> None:
+    with new_view() as view:
+        v2.create_tables(view, number=1)
+        v2.consume(view, at(1, created("a")))
+        v2.create_tables(view, number=1)
+        assert v2.view(view).orders == 1, "a restart keeps the view"
+        v2.create_tables(view, number=2)
+        assert v2.view(view) == v2.View(0, 0, 0, 0, 0)
+        assert watermark.find(view) is None
+        v2.consume(view, at(1, created("a")))
+        for number in (2, 1):  # the second replica, and one that is not replaced yet
+            v2.create_tables(view, number=number)
+            assert v2.view(view).orders == 1
+
+
 def test_a_refund_counts_when_it_is_made_and_only_for_a_charge() -> None:
     with new_view() as view:
         for event in (at(12, refunded("a")), at(1, paid("a")), at(1, refunded("b"))):
