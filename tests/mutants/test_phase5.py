@@ -131,6 +131,13 @@ MUTANTS = {
         {"kills": ["inventory, OrderConfirmed: begun"]},
         {"kills": ["inventory, OrderConfirmed: begun"]},
     ),
+    "no_outbox": Wrong(
+        "order-service",
+        "crash_anywhere",
+        "order, InventoryReserved: committed: an order ended in a way that the model excludes",
+        {"kills": ["order, InventoryReserved: committed"]},
+        {"kills": ["order, InventoryReserved: committed"]},
+    ),
 }
 
 WINDOWS = {
@@ -195,10 +202,17 @@ def test_a_wrong_design_takes_the_steps_of_its_counter_example(env: Environment)
     assert "at rest: the order ended in a way the model excludes" in verdict.reasons
 
 
-def test_an_orchestrator_that_does_not_wait_for_the_payment_fails(
-    env: Environment, tmp_path: Path
-) -> None:
-    command = ["python", "-m", "tests.mutants.reserves_before_it_is_paid", "4"]
+ORCHESTRATORS = {
+    "reserves_before_it_is_paid": (
+        "orchestration, completed: an order took another number of messages"
+    ),
+    "forgetful_orchestrator": "orchestration, completed: orders ended otherwise than the coin says",
+}
+
+
+@pytest.mark.parametrize("mutant", ORCHESTRATORS)
+def test_a_wrong_orchestrator_fails(mutant: str, env: Environment, tmp_path: Path) -> None:
+    command = ["python", "-m", f"tests.mutants.{mutant}", "4"]
     path = mutated(tmp_path, {"order-service": {"command": command}})
     twins = {service: n for service, n in ORCHESTRATED.items() if service != "order-service"}
     with Environment(
@@ -206,13 +220,13 @@ def test_an_orchestrator_that_does_not_wait_for_the_payment_fails(
         runtime="process",
         only=("kafka", *ORCHESTRATED),
         versions=twins,
-        settings=STOCK,
+        settings=STOCK | {"order-service": {"SAGA_TIMEOUT_SECONDS": 5}},
         description=path,
     ) as twin:
         samples = coordination.measure(env, twin, orders=20, away=10)
     verdict = coordination.judge(samples, coordination.predict())
     assert verdict.outcome is Outcome.FAIL
-    assert "orchestration, completed: an order took another number of messages" in verdict.reasons
+    assert ORCHESTRATORS[mutant] in verdict.reasons
 
 
 @pytest.mark.parametrize(

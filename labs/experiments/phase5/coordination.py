@@ -80,7 +80,7 @@ HOPS = {
 
 TOPICS = (CREATED, PAID, UNPAID, REFUNDED, RESERVED, UNRESERVED, CONFIRMED, CANCELLED, *COMMANDS)
 
-RUNNING, AWAY = "every service runs", "order-service is away"
+RUNNING, ASKED, AWAY = "every service runs", "order-service has asked", "order-service is away"
 
 BLOCK = 20
 """Orders that are placed on one of the two before it is the other's turn, so that both meet the same machine."""
@@ -124,25 +124,27 @@ def predict() -> pd.DataFrame:
 def measure(
     env: Environment, twin: Environment, *, orders: int = 100, away: int = 20
 ) -> pd.DataFrame:
-    """Place the same orders in both systems by turns, then some more while order-service is stopped.
+    """Place the same orders in both systems by turns, then some more whose order-service is stopped under way.
 
     `env` runs the choreography, `twin` the orchestrated versions, with the same seed. The orders of an attempt belong
     to a new user.
 
-    One row per order and system. Columns: `coordination`, `part` (`RUNNING` or `AWAY`), `order` (its id; empty when it
-    was not acknowledged), `expected` (by the coin), `outcome`, `messages`, `seconds` (from its OrderCreated to its end,
-    by Kafka's clock; empty when one is missing), `reserved_while_away`, `resting`, `runtime`, `attempt`.
+    One row per order and system. Columns: `coordination`, `part` (`RUNNING`; `ASKED`, stopped while inventory-service
+    has to answer; `AWAY`, while payment-service has to), `order` (its id; empty when it was not acknowledged),
+    `expected` (by the coin), `outcome`, `messages`, `seconds` (from its OrderCreated to its end, by Kafka's clock;
+    empty when one is missing), `reserved_while_away`, `resting`, `runtime`, `attempt`.
     """
     systems = {CHOREOGRAPHY: env, ORCHESTRATION: twin}
     user = f"user-{uuid.uuid4().hex[:8]}"
     running = [f"k{number}" for number in range(orders)]
-    left = [f"k{number}" for number in range(orders, orders + away)]
+    asked = [f"k{number}" for number in range(orders, orders + away)]
+    left = [f"k{number}" for number in range(orders + away, orders + 2 * away)]
     for first in range(0, orders, BLOCK):
         for system in systems.values():
             _place_slowly(system, running[first : first + BLOCK], user=user)
     with ThreadPoolExecutor(len(systems)) as pool:
         alone = {
-            name: pool.submit(_without_order_service, system, left, user=user)
+            name: pool.submit(_without_order_service, system, asked, left, user=user)
             for name, system in systems.items()
         }
         reserved = {name: each.result() for name, each in alone.items()}
@@ -151,7 +153,7 @@ def measure(
             for name, system in systems.items()
         }
         resting = {name: each.result() for name, each in ending.items()}
-    parts = {RUNNING: running, AWAY: left}
+    parts = {RUNNING: running, ASKED: asked, AWAY: left}
     rows = [
         row
         for name, system in systems.items()
@@ -168,13 +170,18 @@ def _place_slowly(env: Environment, keys: Iterable[str], *, user: str) -> None:
         time.sleep(GAP_SECONDS)  # the gap is the load: arrivals that do not wait for each other
 
 
-def _without_order_service(env: Environment, keys: Sequence[str], *, user: str) -> set[str]:
-    """Let order-service be away once it has published its orders; return the orders that were reserved meanwhile."""
+def _without_order_service(
+    env: Environment, asked: Sequence[str], left: Sequence[str], *, user: str
+) -> set[str]:
+    """Let order-service be away while both participants have to answer; return what was reserved meanwhile."""
     with ExitStack() as absent:
-        with env[PAYMENTS].stopped():
-            place(env, keys, user=user)
-            wait_until(lambda: have_caught_up(env, [ORDERS]), timeout=QUIET_SECONDS)
-            absent.enter_context(env[ORDERS].stopped())
+        with env[INVENTORY].stopped():
+            place(env, asked, user=user)
+            wait_until(lambda: have_caught_up(env, [ORDERS, PAYMENTS]), timeout=QUIET_SECONDS)
+            with env[PAYMENTS].stopped():
+                place(env, left, user=user)
+                wait_until(lambda: have_caught_up(env, [ORDERS]), timeout=QUIET_SECONDS)
+                absent.enter_context(env[ORDERS].stopped())
         quiet = [False, False]
 
         def twice() -> bool:
