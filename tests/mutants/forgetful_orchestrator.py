@@ -12,7 +12,7 @@ def recall(_: Connection, order_id: str) -> str | None:
     return states.get(order_id)
 
 
-def keep(_: Connection, order_id: str, state: str) -> None:
+def keep(connection: Connection, order_id: str, state: str) -> None:
     states[order_id] = state
 
 

@@ -1,4 +1,4 @@
-"""A mutant of crash anywhere: an order-service whose outbox is lost with its process, as if it published after commits."""
+"""A mutant of crash anywhere: an order-service whose outbox is lost with its process, as if there were none."""
 
 from sqlalchemy import Connection
 

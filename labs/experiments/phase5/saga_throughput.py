@@ -61,8 +61,8 @@ FEWEST = 200
 """Orders of each case."""
 
 JUDGED = (
-    "half of the orders end within 100 ms of their intended start and 99 % within 500 ms, on one replica of each "
-    "participant and on three; every accepted order ends"
+    "half of the orders end within 100 ms of their intended start and 99 % within 500 ms, on each number of "
+    "replicas; every accepted order ends"
 )
 
 COLOURS = (BLUE, GREEN)
