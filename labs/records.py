@@ -111,6 +111,7 @@ class Run:
             phase=env.phase,
             runtime=env.runtime,
             profile=profile,
+            database=env.database,
             seed=env.seed,
             parameters=parameters,
         )

@@ -12,6 +12,7 @@ from environment.client.targets import Service
 from environment.compose import COMPOSE_FILE, read_description
 from environment.errors import LabError, SessionGone
 from environment.nginx import READ_TIMEOUT, Algorithm
+from environment.passwords import POSTGRES
 from environment.specification import DatabaseName, RuntimeName, Specification
 from environment.states import SessionState
 from environment.verbs import Verbs
@@ -108,6 +109,11 @@ class Environment:
     def runtime(self) -> str:
         """`"docker"` or `"process"`; before the start, what was asked for."""
         return self._runtime or self._spec.runtime
+
+    @property
+    def database(self) -> DatabaseName:
+        """Where services keep their data: `"sqlite"`, or `"postgresql"`."""
+        return "postgresql" if POSTGRES in self._names else "sqlite"
 
     @property
     def running(self) -> bool:

@@ -109,7 +109,10 @@ class Figures:
         verdict, facts = record.verdict(name), record.facts
         badge = f'<span class="badge {verdict.outcome.value}">{verdict.outcome.value}</span>'
         found = html.escape(record.finding(name) or verdict.judged)
-        where = f"{facts['runtime']}, {facts['machine']['cores']} cores, profile {facts['profile']}"
+        on = " on PostgreSQL" if facts.get("database") == "postgresql" else ""
+        where = (
+            f"{facts['runtime']}{on}, {facts['machine']['cores']} cores, profile {facts['profile']}"
+        )
         return f"<td>{name} {badge}</td><td>{found}</td><td>{where}, {facts['started'][:10]}</td>"
 
 

@@ -172,7 +172,12 @@ def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def environment() -> Any:
     memory = pd.DataFrame({"memory_mib": [70, 71, 72]})
     return SimpleNamespace(
-        phase="phase0", runtime="process", seed=7, running=True, status=lambda: memory
+        phase="phase0",
+        runtime="process",
+        database="sqlite",
+        seed=7,
+        running=True,
+        status=lambda: memory,
     )
 
 
@@ -262,6 +267,7 @@ def test_a_record_says_where_and_how_it_was_measured() -> None:
     facts = load_record(run.finish().path).facts
     assert facts["parameters"] == {"seconds": 9}
     assert (facts["seed"], facts["profile"], facts["runtime"]) == (7, "quick", "process")
+    assert facts["database"] == "sqlite"
     assert {"cpu", "cores", "memory_gib", "os", "python"} <= set(facts["machine"])
     assert {"pandas", "aiohttp", "fastapi"} <= set(facts["versions"])
     assert facts["memory_mib"] == 213
