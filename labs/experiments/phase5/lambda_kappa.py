@@ -101,10 +101,8 @@ def measure(env: Environment, *, batches: int = 5) -> pd.DataFrame:
 
 def batch(log: pd.DataFrame) -> Counter[tuple[float, str]]:
     """Return the sums of each window, by a program that reads the whole log."""
-    table = count_windows(log, size=SIZE).set_index("start")
-    return Counter(
-        {(start, name): int(table.at[start, name]) for start in table.index for name in COLUMNS}
-    )
+    rows = count_windows(log, size=SIZE).to_dict("records")
+    return Counter({(row["start"], name): int(row[name]) for row in rows for name in COLUMNS})
 
 
 def add(sums: Counter[tuple[float, str]], event: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from labs.experiments.phase4.orders import get
 from labs.experiments.phase5.names import ANALYTICS, ORDERS
 from labs.experiments.phase5.orders import ITEMS, cents
 from labs.experiments.phase5.stream_log import COLUMNS, count_windows
+from labs.experiments.phase5.window_board import WindowBoard
 
 if TYPE_CHECKING:
     from environment import Environment
@@ -55,19 +57,23 @@ def placing(env: Environment) -> Iterator[None]:
 
 @contextmanager
 def looking(env: Environment, looks: list[dict[str, Any]], size: int) -> Iterator[None]:
-    """Look at the watermark again and again, from a thread."""
-    enough = Event()
+    """Look at the watermark again and again, from a thread; a notebook shows the windows meanwhile."""
+    enough, board = Event(), WindowBoard()
 
     def look() -> None:
         while not enough.wait(EVERY_SECONDS):
             with suppress(httpx.HTTPError):
-                looks.append({"time": time.time(), "watermark": read_mark(env, size)})
+                content = _read(env, size)
+                looks.append({"time": time.time(), "watermark": _mark(content)})
+                board.show(content)
 
     yield from _in_thread(look, enough)
 
 
 def _in_thread(work: Callable[[], None], enough: Event) -> Iterator[None]:
-    thread = Thread(target=work, daemon=True)
+    # What is shown belongs to the cell that runs now.
+    context = contextvars.copy_context()
+    thread = Thread(target=context.run, args=(work,), daemon=True)
     thread.start()
     try:
         yield
@@ -83,7 +89,11 @@ def _read(env: Environment, size: int) -> dict[str, Any]:
 
 def read_mark(env: Environment, size: int) -> float:
     """Return the watermark; minus infinity while there is none."""
-    mark = _read(env, size)["watermark"]
+    return _mark(_read(env, size))
+
+
+def _mark(content: dict[str, Any]) -> float:
+    mark = content["watermark"]
     return pd.Timestamp(mark).timestamp() if mark else -np.inf
 
 
