@@ -1,4 +1,4 @@
-"""The walk: breadth first, so that the first way to a wrong state is a shortest one."""
+"""The walks: breadth first, so that the first way to a wrong state is a shortest one."""
 
 from __future__ import annotations
 
@@ -42,23 +42,19 @@ def _named(end: tuple[str, str, str, str]) -> str:
 
 
 class _Walk:
-    """One search: the worlds that were met, and how each was first reached."""
+    """One search from one beginning: the worlds that were met, and how each was first reached."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, model: Model, result: Result) -> None:
+        self._model, self.result = model, result
         self._parents: dict[World, tuple[World, str] | None] = {}
         self._next: deque[World] = deque()
-        self.result = Result()
+        self._found: set[str] = set()
 
-    def run(self) -> Result:
-        began = time.perf_counter()
-        for world in self._model.first_worlds():
-            self._meet(world, None)
+    def run(self, first: World) -> None:
+        self._meet(first, None)
         while self._next:
             self._expand(self._next.popleft())
-        self.result.states = len(self._parents)
-        self.result.seconds = time.perf_counter() - began
-        return self.result
+        self.result.states += len(self._parents)
 
     def _meet(self, world: World, parent: tuple[World, str] | None) -> None:
         if world in self._parents:
@@ -84,8 +80,13 @@ class _Walk:
                 self._violated(name, world)
 
     def _violated(self, name: str, world: World, *last: str) -> None:
-        if name not in self.result.violations:  # breadth first: a later way is no shorter
-            self.result.violations[name] = [*self._way_to(world), *last]
+        if name in self._found:  # breadth first: a later way is no shorter
+            return
+        self._found.add(name)
+        way = [*self._way_to(world), *last]
+        known = self.result.violations.get(name)
+        if known is None or len(way) < len(known):
+            self.result.violations[name] = way
 
     def _way_to(self, world: World) -> list[str]:
         actions = []
@@ -96,5 +97,13 @@ class _Walk:
 
 
 def check(model: Model) -> Result:
-    """Walk every way that a model can go, and return the properties that some way breaks."""
-    return _Walk(model).run()
+    """Walk every way that a model can go, and return the properties that some way breaks.
+
+    Coins never change, so that worlds with different coins never meet: each mixture of coins is a walk of its own, and
+    only the worlds of one are in memory.
+    """
+    result, began = Result(), time.perf_counter()
+    for first in model.first_worlds():
+        _Walk(model, result).run(first)
+    result.seconds = time.perf_counter() - began
+    return result
