@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from hashlib import sha256
 from itertools import count
 from uuid import NAMESPACE_OID, uuid5
+from zlib import crc32
 
 from labs.experiments.phase5.names import COMPLETED, INVENTORY_FAILED, PAYMENT_FAILED
 
 PAYMENT_RATE, INVENTORY_RATE = 0.3, 0.2
 """The shares of payments and of reservations that fail, as phase 5 sets them."""
+
+PARTITIONS = 6
+"""Of each topic, as the services create them."""
 
 
 def order_id(*, seed: int, user: str, key: str) -> str:
@@ -45,3 +49,8 @@ def keys_of(outcome: str, *, seed: int, user: str) -> Iterator[str]:
         key = f"k{number}"
         if outcome_of(order_id(seed=seed, user=user, key=key), seed=seed) == outcome:
             yield key
+
+
+def partition_of(order: str) -> int:
+    """Return the partition of an order's events: librdkafka's default for a key, CRC-32 modulo the partitions."""
+    return crc32(order.encode()) % PARTITIONS

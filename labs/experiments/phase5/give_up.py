@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -145,12 +146,10 @@ def measure(env: Environment, *, readings: Collection[str] = QUICK) -> pd.DataFr
 
 def _poison(env: Environment, group: Sequence[Reading]) -> pd.DataFrame:
     user = f"user-{uuid.uuid4().hex[:8]}"
-    keys = {
-        outcome: coin.keys_of(outcome, seed=env.seed, user=user) for outcome in _outcomes(group)
-    }
-    chosen = {reading: next(keys[reading.outcome]) for reading in group}
+    chosen = choose_keys([reading.outcome for reading in group], seed=env.seed, user=user)
     ids = {
-        reading: coin.order_id(seed=env.seed, user=user, key=key) for reading, key in chosen.items()
+        reading: coin.order_id(seed=env.seed, user=user, key=key)
+        for reading, key in zip(group, chosen, strict=True)
     }
     with ExitStack() as blocks:
         poison = {service: _poison_of(service, ids) for service in PARTICIPANTS}
@@ -159,7 +158,7 @@ def _poison(env: Environment, group: Sequence[Reading]) -> pd.DataFrame:
             service: blocks.enter_context(env[service].held(holds[service], poison=poison[service]))
             for service in PARTICIPANTS
         }
-        place(env, chosen.values(), user=user)
+        place(env, chosen, user=user)
         for reading, order in ids.items():
             wait_until(partial(_has_arrived, env, reading, order), timeout=SECONDS, every=0.1)
         overdue = [order for reading, order in ids.items() if reading.overdue]
@@ -174,8 +173,21 @@ def _poison(env: Environment, group: Sequence[Reading]) -> pd.DataFrame:
     return pd.DataFrame(rows).assign(wrong_after=list(after.values()), quiet=quiet)
 
 
-def _outcomes(group: Sequence[Reading]) -> set[str]:
-    return {reading.outcome for reading in group}
+def choose_keys(outcomes: Sequence[str], *, seed: int, user: str) -> list[str]:
+    """Return a key for an order of each outcome, in partitions of their own: one that waits must not hold another back.
+
+    With more orders than partitions, as few as possible share one.
+    """
+    keys = {outcome: coin.keys_of(outcome, seed=seed, user=user) for outcome in set(outcomes)}
+    used, chosen = Counter[int](), list[str]()
+    for number, outcome in enumerate(outcomes):
+        for key in keys[outcome]:
+            partition = coin.partition_of(coin.order_id(seed=seed, user=user, key=key))
+            if used[partition] <= number // coin.PARTITIONS:
+                break
+        used[partition] += 1
+        chosen.append(key)
+    return chosen
 
 
 def _poison_of(service: str, ids: Mapping[Reading, str]) -> dict[str, list[str]]:

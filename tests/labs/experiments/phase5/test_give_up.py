@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from labs.experiments.phase5 import give_up
+from labs.experiments.phase5 import coin, give_up
 from labs.experiments.phase5.states import States
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase5 import frames
@@ -90,3 +90,14 @@ def test_an_item_belongs_to_a_completed_order_only(
 def test_the_figure_counts_what_was_given_up() -> None:
     figure = give_up.plot(changed(UNSAFE, letters=1, wrong_after=True), PREDICTION)
     assert figure.texts[0].get_text() == "8 of 10 poisoned events given up, 1 orders ended wrong"
+
+
+@pytest.mark.parametrize("user", [f"user-{n}" for n in range(20)])
+def test_orders_of_a_group_share_no_partition(user: str) -> None:
+    outcomes = ["completed", "inventory failed", "completed", "payment failed", "completed"] * 2
+    keys = give_up.choose_keys(outcomes, seed=7, user=user)
+    ids = [coin.order_id(seed=7, user=user, key=key) for key in keys]
+    assert [coin.outcome_of(id, seed=7) for id in ids] == outcomes
+    partitions = [coin.partition_of(id) for id in ids]
+    assert set(partitions[:6]) == set(range(6))
+    assert max(partitions.count(each) for each in partitions) == 2
