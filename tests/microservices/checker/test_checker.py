@@ -188,6 +188,27 @@ def test_only_commands_that_compensate_and_confirmations_are_never_given_up(
     assert kept == COMPENSATIONS
 
 
+@pytest.mark.parametrize(
+    ("model", "broken"),
+    [
+        (replace(without(("order", "pending", "deadline")), losses=1, lossy=FORWARD), ENDED),
+        (without(("payment", "owed", "refund")), MONEY),
+        (
+            replace(
+                without(("order", "charging", "deadline"), model=ORCHESTRATED),
+                losses=1,
+                lossy=frozenset({("payment", "ChargeRequested")}),
+            ),
+            ENDED,
+        ),
+    ],
+    ids=["deadline", "refund", "orchestrated deadline"],
+)
+def test_a_step_that_changes_nothing_is_no_way_on(model: Model, broken: str) -> None:
+    """Without its cell the deadline or the refund may be tried for ever: the order stays where it is."""
+    assert broken in check(model).violations
+
+
 def test_a_changed_cell_changes_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
     """The checker walks the services' own tables, not a copy of them."""
     monkeypatch.delitem(TABLES["payment"], ("charged", "OrderCancelled"))  # type: ignore[arg-type]
