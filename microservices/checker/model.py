@@ -83,7 +83,7 @@ class World(NamedTuple):
 class Move(NamedTuple):
     """One step: what happened, the world after it, and whether the system does it by itself sooner or later.
 
-    `contradiction` says why the step has no world after it, and is empty otherwise.
+    `contradiction` is the reason why the step has no world after it, and is empty otherwise.
     """
 
     action: str
@@ -155,7 +155,7 @@ class Model:
 
     @cached_property
     def topics(self) -> tuple[str, ...]:
-        """The types of events that somebody consumes."""
+        """The types of events that a participant consumes."""
         return tuple(dict.fromkeys(event for _, event in self.readings))
 
     def first_worlds(self) -> Iterator[World]:

@@ -76,7 +76,7 @@ FOUND = {
 
 
 def test_the_real_tables_reach_nine_ends() -> None:
-    """State counts are pinned: whoever changes a table sees this number change."""
+    """State counts are pinned: a changed table changes this number."""
     result = check(Model())
     assert not result.violations
     assert (result.states, result.edges) == (158, 298)
