@@ -185,11 +185,11 @@ class Model:
         yield from self._publish(world)
         for number, saga in enumerate(world.sagas):
             yield from self._consume(world, number)
-            if self.sweeper and (saga.order, "deadline") in self.coordination.tables["order"]:
+            if self.sweeper and (saga.order, "deadline") in self.tables["order"]:
                 yield self._apply(
                     world, number, "order", "deadline", self._named("deadline", number)
                 )
-            if saga.payment == "owed":
+            if (saga.payment, "refund") in self.tables["payment"]:
                 action = self._named("payment refunds", number)
                 yield self._apply(world, number, "payment", "refund", action)
 

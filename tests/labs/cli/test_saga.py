@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from environment import Environment
 from environment.compose import ROOT
 from labs.cli import kafka, saga
 from labs.experiments.phase5.names import ANALYTICS, NOTIFICATIONS, PARTICIPANTS, group_of
+from microservices.checker import __main__ as checker
 from tests.labs.cli.command import Lab, run_lab
 
 CHAPTER = ROOT / "handbook" / "phase5_saga.md"
@@ -159,6 +161,19 @@ def test_the_kafka_chapters_lines_for_a_saga_fit_the_services() -> None:
     assert groups() == set(
         re.findall(r"`([\w-]+-group)`", text.partition("## The topics of a saga")[2])
     )
+
+
+@pytest.mark.parametrize("chapter", ["phase5_checking_designs", "phase5_saga"])
+def test_the_checkers_commands_in_a_chapter_run(
+    chapter: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "handbook" / f"{chapter}.md").read_text()
+    lines = re.findall(r"`(?:lab check|python -m microservices\.checker) ([^`]+)`", text)
+    assert lines
+    for line in lines:
+        if "--help" not in line:
+            assert checker.main(shlex.split(line)) in (0, 1), line
+    assert capsys.readouterr().err == ""
 
 
 def topics() -> list[str]:

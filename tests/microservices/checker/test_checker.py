@@ -14,6 +14,7 @@ from microservices.checker.mutants import (
     FORWARD,
     MUTANTS,
     RETRIABLE,
+    changed,
     given_up,
     without,
 )
@@ -207,6 +208,17 @@ def test_only_commands_that_compensate_and_confirmations_are_never_given_up(
 def test_a_step_that_changes_nothing_is_no_way_on(model: Model, broken: str) -> None:
     """Without its cell the deadline or the refund may be tried for ever: the order stays where it is."""
     assert broken in check(model).violations
+
+
+def test_a_deadline_passes_in_every_state_that_has_its_cell() -> None:
+    """A design with a state of its own for a paid order ends it by the deadline, too."""
+    table = TABLES["order"]
+    paid = {("order", "paid", event): step for (_, event), step in table.items()}
+    cells = changed({**paid, ("order", "pending", "PaymentCompleted"): Step("paid")})
+    model = Model(changed=cells, losses=1, lossy=FORWARD)
+    assert not check(model).violations
+    without_it = without(("order", "paid", "deadline"), model=model)
+    assert set(check(without_it).violations) == {ENDED}
 
 
 def test_a_changed_cell_changes_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
