@@ -113,7 +113,7 @@ def test_a_changed_cell_changes_what_is_made(
 ) -> None:
     name, key = cell
     before, pictures = BLOCKS[block](), figures()
-    monkeypatch.delitem(TABLES[name], key)  # type: ignore[arg-type]
+    monkeypatch.delitem(TABLES[name], key)
     assert BLOCKS[block]() != before
     assert figures()[f"saga_{name}.svg"] != pictures[f"saga_{name}.svg"]
 
