@@ -1,5 +1,6 @@
 """The handbook's tables and pictures of the saga: made from the tables of the services, and current."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
@@ -23,6 +24,7 @@ from microservices.saga_document import (
     marked,
     write,
 )
+from tests.microservices.conftest import OwnTable
 
 HANDBOOK = Path(__file__).parents[2] / "handbook"
 CHAPTERS = sorted(path for path in HANDBOOK.glob("*.md") if marked(path.read_text()))
@@ -109,11 +111,11 @@ def test_a_picture_names_each_state_once_and_each_event(name: str) -> None:
     ],
 )
 def test_a_changed_cell_changes_what_is_made(
-    block: str, cell: tuple[str, tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+    block: str, cell: tuple[str, tuple[str, str]], tables: Mapping[str, OwnTable]
 ) -> None:
     name, key = cell
     before, pictures = BLOCKS[block](), figures()
-    monkeypatch.delitem(TABLES[name], key)
+    del tables[name][key]
     assert BLOCKS[block]() != before
     assert figures()[f"saga_{name}.svg"] != pictures[f"saga_{name}.svg"]
 
