@@ -30,7 +30,9 @@ INDEX = "index"
 
 _EXPERIMENT = re.compile(r"labs/experiments/phase\d+/(\w+)\.py$")
 _MEASURED = re.compile(r"<!-- measured:([\w, ]*)-->")
+_MADE = re.compile(r"<!-- (made: [\w -]+|end) -->")
 _PHASE = re.compile(r"phase\d+")
+_TARGETS = {"link_open": "href", "image": "src"}
 
 
 def write_book(folder: Path | None = None) -> Path:
@@ -140,8 +142,10 @@ def _names(text: str) -> list[str]:
 
 def _fill_in(tokens: Sequence[Token], figures: Figures) -> None:
     for token in tokens:
-        if token.type == "html_block" and (found := _MEASURED.search(token.content)):
-            token.content = f"{figures.findings(_names(found[1]))}\n"
+        if token.type == "html_block":
+            token.content = _MADE.sub("", token.content)
+            if found := _MEASURED.search(token.content):
+                token.content = f"{figures.findings(_names(found[1]))}\n"
 
 
 def linked(text: str) -> list[str]:
@@ -185,20 +189,20 @@ def _block(text: str) -> Token:
 
 
 def _relink(tokens: Sequence[Token], name: str, folder: Path) -> None:
-    """Make a chapter's links lead to the pages of other chapters, and to the files of this clone."""
+    """Make a chapter's links and pictures lead to the pages of other chapters, and to the files of this clone."""
     chapter = (SOURCE / name).parent
     page = (folder.resolve() / name).parent
     pages = set(chapters().values())
-    links = [c for t in tokens for c in t.children or () if c.type == "link_open"]
-    for link in links:
-        target = str(link.attrs["href"])
+    inline = [child for token in tokens for child in token.children or ()]
+    for link in [child for child in inline if child.type in _TARGETS]:
+        target = str(link.attrs[_TARGETS[link.type]])
         if re.match(r"\w+:|#", target):
             continue
         file, _, place = target.partition("#")
         path = (chapter / file).resolve()
         if path in pages:
             path = folder.resolve() / path.relative_to(SOURCE).with_suffix(".html")
-        link.attrs["href"] = relpath(path, page) + (f"#{place}" if place else "")
+        link.attrs[_TARGETS[link.type]] = relpath(path, page) + (f"#{place}" if place else "")
 
 
 @cache

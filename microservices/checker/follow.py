@@ -23,7 +23,7 @@ class Followed(NamedTuple):
 
 
 def follow(model: Model, actions: Iterable[str], *, coin: str = COINS[0]) -> list[Followed]:
-    """Take these actions in a model of one order, whose work ends as `coin` says."""
+    """Take these actions in a model of one order, whose work ends as `coin` decides."""
     world = next(each for each in model.first_worlds() if each.coins == (coin,))
     steps = []
     for action in actions:

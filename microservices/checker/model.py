@@ -83,7 +83,7 @@ class World(NamedTuple):
 class Move(NamedTuple):
     """One step: what happened, the world after it, and whether the system does it by itself sooner or later.
 
-    `contradiction` says why the step has no world after it, and is empty otherwise.
+    `contradiction` is the reason why the step has no world after it, and is empty otherwise.
     """
 
     action: str
@@ -155,7 +155,7 @@ class Model:
 
     @cached_property
     def topics(self) -> tuple[str, ...]:
-        """The types of events that somebody consumes."""
+        """The types of events that a participant consumes."""
         return tuple(dict.fromkeys(event for _, event in self.readings))
 
     def first_worlds(self) -> Iterator[World]:
@@ -185,11 +185,11 @@ class Model:
         yield from self._publish(world)
         for number, saga in enumerate(world.sagas):
             yield from self._consume(world, number)
-            if self.sweeper and (saga.order, "deadline") in self.coordination.tables["order"]:
+            if self.sweeper and (saga.order, "deadline") in self.tables["order"]:
                 yield self._apply(
                     world, number, "order", "deadline", self._named("deadline", number)
                 )
-            if saga.payment == "owed":
+            if (saga.payment, "refund") in self.tables["payment"]:
                 action = self._named("payment refunds", number)
                 yield self._apply(world, number, "payment", "refund", action)
 

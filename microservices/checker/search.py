@@ -68,7 +68,8 @@ class _Walk:
         resting = True
         for move in self._model.moves(world):
             self.result.edges += 1
-            resting &= not move.progress
+            changes = move.world != world  # a deadline without its cell leads nowhere, for ever
+            resting &= not (move.progress and changes)
             if move.contradiction:
                 self._violated(NO_CONTRADICTION, world, move.action)
             else:

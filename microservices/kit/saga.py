@@ -1,7 +1,7 @@
 """A saga's transitions as data: a table that the service, the notebook and the model checker read alike.
 
-A cell says where a state goes on an event, and which events are published in the same transaction. Symbols only: a
-table has no clock, no ids, no amounts, and does no I/O, so that a checker can walk every path of it.
+A cell names the state that follows on an event, and the events that are published in the same transaction. Symbols
+only: a table has no clock, no ids, no amounts, and does no I/O, so that a checker can walk every path of it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Contradiction(Exception):
 def decide(table: Table, state: str, event: str, *, fails: bool = False) -> Step:
     """Return the step of `table` for an event in a state.
 
-    `fails` says whether the participant's own work fails.
+    `fails`: whether the participant's own work fails.
 
     Raises:
         Contradiction: No run of correct services brings this event to this state.

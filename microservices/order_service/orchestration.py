@@ -8,7 +8,7 @@ FIRST = "charging"
 """The state of a new order, whose status is `pending`."""
 
 PUBLISHED_FIRST = ("OrderCreated", "ChargeRequested")
-"""What is published with a new order: the report to everybody else, and the first command."""
+"""What is published with a new order: the report to all other services, and the first command."""
 
 END = ("OrderCancelled", "NotificationRequested")
 

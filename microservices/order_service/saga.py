@@ -1,4 +1,4 @@
-"""The saga as order-service sees it: an order ends once, well or not, and says so."""
+"""The saga as order-service sees it: an order ends once, well or not, and the end is published."""
 
 from microservices.kit.saga import Step, Table, decide
 

@@ -7,7 +7,7 @@ __all__ = ["FIRST", "TABLE"]
 
 TABLE: Table = {
     ("none", "ChargeRequested"): Step("charged", ("PaymentCompleted",), if_fails=REFUSED),
-    # An orchestrator that gives up does not know whether its command arrived: the tombstone is needed here too.
+    # An orchestrator that gives up cannot find out whether its command arrived: the tombstone is needed here too.
     ("none", "RefundRequested"): BARRED,
     ("charged", "RefundRequested"): Step("owed"),
     ("charged", "OrderConfirmed"): Step("settled"),

@@ -1,17 +1,31 @@
 """Fixtures: services that run for one test, and services that a whole session shares."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, create_engine
 
+from microservices.checker.model import TABLES
+from microservices.kit.saga import Step
 from tests.microservices.running import TOKEN, Running, free_port
 from tests.postgresql import PostgreSQL
 
 Start = Callable[..., Running]
+OwnTable = dict[tuple[str, str], Step]
 NO_KAFKA = "127.0.0.1:9"
 """An address without a Kafka: services that exchange events answer HTTP all the same."""
+
+
+@pytest.fixture
+def tables() -> Iterator[Mapping[str, OwnTable]]:
+    """The participants' own tables, to be changed in place; afterwards each has its cells again, in their order."""
+    own = {name: table for name, table in TABLES.items() if isinstance(table, dict)}
+    before = {name: dict(table) for name, table in own.items()}
+    yield own
+    for name, table in own.items():
+        table.clear()
+        table.update(before[name])
 
 
 DATABASES = ("sqlite", "postgresql")

@@ -61,7 +61,7 @@ THEORY = (
     "Without a coordinator an order takes 4 messages when it is completed, 3 when its payment fails, 5 when its items "
     "are missing. An orchestrator sends a command and receives a reply for each step: 6, 4 and 8. A completed order "
     "takes 3 hops without it and 4 with it, so 4/3 of the time. While order-service is away, the others go on only "
-    "where nobody has to ask them."
+    "where no coordinator has to ask them."
 )
 
 CHOREOGRAPHY, ORCHESTRATION = "choreography", "orchestration"

@@ -48,7 +48,7 @@ SHARES = {
 """The shares of the three outcomes in the long run."""
 
 ORIGINAL = {COMPLETED: 0.70, PAYMENT_FAILED: 0.30, INVENTORY_FAILED: 0.06}
-"""What the original course printed: more than all."""
+"""What the original course printed: together more than all orders."""
 
 DEVIATIONS = 1.96
 """Standard deviations on either side of a share, within which 95 of 100 samples lie."""

@@ -65,7 +65,7 @@ IDLE_SECONDS = 2.0
 """How long a partition that is fully read may be silent, until the watermark no longer waits for it."""
 
 OLD_SECONDS = 1.0
-"""How old analytics-service's knowledge of what is unread may be."""
+"""How old the offsets may be from which analytics-service derives what is unread."""
 
 SENDING_SECONDS = 1.0
 """How much later than its timestamp in the log a message may have come to the broker: more than on a busy machine."""
@@ -227,7 +227,7 @@ def _stakes(windows: pd.DataFrame, closed: pd.DataFrame, idle: int) -> Finding:
 def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw the revenue of each window of the latest attempt, first and now, and below it the watermark.
 
-    The sums of the log are dashed, and so is the watermark while all partitions speak.
+    The sums of the log are dashed, and so is the watermark while no partition is silent.
     """
     last = samples[samples["attempt"] == samples["attempt"].max()]
     windows, row = _of_run(last), last.iloc[0]

@@ -2,18 +2,23 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import pytest
+import typer
 
 from environment import Environment
 from environment.compose import ROOT
-from labs.cli import saga
+from labs.cli import kafka, saga
+from labs.experiments.phase5.names import ANALYTICS, NOTIFICATIONS, PARTICIPANTS, group_of
+from microservices.checker import __main__ as checker
 from tests.labs.cli.command import Lab, run_lab
 
 CHAPTER = ROOT / "handbook" / "phase5_saga.md"
+KAFKA_CHAPTER = ROOT / "handbook" / "phase4_kafka_commands.md"
 
 
 @pytest.fixture
@@ -139,3 +144,42 @@ def test_the_chapter_names_every_command() -> None:
     names = [command.name or command.callback.__name__ for command in saga.app.registered_commands]  # type: ignore[union-attr]
     for name in names:
         assert f"`lab {name}" in CHAPTER.read_text()
+
+
+def test_the_kafka_chapters_lines_for_a_saga_fit_the_services() -> None:
+    """Only a session of phase 5 can run them, so their commands, topics and groups are compared with the code."""
+    text = KAFKA_CHAPTER.read_text()
+    lines = re.findall(r"^    lab kafka (.+)$", text, re.MULTILINE)
+    commands = typer.main.get_command(kafka.app).commands  # type: ignore[attr-defined]
+    known = set(topics()) | groups()
+    assert len(lines) >= 5
+    for line in lines:
+        command, *words = line.split()
+        parsed = commands[command].make_context(command, words).params
+        named = {parsed.get("topic"), parsed.get("group")} - {None}
+        assert named <= known, line
+    assert groups() == set(
+        re.findall(r"`([\w-]+-group)`", text.partition("## The topics of a saga")[2])
+    )
+
+
+@pytest.mark.parametrize("chapter", ["phase5_checking_designs", "phase5_saga"])
+def test_the_checkers_commands_in_a_chapter_run(
+    chapter: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "handbook" / f"{chapter}.md").read_text()
+    lines = re.findall(r"`(?:lab check|python -m microservices\.checker) ([^`]+)`", text)
+    assert lines
+    for line in lines:
+        if "--help" not in line:
+            assert checker.main(shlex.split(line)) in (0, 1), line
+    assert capsys.readouterr().err == ""
+
+
+def topics() -> list[str]:
+    document = json.loads((ROOT / "handbook" / "events" / "asyncapi.json").read_text())
+    return list(document["channels"])
+
+
+def groups() -> set[str]:
+    return {group_of(service) for service in (*PARTICIPANTS, ANALYTICS, NOTIFICATIONS)}

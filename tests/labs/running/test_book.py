@@ -30,7 +30,16 @@ def pages(first: Path) -> dict[str, str]:
 
 
 def links(page: str) -> list[str]:
-    return [link for link in re.findall(r'href="([^"#]+)', page) if not link.startswith("http")]
+    found = re.findall(r'(?:href|src)="([^"#]+)', page)
+    return [link for link in found if not link.startswith(("http", "data:"))]
+
+
+def test_a_picture_of_a_chapter_is_found_from_its_page(runs: Path) -> None:
+    page = pages(write_book())["phase5_saga"]
+    pictures = [Path(link) for link in links(page) if link.endswith(".svg")]
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert (runs / "handbook" / picture).resolve().is_relative_to(SOURCE)
 
 
 def test_every_chapter_and_every_decision_becomes_a_page(runs: Path) -> None:

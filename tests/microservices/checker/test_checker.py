@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from microservices.checker.mutants import (
     FORWARD,
     MUTANTS,
     RETRIABLE,
+    changed,
     given_up,
     without,
 )
@@ -31,6 +33,7 @@ from microservices.checker.search import check
 from microservices.inventory_service import v2 as inventory
 from microservices.kit.saga import Contradiction, Step, decide
 from microservices.payment_service import v4 as payment
+from tests.microservices.conftest import OwnTable
 
 NINE_ENDS = {
     "all well: completed/settled/sold",
@@ -55,7 +58,7 @@ CHARGED_AFTER_THE_CANCEL = [
     "inventory reads PaymentCompleted",
 ]
 
-FOUND = {
+FOUND: dict[str, dict[str, int | None]] = {
     "no-tombstone-payment": {MONEY: 8},
     "no-tombstone-inventory": {STOCK: 11, SHELF: None},
     "no-refund": {MONEY: 8},
@@ -76,7 +79,7 @@ FOUND = {
 
 
 def test_the_real_tables_reach_nine_ends() -> None:
-    """State counts are pinned: whoever changes a table sees this number change."""
+    """State counts are pinned: a changed table changes this number."""
     result = check(Model())
     assert not result.violations
     assert (result.states, result.edges) == (158, 298)
@@ -188,9 +191,41 @@ def test_only_commands_that_compensate_and_confirmations_are_never_given_up(
     assert kept == COMPENSATIONS
 
 
-def test_a_changed_cell_changes_the_checker(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("model", "broken"),
+    [
+        (replace(without(("order", "pending", "deadline")), losses=1, lossy=FORWARD), ENDED),
+        (without(("payment", "owed", "refund")), MONEY),
+        (
+            replace(
+                without(("order", "charging", "deadline"), model=ORCHESTRATED),
+                losses=1,
+                lossy=frozenset({("payment", "ChargeRequested")}),
+            ),
+            ENDED,
+        ),
+    ],
+    ids=["deadline", "refund", "orchestrated deadline"],
+)
+def test_a_step_that_changes_nothing_is_no_way_on(model: Model, broken: str) -> None:
+    """Without its cell the deadline or the refund may be tried for ever: the order stays where it is."""
+    assert broken in check(model).violations
+
+
+def test_a_deadline_passes_in_every_state_that_has_its_cell() -> None:
+    """A design with a state of its own for a paid order ends it by the deadline, too."""
+    table = TABLES["order"]
+    paid = {("order", "paid", event): step for (_, event), step in table.items()}
+    cells = changed({**paid, ("order", "pending", "PaymentCompleted"): Step("paid")})
+    model = Model(changed=cells, losses=1, lossy=FORWARD)
+    assert not check(model).violations
+    without_it = without(("order", "paid", "deadline"), model=model)
+    assert set(check(without_it).violations) == {ENDED}
+
+
+def test_a_changed_cell_changes_the_checker(tables: Mapping[str, OwnTable]) -> None:
     """The checker walks the services' own tables, not a copy of them."""
-    monkeypatch.delitem(TABLES["payment"], ("charged", "OrderCancelled"))  # type: ignore[arg-type]
+    del tables["payment"]["charged", "OrderCancelled"]
     assert MONEY in check(Model()).violations
 
 
