@@ -32,14 +32,14 @@ def show(file: str, *names: str, only: str = "") -> Code:
     """
     path = SERVICES / file
     text = path.read_text()
-    definitions = _definitions(ast.parse(text))
-    unknown = [name for name in names if name not in definitions]
+    found = definitions(ast.parse(text))
+    unknown = [name for name in names if name not in found]
     if unknown:
-        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(definitions)}")
+        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(found)}")
     lines = text.splitlines()
     parts = [
         textwrap.dedent("\n".join(_lines(lines, node, only)))
-        for node in (definitions[name] for name in names)
+        for node in (found[name] for name in names)
     ]
     text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
     return Code(text, language="python")  # type: ignore[no-untyped-call]
@@ -51,17 +51,18 @@ def show_function(function: Callable[..., Any]) -> Code:
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
-def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
-    definitions: dict[str, Shown] = {}
+def definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
+    """Return the functions, classes and constants of a module by their names; a method's has its class before it."""
+    found: dict[str, Shown] = {}
     for node in within.body:
         if isinstance(node, Definition):
-            definitions[prefix + node.name] = node
+            found[prefix + node.name] = node
         if isinstance(node, ast.ClassDef):
-            definitions |= _definitions(node, f"{node.name}.")
+            found |= definitions(node, f"{node.name}.")
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(within, ast.Module):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions |= {name.id: node for name in targets if isinstance(name, ast.Name)}
-    return definitions
+            found |= {name.id: node for name in targets if isinstance(name, ast.Name)}
+    return found
 
 
 def _lines(lines: list[str], node: Shown, only: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from labs.experiments.phase5.engine_order import order_at
-from labs.figures import BLUE, INK, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
+from labs.figures import BLUE, INK, PREDICTION, VERMILLION, canvas, legend, styled
 from labs.judging import (
     SETTLED,
     Case,
@@ -41,10 +42,7 @@ THEORY = (
 ENGINE = "dbos"
 """The package; the extra `engines` of pyproject.toml names it."""
 
-ABSENT = (
-    "DBOS, the engine, is not installed: `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it (measure again "
-    "after a restart of the kernel)"
-)
+ABSENT = "DBOS, the engine, is not installed; `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it, then measure again"
 
 RUNTIME = "none (DBOS, a library)"
 """In the place of the runtime: participants and worker are processes of the experiment's own."""
@@ -58,10 +56,19 @@ ANSWERED, LATE, KILLED = "is answered", "arrives after its cancel", "has no answ
 NONE = "none"
 """In place of a wrong design: the participants as they are."""
 
+PREFIX = "lab-engine-"
+"""The temporary folder of a case."""
+
+TOGETHER = 2
+"""Cases that run at the same time: each has programs and files of its own, and most of its time is imports."""
+
 JUDGED = (
     "the workflow of a killed worker goes on; a charge that it repeats is made once by an idempotent participant, and "
     "a charge that arrives after its cancel is not made by a participant with a tombstone: exact"
 )
+
+
+PALE = "#c9ced3"
 
 
 class Way(NamedTuple):
@@ -101,7 +108,7 @@ def _ways(cases: Sequence[str]) -> list[Way]:
     return [way for way in WAYS if not cases or way.case in cases]
 
 
-def measure(env: Environment, *, cases: Sequence[str] = (), seconds: float = 1.0) -> pd.DataFrame:
+def measure(env: Environment, *, cases: Sequence[str] = (), seconds: float = 2.0) -> pd.DataFrame:
     """Let the engine run the workflow of one order in each case. The environment is not used.
 
     A charge that is to be late is held until the workflow has given it up, after `seconds`, and has ended. A worker is
@@ -114,14 +121,17 @@ def measure(env: Environment, *, cases: Sequence[str] = (), seconds: float = 1.0
     """
     installed = find_spec(ENGINE) is not None
     run = _run if installed else _not_run
-    rows = [{"case": way.case, **run(way, seconds)} for way in _ways(cases)]
+    ways = _ways(cases)
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        found = list(pool.map(lambda way: run(way, seconds), ways))
+    rows = [{"case": way.case, **row} for way, row in zip(ways, found, strict=True)]
     return pd.DataFrame(rows).assign(installed=installed, runtime=RUNTIME, attempt=1)
 
 
 def _run(way: Way, seconds: float) -> dict[str, Any]:
     design = () if way.design == NONE else ("--mutant", way.design)
     with (
-        tempfile.TemporaryDirectory(prefix="engine-") as folder,
+        tempfile.TemporaryDirectory(prefix=PREFIX) as folder,
         order_at([*PARTICIPANTS, *design], Path(folder)) as order,
     ):
         ways = {ANSWERED: order.bought, LATE: lambda: order.given_up(seconds), KILLED: order.killed}
@@ -186,8 +196,9 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     """Draw the requests for the charge and the charges that were made, by case; the predicted charges dashed."""
     last = samples[samples["attempt"] == samples["attempt"].max()].set_index("case")
     figure, (ax,) = canvas(
-        _title(last), runtime=str(last["runtime"].iloc[0]), height=1.2 + 0.62 * len(prediction)
+        _title(last), runtime=str(last["runtime"].iloc[0]), height=1.4 + 0.6 * len(prediction)
     )
+    ax.barh([], [], color=VERMILLION, label="charges that are wrong")
     for y, row in enumerate(prediction.to_dict("records")):
         way = last.loc[row["case"]].to_dict()
         kept = way["charges"] - way["refunds"]
@@ -195,7 +206,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         requests, charges, predicted = (
             ("requests for the charge", "charges", "charges, predicted") if y == 0 else [None] * 3
         )
-        ax.barh(y - 0.2, way["requests"], height=0.3, color=SOFT, alpha=0.45, label=requests)
+        ax.barh(y - 0.2, way["requests"], height=0.3, color=PALE, label=requests)
         ax.barh(y + 0.15, kept, height=0.36, color=VERMILLION if wrong else BLUE, label=charges)
         ax.plot([row["charges"]] * 2, [y - 0.1, y + 0.4], label=predicted, **PREDICTION)
         text = f"{way['status'] or 'not measured'}, {_times(kept)}"
@@ -204,7 +215,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     ax.set_ylim(len(prediction) - 0.5, -0.5)
     ax.set_xlim(0, 3)
     ax.set_xticks(range(4))
-    ax.set_xlabel("count")
+    ax.set_xlabel("requests and charges of one order (count)")
     ax.grid(visible=False, axis="y")
     legend(figure, ax)
     return figure
@@ -215,7 +226,10 @@ def _title(ways: pd.DataFrame) -> str:
         return "Not measured: DBOS, the engine, is not installed"
     kept = ways["charges"] - ways["refunds"]
     wrong = int((kept != (ways["status"] == "completed")).sum())
-    return f"The engine ended {(ways['status'] != '').sum()} orders, and {wrong} of them keep a wrong charge"
+    ended = int((ways["status"] != "").sum())
+    return (
+        f"The engine ended {ended} of {len(ways)} orders, and {wrong} of them have a wrong charge"
+    )
 
 
 def _times(charges: int) -> str:

@@ -22,7 +22,10 @@ CHARGE, CANCEL = "payment OrderCreated", "payment OrderCancelled"
 WORKER = "labs.experiments.phase5.engine_worker"
 
 LONGEST_SECONDS = 60.0
-"""Longest wait for a step, for a workflow, and for the start of a program."""
+"""Longest wait for a request, for the end of a workflow, and for the start of a program."""
+
+NEVER = 0.0
+"""Instead of the seconds after which a step is given up."""
 
 NAME = "order"
 """The order's id; every order has participants of its own."""
@@ -48,6 +51,11 @@ class Program:
         self.kill()
         assert self._child.stdin is not None
         self._child.stdin.close()
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._child.pid
 
     def kill(self) -> bool:
         """End the process with SIGKILL; return whether it was that which ended it."""
@@ -94,8 +102,8 @@ class Seen(NamedTuple):
 class EngineOrder:
     """One order: its participants, and the workers that run its workflow."""
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self._folder, self._url = folder, url
+    def __init__(self, folder: Path, address: str) -> None:
+        self._folder, self.address = folder, address
 
     def bought(self) -> tuple[bool, str]:
         """Let the workflow run; return that it was undisturbed, and how it ended."""
@@ -146,10 +154,10 @@ class EngineOrder:
             inventory=states["inventory"],
         )
 
-    def _worker(self, seconds: float = LONGEST_SECONDS) -> Program:
+    def _worker(self, seconds: float = NEVER) -> Program:
         """Return a worker. It begins the workflow, or goes on with what the file has of it."""
         file = str(self._folder / "engine.sqlite")
-        return Program(self._folder, WORKER, self._url, file, NAME, str(seconds))
+        return Program(self._folder, WORKER, self.address, file, NAME, str(seconds))
 
     @contextmanager
     def _held(self) -> Iterator[None]:
@@ -167,11 +175,11 @@ class EngineOrder:
 
     def _request(self, method: str, path: str) -> Any:
         with httpx.Client(trust_env=False) as client:
-            return client.request(method, f"{self._url}/{path}").raise_for_status().json()
+            return client.request(method, f"http://{self.address}/{path}").raise_for_status().json()
 
 
 @contextmanager
 def order_at(participants: Sequence[str], folder: Path) -> Iterator[EngineOrder]:
     """Start the participants by their module and its arguments, and give an order of theirs."""
     with Program(folder, *participants) as serving:
-        yield EngineOrder(folder, f"http://127.0.0.1:{serving.line()}")
+        yield EngineOrder(folder, f"127.0.0.1:{serving.line()}")

@@ -1,67 +1,75 @@
 """The saga as a workflow of an engine, DBOS, and the program that runs it: a worker.
 
-`python -m labs.experiments.phase5.engine_worker URL FILE ORDER SECONDS` runs the workflow of one order. With a `FILE` in
-which that workflow was begun, the engine goes on with it. The worker prints how the order ended. It ends when its
-standard input does, and it reports to nothing outside this machine.
+`python -m labs.experiments.phase5.engine_worker HOST:PORT FILE ORDER SECONDS` runs the workflow of one order. When the
+engine's `FILE` has that workflow, the worker goes on with it. A charge and a reservation are given up after `SECONDS`,
+with 0 never. The worker prints how the order ended. It ends when its standard input does, and it reports to nothing
+outside this machine.
 """
 
 import asyncio
+import json
 import os
 import sys
 import threading
+from http import HTTPStatus
+from http.client import HTTPConnection
 
-import httpx
-from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions, error
+from dbos import DBOS, DBOSConfig, SetWorkflowID, StepOptions, WorkflowHandleAsync, error
 
 NO_ANSWER = "no answer in time"
 PARTICIPANTS = ("payment", "inventory")
 
 
 @DBOS.workflow()
-async def buy(url: str, order: str, seconds: float) -> str:
+async def buy(address: str, order: str, seconds: float) -> str:
     """Charge, reserve and confirm; when one of the first two is refused or not answered in time, compensate both."""
     if (
-        await attempt(url, order, "payment", "OrderCreated", seconds) == "charged"
-        and await attempt(url, order, "inventory", "PaymentCompleted", seconds) == "reserved"
+        await attempt(address, order, "payment", "OrderCreated", seconds) == "charged"
+        and await attempt(address, order, "inventory", "PaymentCompleted", seconds) == "reserved"
     ):
         for participant in PARTICIPANTS:
-            await insist(url, order, participant, "OrderConfirmed")
+            await insist(address, order, participant, "OrderConfirmed")
         return "completed"
     for participant in PARTICIPANTS:
-        await insist(url, order, participant, "OrderCancelled")
+        await insist(address, order, participant, "OrderCancelled")
     return "cancelled"
 
 
-async def attempt(url: str, order: str, participant: str, event: str, seconds: float) -> str:
-    """Run a step that may be given up after some seconds; return the participant's state."""
-    options: StepOptions = {"name": f"{participant} {event}", "timeout_seconds": seconds}
+async def attempt(address: str, order: str, participant: str, event: str, seconds: float) -> str:
+    """Run a step that is given up after some seconds; return the participant's state."""
+    options: StepOptions = {"name": f"{participant} {event}", "timeout_seconds": seconds or None}
     try:
-        return await DBOS.run_step_async(options, send, url, order, participant, event)
-    except (error.DBOSStepTimeoutError, ConnectionError):
+        return await DBOS.run_step_async(options, send, address, order, participant, event)
+    except (error.DBOSStepTimeoutError, OSError):
         return NO_ANSWER  # the step may have had its effect, or may have it later
 
 
-async def insist(url: str, order: str, participant: str, event: str) -> str:
+async def insist(address: str, order: str, participant: str, event: str) -> str:
     """Run a step that is tried until it succeeds; return the participant's state."""
     options: StepOptions = {
         "name": f"{participant} {event}",
         "retries_allowed": True,
         "max_attempts": 1000,
     }
-    return await DBOS.run_step_async(options, send, url, order, participant, event)
+    return await DBOS.run_step_async(options, send, address, order, participant, event)
 
 
-async def send(url: str, order: str, participant: str, event: str) -> str:
+async def send(address: str, order: str, participant: str, event: str) -> str:
     """Send an event to a participant; return its state then."""
-    try:
-        async with httpx.AsyncClient(timeout=None, trust_env=False) as client:
-            response = await client.post(f"{url}/{order}/{participant}/{event}")
-            return str(response.raise_for_status().json()["state"])
-    except httpx.HTTPError as problem:
-        raise ConnectionError(str(problem)) from None  # the engine stores it, so it must be plain
+    return await asyncio.to_thread(post, address, f"/{order}/{participant}/{event}")
 
 
-async def work(url: str, file: str, order: str, seconds: float) -> None:
+def post(address: str, path: str) -> str:
+    """Send one request; return the state in the response."""
+    connection = HTTPConnection(address)
+    connection.request("POST", path)
+    response = connection.getresponse()
+    if response.status != HTTPStatus.OK:
+        raise ConnectionError(f"{path}: status {response.status}")
+    return str(json.load(response)["state"])
+
+
+async def work(address: str, file: str, order: str, seconds: float) -> None:
     """Begin the workflow of an order, or go on with it, and print how it ended."""
     config: DBOSConfig = {
         "name": "engine",
@@ -76,8 +84,8 @@ async def work(url: str, file: str, order: str, seconds: float) -> None:
     DBOS.launch()
     if await DBOS.get_workflow_status_async(order) is None:
         with SetWorkflowID(order):
-            await DBOS.start_workflow_async(buy, url, order, seconds)
-    workflow = await DBOS.retrieve_workflow_async(order)
+            await DBOS.start_workflow_async(buy, address, order, seconds)
+    workflow: WorkflowHandleAsync[str] = await DBOS.retrieve_workflow_async(order)
     print(await workflow.get_result(), flush=True)
 
 
@@ -89,6 +97,6 @@ def end_with_input() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_input, daemon=True).start()
-    url, file, order, seconds = sys.argv[1:]
-    asyncio.run(work(url, file, order, float(seconds)))
+    address, file, order, seconds = sys.argv[1:]
+    asyncio.run(work(address, file, order, float(seconds)))
     os._exit(0)

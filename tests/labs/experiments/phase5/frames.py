@@ -9,6 +9,7 @@ from labs.experiments.phase5 import (
     crash_anywhere,
     deadline,
     duration,
+    engine,
     give_up,
     interleavings,
     money,
@@ -400,3 +401,22 @@ def saga_throughput_samples(seconds: float = 0.06, orders: int = 250) -> pd.Data
         }
         parts.append(pd.DataFrame(part))
     return pd.concat(parts, ignore_index=True).assign(runtime="process", attempt=1)
+
+
+def engine_prediction() -> pd.DataFrame:
+    return engine.predict()
+
+
+def engine_samples() -> pd.DataFrame:
+    """Every case as predicted, with the engine installed."""
+    rows = engine_prediction()
+    cancelled = rows["status"] == "cancelled"
+    return rows.drop(columns=["design", "charge"]).assign(
+        arranged=True,
+        payment=np.where(cancelled, np.where(rows["charges"] > 0, "charged", "barred"), "settled"),
+        inventory=np.where(cancelled, "barred", "sold"),
+        resting=True,
+        installed=True,
+        runtime=engine.RUNTIME,
+        attempt=1,
+    )
