@@ -42,7 +42,10 @@ THEORY = (
 ENGINE = "dbos"
 """The package; the extra `engines` of pyproject.toml names it."""
 
-ABSENT = "DBOS, the engine, is not installed; `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it, then measure again"
+ABSENT = (
+    "DBOS, the engine, is not installed; `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it, then measure "
+    "again"
+)
 
 RUNTIME = "none (DBOS, a library)"
 """In the place of the runtime: participants and worker are processes of the experiment's own."""
@@ -198,7 +201,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
     figure, (ax,) = canvas(
         _title(last), runtime=str(last["runtime"].iloc[0]), height=1.4 + 0.6 * len(prediction)
     )
-    ax.barh([], [], color=VERMILLION, label="charges that are wrong")
+    ax.barh(0, 0, color=VERMILLION, label="charges that are wrong")
     for y, row in enumerate(prediction.to_dict("records")):
         way = last.loc[row["case"]].to_dict()
         kept = way["charges"] - way["refunds"]
@@ -209,11 +212,11 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
         ax.barh(y - 0.2, way["requests"], height=0.3, color=PALE, label=requests)
         ax.barh(y + 0.15, kept, height=0.36, color=VERMILLION if wrong else BLUE, label=charges)
         ax.plot([row["charges"]] * 2, [y - 0.1, y + 0.4], label=predicted, **PREDICTION)
-        text = f"{way['status'] or 'not measured'}, {_times(kept)}"
+        text = f"{way['status']}, {_times(kept)}" if way["status"] else "no end"
         ax.text(max(kept, row["charges"]) + 0.05, y + 0.15, text, va="center", size=9, color=INK)
     ax.set_yticks(range(len(prediction)), prediction["case"])
     ax.set_ylim(len(prediction) - 0.5, -0.5)
-    ax.set_xlim(0, 3)
+    ax.set_xlim(-0.03, 3)
     ax.set_xticks(range(4))
     ax.set_xlabel("requests and charges of one order (count)")
     ax.grid(visible=False, axis="y")
