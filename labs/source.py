@@ -13,24 +13,25 @@ from IPython.display import Code
 
 from environment.errors import UnknownName
 
-SERVICES = Path(__file__).resolve().parent.parent / "microservices"
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = ROOT / "microservices"
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Shown = Definition | ast.Assign | ast.AnnAssign
 
 
 def show(file: str, *names: str, only: str = "") -> Code:
-    """Return functions, classes and constants of a service's file, with their decorators and comments.
+    """Return functions, classes and constants of a file, with their decorators and comments.
 
     Args:
-        file: The file in `microservices/`, such as `order_service/payment.py`.
+        file: The file in `microservices/`, such as `order_service/payment.py`, or one that begins with `labs/`.
         names: What to show; a method is named with its class, such as `Breaker.call`.
         only: Of each function, show its signature and the lines with this text, and dots for the rest.
 
     Raises:
         UnknownName: The file has no such name; the message lists those it has.
     """
-    path = SERVICES / file
+    path = (ROOT if file.startswith("labs/") else SERVICES) / file
     text = path.read_text()
     found = definitions(ast.parse(text))
     unknown = [name for name in names if name not in found]
@@ -41,7 +42,7 @@ def show(file: str, *names: str, only: str = "") -> Code:
         textwrap.dedent("\n".join(_lines(lines, node, only)))
         for node in (found[name] for name in names)
     ]
-    text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
+    text = f"# {path.relative_to(ROOT).as_posix()}\n\n" + "\n\n\n".join(parts)
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 

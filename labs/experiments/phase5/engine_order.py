@@ -21,7 +21,7 @@ CHARGE, CANCEL = "payment OrderCreated", "payment OrderCancelled"
 
 WORKER = "labs.experiments.phase5.engine_worker"
 
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 40.0
 """Longest wait for a request, for the end of a workflow, and for the start of a program."""
 
 NEVER = 0.0
