@@ -41,6 +41,11 @@ class Participants:
         self._states: dict[tuple[str, str], str] = {}
         self._counts: dict[str, Counter[str]] = {}
 
+    @property
+    def names(self) -> list[str]:
+        """The participants."""
+        return list(self._tables)
+
     def hold(self, event: str, *, on: bool) -> None:
         """Keep requests with this event from their table, or let them go on."""
         with self._changed:
