@@ -54,7 +54,7 @@ def test_a_wrong_design_has_that_effect(
 def test_an_order_has_states_of_its_own() -> None:
     participants = Participants()
     participants.receive(*ACTION)
-    assert participants.show("other")["states"] == {name: "none" for name in participants.names}
+    assert participants.show("other")["states"] == dict.fromkeys(participants.names, "none")
     with pytest.raises(Contradiction):
         participants.receive("other", "payment", "OrderConfirmed")
 
