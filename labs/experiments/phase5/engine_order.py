@@ -19,6 +19,9 @@ from environment.waiting import wait_until
 CHARGE, CANCEL = "payment OrderCreated", "payment OrderCancelled"
 """The step that a fault holds, and its compensation."""
 
+RESERVE = "inventory PaymentCompleted"
+"""The step after it."""
+
 WORKER = "labs.experiments.phase5.engine_worker"
 
 LONGEST_SECONDS = 40.0
@@ -116,7 +119,7 @@ class EngineOrder:
         Returns:
             Whether it happened in this order, and how the workflow ended.
         """
-        with self._held(), self._worker(seconds) as worker:
+        with self._held(CHARGE), self._worker(seconds) as worker:
             status, seen = worker.line(), self.seen()
         return (seen.begun, seen.done, seen.cancelled) == (1, 0, 1), status
 
@@ -126,17 +129,19 @@ class EngineOrder:
         Returns:
             Whether it happened in this order, and how the workflow ended.
         """
-        with self._held():
+        with self._held(CHARGE), self._held(RESERVE):
             with self._worker() as worker:
                 once = self._wait(lambda: self.seen().begun == 1, worker) and worker.kill()
             with self._worker() as worker:
                 twice = self._wait(lambda: self.seen().begun == 2, worker)
                 arranged = once and twice and self.seen().done == 0
-                self._hold(False)
+                self._hold(CHARGE, on=False)
+                self.rest()  # so that the workflow does not overtake the first worker's request
+                self._hold(RESERVE, on=False)
                 return arranged, worker.line()
 
     def rest(self) -> Seen:
-        """Return what the participants have seen when no request is under way any more."""
+        """Return what the participants have seen when no request for the charge is under way any more."""
         wait_until(lambda: self.seen().begun == self.seen().done, timeout=LONGEST_SECONDS)
         return self.seen()
 
@@ -160,15 +165,15 @@ class EngineOrder:
         return Program(self._folder, WORKER, self.address, file, NAME, str(seconds))
 
     @contextmanager
-    def _held(self) -> Iterator[None]:
-        self._hold(True)
+    def _held(self, step: str) -> Iterator[None]:
+        self._hold(step, on=True)
         try:
             yield
         finally:
-            self._hold(False)
+            self._hold(step, on=False)
 
-    def _hold(self, on: bool) -> None:
-        self._request("PUT" if on else "DELETE", f"hold/{CHARGE.split()[1]}")
+    def _hold(self, step: str, *, on: bool) -> None:
+        self._request("PUT" if on else "DELETE", f"hold/{step.split()[1]}")
 
     def _wait(self, evidence: Callable[[], bool], worker: Program) -> bool:
         return bool(wait_until(evidence, timeout=LONGEST_SECONDS, give_up=worker.ended))
