@@ -13,35 +13,36 @@ from IPython.display import Code
 
 from environment.errors import UnknownName
 
-SERVICES = Path(__file__).resolve().parent.parent / "microservices"
+ROOT = Path(__file__).resolve().parent.parent
+SERVICES = ROOT / "microservices"
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Shown = Definition | ast.Assign | ast.AnnAssign
 
 
 def show(file: str, *names: str, only: str = "") -> Code:
-    """Return functions, classes and constants of a service's file, with their decorators and comments.
+    """Return functions, classes and constants of a file, with their decorators and comments.
 
     Args:
-        file: The file in `microservices/`, such as `order_service/payment.py`.
+        file: The file in `microservices/`, such as `order_service/payment.py`, or one that begins with `labs/`.
         names: What to show; a method is named with its class, such as `Breaker.call`.
         only: Of each function, show its signature and the lines with this text, and dots for the rest.
 
     Raises:
         UnknownName: The file has no such name; the message lists those it has.
     """
-    path = SERVICES / file
+    path = (ROOT if file.startswith("labs/") else SERVICES) / file
     text = path.read_text()
-    definitions = _definitions(ast.parse(text))
-    unknown = [name for name in names if name not in definitions]
+    found = definitions(ast.parse(text))
+    unknown = [name for name in names if name not in found]
     if unknown:
-        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(definitions)}")
+        raise UnknownName(f"{file} has no {', '.join(unknown)}; it has: {', '.join(found)}")
     lines = text.splitlines()
     parts = [
         textwrap.dedent("\n".join(_lines(lines, node, only)))
-        for node in (definitions[name] for name in names)
+        for node in (found[name] for name in names)
     ]
-    text = f"# microservices/{file}\n\n" + "\n\n\n".join(parts)
+    text = f"# {path.relative_to(ROOT).as_posix()}\n\n" + "\n\n\n".join(parts)
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
@@ -51,17 +52,18 @@ def show_function(function: Callable[..., Any]) -> Code:
     return Code(text, language="python")  # type: ignore[no-untyped-call]
 
 
-def _definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
-    definitions: dict[str, Shown] = {}
+def definitions(within: ast.Module | ast.ClassDef, prefix: str = "") -> dict[str, Shown]:
+    """Return the functions, classes and constants of a module by their names; a method's has its class before it."""
+    found: dict[str, Shown] = {}
     for node in within.body:
         if isinstance(node, Definition):
-            definitions[prefix + node.name] = node
+            found[prefix + node.name] = node
         if isinstance(node, ast.ClassDef):
-            definitions |= _definitions(node, f"{node.name}.")
+            found |= definitions(node, f"{node.name}.")
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(within, ast.Module):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            definitions |= {name.id: node for name in targets if isinstance(name, ast.Name)}
-    return definitions
+            found |= {name.id: node for name in targets if isinstance(name, ast.Name)}
+    return found
 
 
 def _lines(lines: list[str], node: Shown, only: str) -> list[str]:

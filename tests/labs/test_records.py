@@ -134,6 +134,7 @@ SAMPLES = {
     "outcomes": (saga_frames.outcomes_samples(), saga_frames.outcomes_prediction()),
     "money": (saga_frames.money_samples(), saga_frames.money_prediction()),
     "deadline": (saga_frames.deadline_samples(), saga_frames.deadline_prediction()),
+    "engine": (saga_frames.engine_samples(), saga_frames.engine_prediction()),
     "compensation_first": (
         saga_frames.compensation_first_samples(),
         saga_frames.compensation_first_prediction(),

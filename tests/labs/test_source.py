@@ -16,6 +16,13 @@ def test_a_function_is_shown_as_written_with_its_decorator() -> None:
     assert code.startswith("@router.get")
 
 
+def test_a_file_of_the_labs_is_shown_by_its_path() -> None:
+    shown = show("labs/experiments/phase5/engine_worker.py", "buy").data
+    title, _, code = shown.partition("\n\n")
+    assert title == "# labs/experiments/phase5/engine_worker.py"
+    assert code.startswith("@DBOS.workflow()\nasync def buy(")
+
+
 def test_an_unknown_name_is_answered_with_the_existing_ones() -> None:
     with pytest.raises(UnknownName, match=r"has no pays; it has: .*\bpay\b"):
         show("order_service/payment.py", "pays")

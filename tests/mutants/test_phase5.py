@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from environment import Environment
-from labs.experiments.phase5 import coordination, interleavings, trace_replay
+from labs.experiment import until_conclusive
+from labs.experiments.phase5 import coordination, engine, interleavings, trace_replay
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
@@ -252,3 +253,25 @@ def test_a_checker_that_leaves_out_late_deadlines_fails(monkeypatch: pytest.Monk
     verdict = interleavings.judge(interleavings.measure(env), prediction)
     assert verdict.outcome is Outcome.FAIL
     assert "no-tombstone-payment: nothing wrong was found" in verdict.reasons
+
+
+@pytest.mark.parametrize(
+    ("mutant", "case", "because"),
+    [
+        (
+            "no-tombstone-payment",
+            "the charge arrives late",
+            "the order was cancelled and charged",
+        ),
+        ("charge-each-delivery", "the worker is killed", "the order was charged twice"),
+    ],
+)
+def test_a_wrong_participant_fails_on_an_engine_too(
+    mutant: str, case: str, because: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PARTICIPANTS", [*engine.PARTICIPANTS, "--mutant", mutant])
+    env: Any = None
+    prediction = engine.predict(cases=[case])
+    verdict = engine.judge(until_conclusive(engine, prediction, env, cases=[case]), prediction)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons == (f"{case}: {because}",)

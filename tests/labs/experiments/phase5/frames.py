@@ -9,6 +9,7 @@ from labs.experiments.phase5 import (
     crash_anywhere,
     deadline,
     duration,
+    engine,
     give_up,
     interleavings,
     lambda_kappa,
@@ -420,4 +421,23 @@ def lambda_kappa_samples(log: int = 4000) -> pd.DataFrame:
     rows.append({"kind": "view", "read": float(log), "differing": 0.0})
     return pd.DataFrame(rows).assign(
         log=log, resting=True, emptied=True, runtime="process", attempt=1
+    )
+
+
+def engine_prediction() -> pd.DataFrame:
+    return engine.predict()
+
+
+def engine_samples() -> pd.DataFrame:
+    """Every case as predicted, with the engine installed."""
+    rows = engine_prediction()
+    cancelled = rows["status"] == "cancelled"
+    return rows.drop(columns=["design", "charge"]).assign(
+        arranged=True,
+        payment=np.where(cancelled, np.where(rows["charges"] > 0, "charged", "barred"), "settled"),
+        inventory=np.where(cancelled, "barred", "sold"),
+        resting=True,
+        installed=True,
+        runtime=engine.RUNTIME,
+        attempt=1,
     )
