@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -42,9 +42,12 @@ THEORY = (
 ENGINE = "dbos"
 """The package; the extra `engines` of pyproject.toml names it."""
 
+FIRST, BELOW = (3, 4), (4, 0)
+"""Its first version with all that the workflow uses, and the first one that may be another."""
+
 ABSENT = (
-    "DBOS, the engine, is not installed; `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it, then measure "
-    "again"
+    "DBOS 3.4, the engine, is not installed; `.venv/bin/python -m pip install 'dbos>=3.4,<4'` installs it, then "
+    "measure again"
 )
 
 RUNTIME = "none (DBOS, a library)"
@@ -70,8 +73,8 @@ JUDGED = (
     "a charge that arrives after its cancel is not made by a participant with a tombstone: exact"
 )
 
-
 PALE = "#c9ced3"
+"""The colour of the requests, so that the charges stand out."""
 
 
 class Way(NamedTuple):
@@ -122,13 +125,22 @@ def measure(env: Environment, *, cases: Sequence[str] = (), seconds: float = 2.0
     `refunds`, `payment`, `inventory` (the states at the end), `resting` (whether no request was under way at the end),
     `runtime`, `attempt`.
     """
-    installed = find_spec(ENGINE) is not None
+    installed = is_installed()
     run = _run if installed else _not_run
     ways = _ways(cases)
     with ThreadPoolExecutor(TOGETHER) as pool:
         found = list(pool.map(lambda way: run(way, seconds), ways))
     rows = [{"case": way.case, **row} for way, row in zip(ways, found, strict=True)]
     return pd.DataFrame(rows).assign(installed=installed, runtime=RUNTIME, attempt=1)
+
+
+def is_installed() -> bool:
+    """Return whether the engine is installed, in a version that the workflow is written for."""
+    try:
+        major, minor = version(ENGINE).split(".")[:2]
+    except PackageNotFoundError:
+        return False
+    return FIRST <= (int(major), int(minor)) < BELOW
 
 
 def _run(way: Way, seconds: float) -> dict[str, Any]:
@@ -226,7 +238,7 @@ def plot(samples: pd.DataFrame, prediction: pd.DataFrame) -> Figure:
 
 def _title(ways: pd.DataFrame) -> str:
     if not ways["installed"].any():
-        return "Not measured: DBOS, the engine, is not installed"
+        return "Not measured: DBOS 3.4, the engine, is not installed"
     kept = ways["charges"] - ways["refunds"]
     wrong = int((kept != (ways["status"] == "completed")).sum())
     ended = int((ways["status"] != "").sum())

@@ -90,8 +90,11 @@ def test_a_case_that_is_missing_is_in_doubt() -> None:
     assert judge(frames.engine_samples().iloc[1:]).reasons == (f"{ANSWERED}: not measured",)
 
 
-def test_without_the_engine_the_verdict_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "find_spec", lambda _: None)
+@pytest.mark.parametrize("package", ["no-such-package", "pytest"])  # pytest has other versions
+def test_without_the_engine_the_verdict_names_the_command(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "ENGINE", package)
     monkeypatch.setattr(engine, "order_at", None)  # nothing is started
     samples = until_conclusive(engine, PREDICTION, ENV)
     verdict = judge(samples)
@@ -101,7 +104,11 @@ def test_without_the_engine_the_verdict_names_the_command(monkeypatch: pytest.Mo
     assert not verdict.extend
     assert samples["attempt"].tolist() == [1] * len(PREDICTION)
     figure = engine.plot(samples, PREDICTION)
-    assert figure.texts[0].get_text() == "Not measured: DBOS, the engine, is not installed"
+    assert figure.texts[0].get_text() == "Not measured: DBOS 3.4, the engine, is not installed"
+
+
+def test_the_tests_have_the_engine() -> None:
+    assert engine.is_installed()
 
 
 def test_the_figure_names_the_orders_with_a_wrong_charge() -> None:
