@@ -60,6 +60,9 @@ ENDED_SECONDS = 30.0
 WARM_SECONDS = 2.0
 """The first seconds of a load, which are not counted: connections are made, and members of a group may still join."""
 
+LAST_SECONDS = 0.5
+"""The last part of a load, in which idle cores are not counted: the generator ends with its last response."""
+
 FEWEST = 200
 """Orders of each case."""
 
@@ -102,7 +105,7 @@ def _place(env: Environment, rate: float, seconds: float) -> pd.DataFrame:
     orders = Stream("orders", f"{env[ORDERS].url}/orders", rate, "POST", body, key)
     length = WARM_SECONDS + seconds
     with Load(orders, seconds=length, seed=env.seed) as load:
-        idle = idle_during(load, WARM_SECONDS, length)
+        idle = idle_during(load, WARM_SECONDS, length - LAST_SECONDS)
     samples = load.samples.drop(columns="stream")
     ids = [coin.order_id(seed=env.seed, user=user, key=f"k{number}") for number in samples.index]
     ends = _follow(env, [id for id, ok in zip(ids, samples["ok"], strict=True) if ok])
