@@ -15,7 +15,9 @@ import matplotlib.pyplot as plt
 from labs.experiments.phase0 import versions
 from labs.records import Run
 from tests.labs.experiments.phase0 import frames
-env = SimpleNamespace(phase="phase0", runtime="process", seed=SEED, running=False)
+env = SimpleNamespace(
+    phase="phase0", runtime="process", database="sqlite", seed=SEED, running=False
+)
 run = Run(env, profile=PROFILE)
 samples, prediction = frames.versions_samples(), frames.versions_prediction()
 """
