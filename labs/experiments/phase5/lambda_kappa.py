@@ -61,7 +61,7 @@ EVERY_SECONDS = 0.1
 
 JUDGED = (
     "events read by each design: exact; the view of Lambda is the same before and after each batch; the view that "
-    "Kappa builds again is the batch's, window by window"
+    "Kappa builds again has the sums of the batch, window by window"
 )
 
 
