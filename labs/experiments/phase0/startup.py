@@ -9,7 +9,7 @@ import pandas as pd
 import psutil
 
 from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
-from labs.judging import SETTLED, Case, Finding, doubt, failure, pooled, verdict
+from labs.judging import SETTLED, Case, Finding, doubt, failure, seen_twice, verdict
 from labs.machine import busy_seconds
 from labs.machine import cores as usable_cores
 
@@ -91,21 +91,28 @@ def _restart(env: Environment, names: Iterable[str]) -> pd.DataFrame:
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     """Pass when the median round's starts together take at most `BOUND` of its starts one by one.
 
-    Policy `pooled`: further attempts add rounds to the median. Inconclusive on one core, where
-    there is nothing to share. A median above the bound is in doubt when other programs left too
-    little of the machine for the theory to promise the bound; that doubt is one-sided, because
-    in a round the modes take turns, and a busy machine does not make starts together cheap.
+    Policy: seen twice, by the median of each attempt. Inconclusive on one core, where there is
+    nothing to share. A median above the bound is in doubt when other programs left too little of
+    the machine for the theory to promise the bound; that doubt is one-sided, because in a round
+    the modes take turns, and a busy machine does not make starts together cheap.
     """
     rounds = summarise_rounds(samples)
     ratio = float(rounds["ratio"].median())
-    finding = _finding(rounds, cores=int(samples["cores"].iloc[0]))
+    cores = int(samples["cores"].iloc[0])
+    findings = [_finding(part, cores=cores) for _, part in rounds.groupby("attempt")]
     details = {
         "ratio": ratio,
         "predicted_ratio": float(_predicted(prediction, TOGETHER) / _predicted(prediction, ALONE)),
         "rounds": rounds.to_dict("records"),
     }
-    extend = finding is not ONE_CORE
-    return verdict(__name__, JUDGED, [Case("", [finding])], pooled, details=details, extend=extend)
+    return verdict(
+        __name__,
+        JUDGED,
+        [Case("", findings)],
+        seen_twice,
+        details=details,
+        extend=ONE_CORE not in findings,
+    )
 
 
 def _finding(rounds: pd.DataFrame, *, cores: int) -> Finding:

@@ -1,5 +1,6 @@
 """Start-up: the bound, and machines that cannot show it."""
 
+import pandas as pd
 import pytest
 
 from labs.experiments.phase0 import startup
@@ -22,9 +23,14 @@ def test_together_well_below_the_sum_passes() -> None:
     assert verdict.details["ratio"] == pytest.approx(0.5)
 
 
-def test_together_as_slow_as_one_by_one_fails_on_free_cores() -> None:
-    verdict = startup.judge(frames.startup_samples(together=2.9), PREDICTION)
-    assert verdict.outcome is Outcome.FAIL
+def test_together_as_slow_as_one_by_one_fails_once_it_is_seen_twice() -> None:
+    slow = frames.startup_samples(together=2.9)
+    once = startup.judge(slow, PREDICTION)
+    assert (once.outcome, once.extend) == (Outcome.INCONCLUSIVE, True)
+    twice = startup.judge(pd.concat([slow, slow.assign(attempt=2)]), PREDICTION)
+    assert twice.outcome is Outcome.FAIL
+    good = frames.startup_samples(together=1.5).assign(attempt=2)
+    assert startup.judge(pd.concat([slow, good]), PREDICTION).outcome is Outcome.PASS
 
 
 def test_one_core_is_inconclusive_and_no_larger_sample_helps() -> None:
