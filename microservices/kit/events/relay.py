@@ -69,6 +69,7 @@ class Relay:
         self._renewed = -LEASE_SECONDS
         self._points = points
         self._woken = asyncio.Event()
+        self._sending = asyncio.Lock()
 
     def wake(self) -> None:
         """Wake the relay: events were committed."""
@@ -84,13 +85,20 @@ class Relay:
 
     async def __aexit__(self, *_: object) -> None:
         """Stop; what is not sent stays in the table, for the next one with the lease."""
+        with suppress(Exception):
+            async with asyncio.timeout(LAST_SECONDS):
+                # A batch that Kafka has is deleted first: else it would be published once more.
+                async with self._sending:
+                    await self._end()
+                await self._send_the_rest()
+        await self._end()
+        with suppress(SQLAlchemyError):
+            await self._database.write(lease.release, name=NAME, holder=self._holder)
+
+    async def _end(self) -> None:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
-        with suppress(Exception):
-            await asyncio.wait_for(self._send_the_rest(), LAST_SECONDS)
-        with suppress(SQLAlchemyError):
-            await self._database.write(lease.release, name=NAME, holder=self._holder)
 
     async def _run(self) -> None:
         while True:
@@ -121,6 +129,10 @@ class Relay:
 
     async def _send_some(self) -> bool:
         """Publish the oldest events; false when there are none, or when a fault holds them."""
+        async with self._sending:
+            return await self._send_batch()
+
+    async def _send_batch(self) -> bool:
         self._woken.clear()
         if self._points.holds_relay():
             return False

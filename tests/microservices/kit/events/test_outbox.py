@@ -107,9 +107,9 @@ def run(folder: Path, test: Callable[[Database, Kafka], Awaitable[None]]) -> Non
     asyncio.run(with_database())
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool], *, every: float = 0.005) -> None:
     while not condition():
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(every)
 
 
 def test_an_event_carries_its_cause_and_its_trace(tmp_path: Path) -> None:
@@ -139,6 +139,17 @@ def test_events_are_published_in_order_and_then_deleted(
             running.wake()
             await until(lambda: len(kafka.sent) == len(ids))
         assert kafka.sent == ids
+        assert await database.read(waiting) == 0
+
+    run(tmp_path, test)
+
+
+def test_a_relay_that_stops_deletes_what_kafka_has(tmp_path: Path) -> None:
+    async def test(database: Database, kafka: Kafka) -> None:
+        await database.write(publish, "order-1", "order-2")
+        async with relay(database, kafka):
+            await until(lambda: bool(kafka.sent), every=0)  # before the relay has deleted them
+        assert kafka.sent == ["order-1", "order-2"]
         assert await database.read(waiting) == 0
 
     run(tmp_path, test)
