@@ -77,7 +77,8 @@ class PostgreSQL:
             connection.rollback()
 
     def kill(self) -> None:
-        """Send SIGKILL to the server; return when no process of it is left."""
+        """Send SIGKILL to the server; return when no process of it is left, and no connection to one."""
+        self.engine.dispose()
         self.process.kill()
         self.process.wait()
 
