@@ -62,7 +62,8 @@ MUTANTS = {
         "broker_dies",
         "orders were done later than predicted",
         {},
-        {"seconds": 1},
+        # Away for longer than the session timeout: only then the group assigns its partitions anew.
+        {"seconds": 1, "paused": 5},
     ),
     "slow_handover": Wrong(
         "payment-service",
