@@ -60,6 +60,19 @@ def busy_seconds() -> float:
     return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0))
 
 
+def demanded_seconds(pressure: Path = Path("/proc/pressure/cpu")) -> float:
+    """Return `busy_seconds`, and the seconds in which a program waited for a core, as far as the system counts them.
+
+    Linux does: https://docs.kernel.org/accounting/psi.html. A core that is idle at one moment is no help to a program
+    that waited at another.
+    """
+    try:
+        waited = int(pressure.read_text().partition("total=")[2].split()[0]) / 1e6
+    except (OSError, IndexError, ValueError):
+        waited = 0.0
+    return busy_seconds() + waited
+
+
 WORK = """
 import sys, time
 begin, count = float(sys.argv[1]), 0

@@ -5,15 +5,15 @@ from __future__ import annotations
 import psutil
 
 from labs.load.open_loop import Load
-from labs.machine import busy_seconds
+from labs.machine import demanded_seconds
 
 
 def idle_during(load: Load, since: float, until: float) -> float:
-    """Return the cores that no program used between two seconds of a load, on average."""
+    """Return the cores that no program used or waited for between two seconds of a load, on average."""
     load.until(since)
-    before = busy_seconds()
+    before = demanded_seconds()
     load.until(until)
-    return idle_cores(busy_seconds() - before, until - since)
+    return idle_cores(demanded_seconds() - before, until - since)
 
 
 def idle_cores(busy: float, seconds: float) -> float:

@@ -15,7 +15,7 @@ TOLERANCE = 0.2
 
 EXPLAINED = 0.5
 """Idle cores, per core's worth of missing throughput, from which on the system is the cause: cores that other
-programs use are not idle."""
+programs use, or wait for, are not idle."""
 
 PART = 12
 """Intervals between answers: a part of a window that is long enough to show a rate, and a multiple

@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,17 @@ def test_busy_seconds_grow_by_what_is_computed_here() -> None:
     while time.process_time() - began < 0.3:
         pass
     assert machine.busy_seconds() - before > 0.2
+
+
+def test_demand_counts_the_waiting_where_the_system_does(tmp_path: Path) -> None:
+    listed = tmp_path / "cpu"
+    assert machine.demanded_seconds(listed) == pytest.approx(machine.busy_seconds(), abs=0.2)
+    listed.write_text(
+        "some avg10=0.00 avg60=0.05 avg300=5.68 total=25000000\nfull avg10=0.00 total=0\n"
+    )
+    assert machine.demanded_seconds(listed) == pytest.approx(machine.busy_seconds() + 25, abs=0.2)
+    listed.write_text("")
+    assert machine.demanded_seconds(listed) == pytest.approx(machine.busy_seconds(), abs=0.2)
 
 
 def test_all_cores_do_at_least_the_work_of_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def measure(
     Returns:
         One row per request. Columns: those of `Load.samples`, `replicas`, `step`, `began` and
         `ended` (unix seconds: what is counted of the step), `idle` (cores that no program used
-        meanwhile), `runtime`, `attempt`.
+        or waited for meanwhile), `runtime`, `attempt`.
     """
     parts = []
     for n in replicas:

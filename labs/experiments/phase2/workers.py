@@ -24,7 +24,7 @@ from labs.judging import (
     verdict,
 )
 from labs.load.calls import ask
-from labs.machine import busy_seconds
+from labs.machine import demanded_seconds
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -82,15 +82,15 @@ def measure(
     Returns:
         One row per request. Columns: `shape`, `when` (before or during the death), `sent` and
         `ended` (unix seconds), `status`, `worker` (replica and process), `killed` (unix seconds),
-        `idle` (cores that no program used before the kill), `runtime`, `attempt`.
+        `idle` (cores that no program used or waited for before the kill), `runtime`, `attempt`.
     """
     parts = []
     for shape, replicas in ((VERTICAL, 1), (HORIZONTAL, workers)):
         url = reset_replicas(env, GATEWAY, replicas, WORKERS=workers // replicas)
         path = f"{url}/api/cpu-bound?seconds={seconds}"
-        busy, began = busy_seconds(), time.time()
+        demanded, began = demanded_seconds(), time.time()
         answers = [ask(path, requests=requests, together=TOGETHER).assign(when=BEFORE)]
-        idle = idle_cores(busy_seconds() - busy, time.time() - began)
+        idle = idle_cores(demanded_seconds() - demanded, time.time() - began)
         with env[GATEWAY].replicas[0].killed() as fault:
             answers.append(ask(path, requests=AFTER, together=TOGETHER).assign(when=DURING))
         parts.append(pd.concat(answers).assign(shape=shape, killed=fault.began, idle=idle))

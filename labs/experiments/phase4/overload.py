@@ -127,8 +127,8 @@ def measure(
 
     One row per order and per sample of the lag. Columns: `design`, `step`, `what` ("order" or "lag"), `intended`
     (unix seconds, of a sample as well), `since` (s since the step began), `lag` (of the load, s), `latency` (s),
-    `ok`, `behind` (messages not yet paid for), `idle` (cores that no program used during the step), `runtime`,
-    `attempt`.
+    `ok`, `behind` (messages not yet paid for), `idle` (cores that no program used or waited for during the step),
+    `runtime`, `attempt`.
     """
     for system in (http, env):
         system.configure(PAYMENTS, PAYMENT_SLOTS=slots, PAYMENT_SECONDS=seconds)
