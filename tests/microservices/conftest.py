@@ -31,7 +31,7 @@ def tables() -> Iterator[Mapping[str, OwnTable]]:
 DATABASES = ("sqlite", "postgresql")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgreSQL]:
     """One server for all tests of this process."""
     server = PostgreSQL(tmp_path_factory.mktemp("postgresql") / "data", free_port())
@@ -78,7 +78,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         running.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Running]]:
     """All services, faults on and no work time, for tests that leave nothing behind."""
     data = tmp_path_factory.mktemp("shared")
@@ -116,21 +116,21 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Runni
             service.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def order(shared: dict[str, Running]) -> Running:
     return shared["order"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def payment(shared: dict[str, Running]) -> Running:
     return shared["payment"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gateway(shared: dict[str, Running]) -> Running:
     return shared["gateway"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def user(shared: dict[str, Running]) -> Running:
     return shared["user"]
