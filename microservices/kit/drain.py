@@ -31,6 +31,7 @@ class Drain:
         self.in_flight: set[object] = set()
         self.began: float | None = None
         self.awaited: set[object] = set()
+        self._announced = False
 
     @property
     def draining(self) -> bool:
@@ -38,10 +39,18 @@ class Drain:
         return self.began is not None
 
     def start(self) -> None:
-        """Begin to drain: wait for the requests that are in flight now, and for no later one."""
+        """Begin to drain: wait for the requests that are in flight now, and for no later one.
+
+        This logs nothing: a signal may have come while a line was being written.
+        """
         self.began = time.monotonic()
         self.awaited = set(self.in_flight)
-        log.info("draining", extra={"inFlight": len(self.awaited)})
+
+    def announce(self) -> None:
+        """Log, once, that the service drains."""
+        if self.draining and not self._announced:
+            self._announced = True
+            log.info("draining", extra={"inFlight": len(self.awaited)})
 
     def finished(self) -> bool:
         """Return whether the requests that were in flight are done, or the time limit has passed."""
@@ -92,6 +101,7 @@ class DrainingServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Stop listening when the drain is finished. uvicorn calls this ten times per second."""
+        self.drain.announce()
         if self.drain.finished():
             self.should_exit = True
         if counter % 10 == 0:  # once a second

@@ -2,7 +2,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import pytest
 
+from microservices.kit.drain import Drain
 from tests.microservices.conftest import Start
 from tests.microservices.running import Running
 
@@ -21,6 +23,19 @@ def test_sigterm_finishes_the_payment_and_is_not_ready_meanwhile(start: Start) -
     assert answer.headers["connection"] == "close"
     assert payment.process.wait(10) == 0
     assert time.monotonic() - terminated < 10
+
+
+def test_a_signal_logs_nothing_while_a_line_may_be_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drain = Drain()
+    with caplog.at_level("INFO"):
+        drain.announce()
+        drain.start()  # in the handler of the signal
+        assert caplog.messages == []
+        drain.announce()
+        drain.announce()
+    assert caplog.messages == ["draining"]
 
 
 def test_an_idle_service_leaves_at_once(start: Start) -> None:
