@@ -97,8 +97,8 @@ class Relay:
 
     async def _end(self) -> None:
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        # Unlike `await self._task`, this takes no cancellation by a time limit for the task's end.
+        await asyncio.wait([self._task])
 
     async def _run(self) -> None:
         while True:
