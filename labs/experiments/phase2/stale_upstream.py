@@ -64,8 +64,9 @@ hardware address, one per second."""
 PRINTED = 53.364
 """Seconds that the original course printed for one request after it had scaled from three instances to one."""
 
-APART = 0.04
-"""Seconds between a response and the next request."""
+SPAN = 2.5
+"""Seconds over which the requests are spread. nginx passes over an address for 1 s after a failure, by a clock of
+whole seconds, so for up to 2 s: in less time it may not try a dead address at all."""
 
 SLACK = 0.15
 """Seconds by which a request may take longer than what is predicted, on a busy machine too."""
@@ -167,7 +168,7 @@ def _send(env: Environment, requests: int) -> pd.DataFrame:
             status = client.get(USERS, headers={"X-Correlation-Id": name}).status_code
             latency = time.perf_counter() - sent
             rows.append({"name": name, "number": number, "latency": latency, "status": status})
-            _pause()
+            _pause(SPAN / requests)
     idle = idle_cores(busy_seconds() - busy, time.time() - began)
     alive = {replica.id for replica in env[GATEWAY].replicas}
     names = {row["name"] for row in rows}
@@ -184,10 +185,9 @@ def _send(env: Environment, requests: int) -> pd.DataFrame:
     return table.drop(columns="name").assign(idle=idle)
 
 
-def _pause() -> None:
-    """Let a moment pass, so that the requests span more than nginx's pause after a failure (1 s)."""
-    end = time.perf_counter() + APART
-    wait_until(lambda: time.perf_counter() >= end, timeout=1, every=APART / 4)
+def _pause(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    wait_until(lambda: time.perf_counter() >= end, timeout=seconds + 1, every=seconds / 4)
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

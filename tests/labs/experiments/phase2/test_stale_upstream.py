@@ -6,12 +6,14 @@ import socket
 import pandas as pd
 import pytest
 
+from environment.nginx import Balance
 from labs.experiments.phase2 import stale_upstream
 from labs.experiments.phase2.stale_upstream import (
     CONNECT_TIMEOUT,
     REFUSES,
     RELOADED,
     SILENT,
+    SPAN,
     silent_listener,
     suspects,
 )
@@ -50,6 +52,11 @@ def test_only_silent_addresses_cost_timeouts() -> None:
     assert longest[RELOADED] == longest[REFUSES] == 0
     assert longest[SILENT] == pytest.approx(0.6)
     assert list(stale_upstream.predict(runtime="docker")["address"]) == [RELOADED, SILENT]
+
+
+def test_the_requests_outlast_the_time_for_which_nginx_passes_over_a_dead_address() -> None:
+    tick = 1  # nginx compares whole seconds
+    assert Balance().fail_timeout + tick < SPAN
 
 
 def test_requests_that_wait_for_what_they_tried_pass() -> None:
