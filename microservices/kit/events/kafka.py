@@ -52,6 +52,10 @@ def client_settings(settings: Settings) -> dict[str, Any]:
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 500,
         "socket.connection.setup.timeout.ms": 2000,
+        # Starting from the bootstrap address again, at each failed attempt, makes and ends threads, and keeps an event
+        # for a client that is not polled: without Kafka a service would use more and more memory and processor time
+        # (librdkafka issue 5546). There is one broker, whose name is looked up at each attempt all the same.
+        "metadata.recovery.strategy": "none",
         "logger": CLIENT_LOG,
         "error_cb": log_absence,
     }
