@@ -28,6 +28,10 @@ from environment.errors import LabError, RuntimeUnavailable
 ANSWER_SECONDS = 8
 """How long an engine that answered once may take for an answer before it counts as hanging."""
 
+WORK_SECONDS = 30
+"""How long it may take to make, start or remove something, which is work on its disk. The first start after an image
+was built has taken 8 s."""
+
 _TOTAL_SECONDS = 8.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _OLDEST_API = "1.41"  # Docker 20.10

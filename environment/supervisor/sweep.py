@@ -40,12 +40,12 @@ def sweep() -> list[str]:
 
 def _sweep_docker() -> list[str]:
     # The Docker SDK takes a third of a second to import, and not every session needs it.
-    from environment.images.engine import connect
+    from environment.images.engine import WORK_SECONDS, connect
     from environment.images.workshop import sweep_scratch
     from environment.runtimes.docker_removal import sweep_docker
 
     sweep_scratch()
-    with closing(connect()) as client:
+    with closing(connect(patience=WORK_SECONDS)) as client:
         return sweep_docker(client, _gone)
 
 

@@ -25,7 +25,7 @@ from environment import images
 from environment.compose import ROOT, Service
 from environment.errors import LabError, PortBusy, RuntimeUnavailable
 from environment.identity import Identity
-from environment.images.engine import connect
+from environment.images.engine import ANSWER_SECONDS, WORK_SECONDS, connect
 from environment.images.recipe import LOCAL
 from environment.runtimes import Launch
 from environment.runtimes import docker_network as networks
@@ -696,6 +696,22 @@ def test_compose_shows_the_logs_of_a_session(pair: Pair) -> None:
     assert "serving hello from web" in done.stdout
 
 
+def test_an_engine_may_take_longer_for_a_start_than_for_an_answer(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    relay = Relay(tmp_path / "relay.sock")
+    monkeypatch.setenv("DOCKER_HOST", relay.url)
+    _session, runtime = bench.started()
+    relay.freeze()
+    busy = threading.Timer(ANSWER_SECONDS + 1, relay.thaw)
+    busy.start()
+    runtime.start(Launch(service(), 1))
+    assert wait_until(lambda: runtime.status("web-1").condition == "running", timeout=10)
+    busy.join()
+    runtime.destroy()
+    relay.close()
+
+
 def test_an_engine_that_stops_answering_is_an_error(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -703,6 +719,8 @@ def test_an_engine_that_stops_answering_is_an_error(
     monkeypatch.setenv("DOCKER_HOST", relay.url)
     session, runtime = bench.started()
     relay.freeze()
+    assert runtime._patient.api.timeout == WORK_SECONDS
+    runtime._patient.api.timeout = 2  # what is left to show is that these verbs keep to it
     deeds = (
         lambda: runtime.status("web-1"),
         lambda: runtime.stop("web-1", 30),
@@ -718,8 +736,6 @@ def test_an_engine_that_stops_answering_is_an_error(
     with ThreadPoolExecutor() as pool:
         for done in [pool.submit(is_given_up, deed) for deed in deeds]:
             done.result()
-    # The limit has been proved; what is left to show is that this verb keeps to one.
-    runtime._client.api.timeout = 2
     is_given_up(runtime.destroy)
     relay.thaw()
     time.sleep(0.5)
