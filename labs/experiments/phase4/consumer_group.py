@@ -117,7 +117,11 @@ def _event_of_new_order(env: Environment) -> dict[str, Any]:
 
 
 def _at_rest(env: Environment, working: int) -> dict[int, str]:
-    """Return the member of each partition, once no message is left and so many members have one."""
+    """Return the member of each partition, once no message is left and so many members have one.
+
+    A replica that was removed has its partitions until the group gives them to others.
+    """
+    running = {replica.id for replica in env[PAYMENTS].replicas}
 
     def settled() -> dict[int, str] | None:
         lag = env.kafka.lag(PAYMENTS_GROUP)
@@ -127,7 +131,8 @@ def _at_rest(env: Environment, working: int) -> dict[int, str]:
 
     def shared() -> dict[int, str] | None:
         holders = settled()
-        return holders if holders and len(set(holders.values())) >= working else None
+        members = set(holders.values()) if holders else set()
+        return holders if members <= running and len(members) == working else None
 
     return wait_until(shared, timeout=SETTLE_SECONDS, every=0.1) or settled() or {}
 

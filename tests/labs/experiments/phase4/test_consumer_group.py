@@ -1,9 +1,14 @@
 """Consumer group: the busiest member decides how long it takes."""
 
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
 import pandas as pd
 import pytest
 
 from labs.experiments.phase4 import consumer_group
+from labs.experiments.phase4.consumer_group import _at_rest
+from labs.experiments.phase4.names import CREATED
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase4.event_frames import (
     consumer_group_prediction,
@@ -80,3 +85,18 @@ def test_steps_are_where_the_busiest_has_less_and_not_at_the_divisors() -> None:
     table = consumer_group.predict(messages=100, seconds=0.1, members=range(1, 12), partitions=10)
     faster = table["members"][table["drain"].diff().fillna(-1) < 0]
     assert list(faster) == [1, 2, 3, 4, 5, 10]  # 3 and 4 divide nothing
+
+
+def test_a_removed_member_that_still_has_partitions_is_not_at_rest() -> None:
+    looks = iter(["123456", "164321", "144321"])  # the member of each partition, look by look
+
+    def lag(_group: str) -> pd.DataFrame:
+        return pd.DataFrame(
+            {"topic": CREATED, "partition": range(6), "lag": 0, "member": list(next(looks))}
+        )
+
+    running = SimpleNamespace(replicas=[SimpleNamespace(id=member) for member in "1234"])
+    env = MagicMock()
+    env.__getitem__.return_value = running
+    env.kafka.lag = lag
+    assert "".join(_at_rest(env, 4).values()) == "144321"
