@@ -14,7 +14,7 @@ import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.phase2.computations import warm_up
 from labs.figures import (
     BLUE,
@@ -29,7 +29,6 @@ from labs.figures import (
     styled,
 )
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, seen_twice, verdict
-from labs.machine import busy_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -160,7 +159,7 @@ def silent_listener(host: str, port: int) -> Iterator[None]:
 
 def _send(env: Environment, requests: int) -> pd.DataFrame:
     """Request the users that many times, one after the other, and read from nginx's log what each tried."""
-    rows, busy, began = [], busy_seconds(), time.time()
+    rows, meter = [], IdleMeter()
     with httpx.Client(base_url=env[GATEWAY].url, timeout=30) as client:
         for number in range(1, requests + 1):
             name = uuid.uuid4().hex
@@ -169,7 +168,7 @@ def _send(env: Environment, requests: int) -> pd.DataFrame:
             latency = time.perf_counter() - sent
             rows.append({"name": name, "number": number, "latency": latency, "status": status})
             _pause(SPAN / requests)
-    idle = idle_cores(busy_seconds() - busy, time.time() - began)
+    idle = meter.cores()
     alive = {replica.id for replica in env[GATEWAY].replicas}
     names = {row["name"] for row in rows}
 

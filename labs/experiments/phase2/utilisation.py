@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.phase2.queues import mean_wait, range_of_means, waits
 from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, verdict
 from labs.load.calls import ask, ask_in_turn
 from labs.load.open_loop import Stream, run_load
-from labs.machine import busy_seconds
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -140,8 +138,8 @@ def measure(
 
 def _idle(send: Callable[[], pd.DataFrame]) -> pd.DataFrame:
     """Return what `send` returns, with the cores that were idle meanwhile."""
-    busy, began = busy_seconds(), time.time()
-    return send().assign(idle=idle_cores(busy_seconds() - busy, time.time() - began))
+    meter = IdleMeter()
+    return send().assign(idle=meter.cores())
 
 
 def _open(

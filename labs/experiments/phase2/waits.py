@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.phase2.computations import warm_up
 from labs.experiments.rates import TOLERANCE, best_rate, rate
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, plural, verdict
 from labs.load.calls import ask
-from labs.machine import busy_seconds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -90,9 +88,9 @@ def measure(
         warm_up(env)
         for work, path in PATHS.items():
             number = CALLERS + round(each * expected[work, n])
-            busy, began = busy_seconds(), time.time()
+            meter = IdleMeter()
             rows = ask(f"{url}{path}?seconds={seconds}", requests=number, together=CALLERS)
-            idle = idle_cores(busy_seconds() - busy, time.time() - began)
+            idle = meter.cores()
             part = rows[["sent", "ended", "status"]].assign(work=work, replicas=n, idle=idle)
             parts.append(part)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)

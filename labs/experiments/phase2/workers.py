@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.rates import TOLERANCE, best_rate, compare, rate
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, canvas, legend, styled
@@ -24,7 +23,6 @@ from labs.judging import (
     verdict,
 )
 from labs.load.calls import ask
-from labs.machine import demanded_seconds
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -88,9 +86,9 @@ def measure(
     for shape, replicas in ((VERTICAL, 1), (HORIZONTAL, workers)):
         url = reset_replicas(env, GATEWAY, replicas, WORKERS=workers // replicas)
         path = f"{url}/api/cpu-bound?seconds={seconds}"
-        demanded, began = demanded_seconds(), time.time()
+        meter = IdleMeter()
         answers = [ask(path, requests=requests, together=TOGETHER).assign(when=BEFORE)]
-        idle = idle_cores(demanded_seconds() - demanded, time.time() - began)
+        idle = meter.cores()
         with env[GATEWAY].replicas[0].killed() as fault:
             answers.append(ask(path, requests=AFTER, together=TOGETHER).assign(when=DURING))
         parts.append(pd.concat(answers).assign(shape=shape, killed=fault.began, idle=idle))

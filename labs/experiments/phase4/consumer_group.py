@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.phase4.events import follow, publish_events, read_envelopes
 from labs.experiments.phase4.names import CREATED, PAID, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import place
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, PREDICTION, SOFT, canvas, legend, styled
 from labs.judging import SETTLED, Case, Finding, doubt, failure, plural, seen_twice, verdict
-from labs.machine import busy_seconds
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -98,12 +96,11 @@ def measure(
     for g in sorted(members, reverse=True):
         env.scale(PAYMENTS, g)
         holders = _at_rest(env, min(g, PARTITIONS))
-        busy, began = busy_seconds(), time.time()
+        meter = IdleMeter()
         batch = _publish(env, order, messages)
         limit = 2 * messages * seconds + SETTLE_SECONDS
         paid = follow(env, PAID, batch["event"], seconds=limit).groupby("cause")["time"].min()
-        idle = idle_cores(busy_seconds() - busy, time.time() - began)
-        batch = batch.assign(members=g, paid=batch["event"].map(paid), idle=idle)
+        batch = batch.assign(members=g, paid=batch["event"].map(paid), idle=meter.cores())
         parts.append(batch.assign(member=batch["partition"].map(holders)))
     columns = ["members", "partition", "member", "published", "paid", "idle"]
     table = pd.concat(parts, ignore_index=True)[columns]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from environment.waiting import wait_until
-from labs.experiments.idle import idle_cores
+from labs.experiments.idle import IdleMeter
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.failed_attempts import read_attempts
 from labs.experiments.phase4.names import CONFIRMED, ORDERS, ORDERS_GROUP, PAID, PAYMENTS
@@ -26,7 +25,6 @@ from labs.judging import (
     failure,
     verdict,
 )
-from labs.machine import busy_seconds
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -95,16 +93,14 @@ def measure(env: Environment, *, orders: int = 12, tries: int = 3) -> pd.DataFra
     where there was none), `idle` (cores that no program used meanwhile, on average), `runtime`, `attempt`.
     """
     env.configure(PAYMENTS, PAYMENT_SECONDS=0)
-    busy, began = busy_seconds(), time.time()
+    meter = IdleMeter()
     with env[PAYMENTS].paused():
         placed = place(env, orders)
         poisons = [publish_poison(env, partition, kind) for partition, kind in POISONED.items()]
     _wait_for_end(env, placed, poisons)
-    seconds = time.time() - began
+    idle = meter.cores()
     rows = [*_dead(env, poisons, tries), *_done(env, placed)]
-    return pd.DataFrame(rows).assign(
-        idle=idle_cores(busy_seconds() - busy, seconds), runtime=env.runtime, attempt=1
-    )
+    return pd.DataFrame(rows).assign(idle=idle, runtime=env.runtime, attempt=1)
 
 
 def _wait_for_end(env: Environment, placed: list[str], poisons: list[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from labs.experiments import idle
 from labs.experiments.idle import idle_cores
 from labs.experiments.phase2 import throughput
 from labs.experiments.phase2.throughput import summarise
@@ -116,6 +117,14 @@ def test_idle_is_what_is_left_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("psutil.cpu_count", lambda: 4)
     assert idle_cores(3.0, 2.0) == 2.5
     assert idle_cores(9.0, 2.0) == 0
+
+
+def test_a_core_that_a_program_waited_for_was_not_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.cpu_count", lambda: 4)
+    demanded, clock = iter([100.0, 103.0]), iter([10.0, 12.0])
+    monkeypatch.setattr(idle, "demanded_seconds", lambda: next(demanded))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    assert idle.IdleMeter().cores() == 2.5
 
 
 def test_the_figure_shows_the_originals_points_as_such() -> None:
