@@ -52,8 +52,8 @@ class DockerRuntime:
         """Connect to the engine. Raises `RuntimeUnavailable`."""
         self._session, self._folder, self._ports = session, folder, ports
         self._labels = own_labels(session, supervisor)
-        self._client: DockerClient = connect()
-        self._patient: DockerClient = connect(patience=WORK_SECONDS)
+        # The engine answers no question about a container while it starts or removes it.
+        self._client: DockerClient = connect(patience=WORK_SECONDS)
         self._network: SessionNetwork | None = None
         self._images: dict[str, str] = {}
         self._places: dict[str, Place] = {}
@@ -67,10 +67,10 @@ class DockerRuntime:
             say("making the session's network")
             with self._creations.request():
                 name = f"{project(self._session)}_default"
-                self._network = SessionNetwork(self._patient, name, self._labels | network_labels())
+                self._network = SessionNetwork(self._client, name, self._labels | network_labels())
         for volume in sorted({name for service in services for name, _ in service.volumes}):
             with self._creations.request(), asking(f"make the volume {volume}"):
-                self._patient.volumes.create(
+                self._client.volumes.create(
                     volume_name(self._session, volume), labels=self._labels | volume_labels(volume)
                 )
         (self._folder / "logs").mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ class DockerRuntime:
         place = self._place(launch.id)
         self._remove_container(launch.id)
         with self._creations.request(), asking(f"start {launch.id}"):
-            container = self._patient.containers.create(**self._described(launch, place))
+            container = self._client.containers.create(**self._described(launch, place))
             try:
                 put_files(container, launch.files, launch.service.user)
                 container.start()
@@ -141,7 +141,7 @@ class DockerRuntime:
         self._place(replica)
         with asking(f"kill {replica}"), _if_it_is_there():
             self._container(replica).kill("SIGKILL")
-            if not wait_until(lambda: self._ended(replica), timeout=ANSWER_SECONDS):
+            if not wait_until(lambda: self._ended(replica), timeout=WORK_SECONDS):
                 raise RuntimeUnavailable(
                     f"{replica} did not end when Docker killed it. Restart Docker."
                 )
@@ -231,12 +231,12 @@ class DockerRuntime:
     def destroy(self) -> None:
         """Remove everything that carries this session's label; wait for what is still being made."""
         if self._creations.close():
-            remove_session(self._patient, self._session, quiet=0)
+            remove_session(self._client, self._session, quiet=0)
         answered = self._creations.all_answered(timeout=WORK_SECONDS + ANSWER_SECONDS)
         # When the engine has answered all our requests, nothing can appear any more. Where a response is missing, or
         # an earlier process may have sent requests, the only evidence is that nothing appears for a while.
         known = answered and self._network is not None
-        remove_session(self._patient, self._session, quiet=0 if known else QUIET_SECONDS)
+        remove_session(self._client, self._session, quiet=0 if known else QUIET_SECONDS)
         places, self._places = self._places, {}
         for port in [port for place in places.values() for port in place.ports.values()]:
             self._ports.give_back(port)
@@ -279,7 +279,7 @@ class DockerRuntime:
     def _remove_container(self, replica: str) -> None:
         """Remove the container of an earlier life, once its log is copied."""
         with asking(f"remove the old {replica}"), _if_it_is_there():
-            container = self._patient.containers.get(container_name(self._session, replica))
+            container = self._container(replica)
             if container.status in ("running", "paused"):
                 self.kill(replica)
             with self._log(replica).open("ab") as file:

@@ -696,7 +696,7 @@ def test_compose_shows_the_logs_of_a_session(pair: Pair) -> None:
     assert "serving hello from web" in done.stdout
 
 
-def test_an_engine_may_take_longer_for_a_start_than_for_an_answer(
+def test_an_engine_may_take_its_time_to_start_a_container(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     relay = Relay(tmp_path / "relay.sock")
@@ -705,7 +705,10 @@ def test_an_engine_may_take_longer_for_a_start_than_for_an_answer(
     relay.freeze()
     busy = threading.Timer(ANSWER_SECONDS + 1, relay.thaw)
     busy.start()
-    runtime.start(Launch(service(), 1))
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(runtime.status, "web-1")
+        runtime.start(Launch(service(), 1))
+    asked.result()  # it waited, and is no error
     assert wait_until(lambda: runtime.status("web-1").condition == "running", timeout=10)
     busy.join()
     runtime.destroy()
@@ -719,8 +722,8 @@ def test_an_engine_that_stops_answering_is_an_error(
     monkeypatch.setenv("DOCKER_HOST", relay.url)
     session, runtime = bench.started()
     relay.freeze()
-    assert runtime._patient.api.timeout == WORK_SECONDS
-    runtime._patient.api.timeout = 2  # what is left to show is that these verbs keep to it
+    assert runtime._client.api.timeout == WORK_SECONDS
+    runtime._client.api.timeout = 2  # what is left to show is that these verbs keep to it
     deeds = (
         lambda: runtime.status("web-1"),
         lambda: runtime.stop("web-1", 30),
