@@ -29,8 +29,8 @@ ANSWER_SECONDS = 8
 """How long an engine that answered once may take for an answer before it counts as hanging."""
 
 WORK_SECONDS = 30
-"""How long it may take to make, start or remove something, which is work on its disk. The first start after an image
-was built has taken 8 s."""
+"""How long it may take in a session, where it works on its disk: the first start of a container after a build has
+taken 8 s, and meanwhile the engine answers no question about that container."""
 
 _TOTAL_SECONDS = 8.0
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}

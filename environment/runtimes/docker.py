@@ -52,7 +52,6 @@ class DockerRuntime:
         """Connect to the engine. Raises `RuntimeUnavailable`."""
         self._session, self._folder, self._ports = session, folder, ports
         self._labels = own_labels(session, supervisor)
-        # The engine answers no question about a container while it starts or removes it.
         self._client: DockerClient = connect(patience=WORK_SECONDS)
         self._network: SessionNetwork | None = None
         self._images: dict[str, str] = {}
