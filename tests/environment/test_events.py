@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx
@@ -36,6 +37,10 @@ TOPICS = (
 GROUP = "payment-service-group"
 SECONDS = 30
 TOTAL = 39.98
+
+until = partial(wait_until, timeout=SECONDS, every=0.1)
+"""Each look reads whole lists or topics: looks without a pause would keep the services from their work."""
+
 ITEMS = ({"productId": "prod-1", "quantity": 2, "price": 19.99},)
 
 
@@ -94,9 +99,9 @@ class System:
     def complete(self, ids: list[str]) -> None:
         """All orders complete, each is charged once, and each customer is notified once."""
         done = {"completed": len(ids)}
-        assert wait_until(lambda: self.statuses(ids) == done, timeout=SECONDS), self.statuses(ids)
+        assert until(lambda: self.statuses(ids) == done), self.statuses(ids)
         told = sorted(ids)
-        assert wait_until(lambda: len(self.notified(ids)) >= len(ids), timeout=SECONDS)
+        assert until(lambda: len(self.notified(ids)) >= len(ids))
         assert self.charges(ids) == [(id, TOTAL) for id in told]
         assert self.notified(ids) == told
 
@@ -122,7 +127,7 @@ class System:
             keys = {m.key() for m in self.broker.records("order-created")}
             return {id.encode() for id in ids} <= keys
 
-        assert wait_until(told, timeout=SECONDS)
+        assert until(told)
 
     def dead(self, topic: str, values: set[bytes | None]) -> list[Any]:
         return [m for m in self.broker.records(f"{topic}-dlq") if m.value() in values]
@@ -228,7 +233,7 @@ def test_poison_is_set_aside_and_good_events_have_effect(
     good += system.orders(3)
     system.complete(good)
     values = {value for value, _ in sent.values()}
-    assert wait_until(lambda: len(system.dead("order-created", values)) >= 12, timeout=SECONDS)
+    assert until(lambda: len(system.dead("order-created", values)) >= 12)
     letters = {letter.value(): letter for letter in system.dead("order-created", values)}
     assert len(letters) == 12
     origins = {
@@ -246,7 +251,7 @@ def test_poison_is_set_aside_and_good_events_have_effect(
         assert headers["dlq.group"].decode() == GROUP
         assert int(headers["dlq.attempts"]) == (3 if "raises" in name else 0), name
         assert headers["dlq.error"], name
-    assert wait_until(system.settled, timeout=SECONDS)
+    assert until(system.settled)
     assert system.pids() == before, "no consumer was restarted"
 
 
@@ -272,7 +277,7 @@ def test_an_early_event_waits_for_its_time(system: System) -> None:
     value, key = encoded(event(timestamp=soon))
     system.broker.produce("order-created", value, key)
     order = key.decode()
-    assert wait_until(lambda: system.charges([order]) == [(order, TOTAL)], timeout=SECONDS)
+    assert until(lambda: system.charges([order]) == [(order, TOTAL)])
     assert system.dead("order-created", {value}) == []
 
 
@@ -284,7 +289,7 @@ def check_refused_letters(system: System) -> None:
         system.broker.produce("order-created", large, b"key", partition=0)
         ids = system.orders(12)
         system.complete(ids)
-        assert wait_until(system.settled, timeout=SECONDS), "no partition waits"
+        assert until(system.settled), "no partition waits"
         (letter,) = [
             m
             for m in system.broker.records("order-created-dlq")
@@ -298,15 +303,13 @@ def check_refused_letters(system: System) -> None:
         system.broker.set_topic("order-created-dlq", "max.message.bytes", "1")
         system.broker.produce("order-created", refused, b"key", partition=0)
         system.complete(system.orders(12))
-        assert wait_until(system.settled, timeout=SECONDS), "no partition waits"
+        assert until(system.settled), "no partition waits"
         assert system.metric("payment-service", "dead_letters_refused") == 1
         assert system.dead("order-created", {refused}) == []
     finally:
         system.broker.set_topic("order-created-dlq", "max.message.bytes", "2000000")
-    assert wait_until(lambda: len(system.dead("order-created", {refused})) == 1, timeout=SECONDS)
-    assert wait_until(
-        lambda: system.metric("payment-service", "dead_letters_refused") == 0, timeout=SECONDS
-    )
+    assert until(lambda: len(system.dead("order-created", {refused})) == 1)
+    assert until(lambda: system.metric("payment-service", "dead_letters_refused") == 0)
 
 
 def check_refused_events(system: System) -> None:
@@ -317,9 +320,7 @@ def check_refused_events(system: System) -> None:
         large = system.order(items=items)
         ids = system.orders(3)
         system.complete(ids)
-        assert wait_until(
-            lambda: system.metric("order-service", "outbox_events") == 0, timeout=SECONDS
-        )
+        assert until(lambda: system.metric("order-service", "outbox_events") == 0)
     finally:
         system.broker.set_topic("order-created", "max.message.bytes", "1048588")
     letters = [m for m in system.broker.records("order-created-dlq") if m.key() == large.encode()]
@@ -331,7 +332,7 @@ def check_refused_events(system: System) -> None:
     assert system.statuses([large]) == {"pending": 1}
     sent = system.env.kafka.redrive("order-created").set_index("key")
     assert sent.outcome[large] == "sent"
-    assert wait_until(lambda: system.statuses([large]) == {"completed": 1}, timeout=SECONDS)
+    assert until(lambda: system.statuses([large]) == {"completed": 1})
 
 
 def check_deleted_topics(system: System) -> None:
@@ -340,15 +341,15 @@ def check_deleted_topics(system: System) -> None:
     system.complete(system.orders(6))
     system.broker.delete("order-created", "order-created-dlq", "payment-completed")
     services = ("order-service", "payment-service")
-    assert wait_until(lambda: all(system.unready(each) == "" for each in services), timeout=SECONDS)
+    assert until(lambda: all(system.unready(each) == "" for each in services))
     ids = system.orders(12)
     system.complete(ids)
     system.broker.produce("order-created", poison, b"key")
-    assert wait_until(lambda: len(system.dead("order-created", {poison})) == 1, timeout=SECONDS)
+    assert until(lambda: len(system.dead("order-created", {poison})) == 1)
     system.broker.delete("order-created-dlq")
     poison = uuid.uuid4().hex.encode()
     system.broker.produce("order-created", poison, b"key")
-    assert wait_until(lambda: len(system.dead("order-created", {poison})) == 1, timeout=SECONDS)
+    assert until(lambda: len(system.dead("order-created", {poison})) == 1)
     system.complete(system.orders(6))
     assert system.pids() == before, "nothing was restarted"
 
@@ -365,12 +366,12 @@ def check_odd_records(system: System) -> None:
             )
         ids += system.orders(6)
     system.complete(ids)
-    assert wait_until(lambda: len(system.dead("order-created", odd)) == 6, timeout=SECONDS)
+    assert until(lambda: len(system.dead("order-created", odd)) == 6)
     for letter in system.dead("order-created", odd):
         headers = dict(letter.headers())
         assert headers["dlq.error"].startswith(b"the headers cannot be read"), headers
         assert (letter.key(), headers["dlq.topic"]) == (b"key", b"order-created")
-    assert wait_until(system.settled, timeout=SECONDS)
+    assert until(system.settled)
     stopped = "payment-service-1"
     assert before | {stopped: None} == system.pids() | {stopped: None}, "nothing else was restarted"
 
@@ -382,7 +383,7 @@ def test_every_record_sent_again_ten_times_changes_nothing(system: System) -> No
     again = [m for m in system.broker.records(*TOPICS) if m.key() in {id.encode() for id in ids}]
     assert len(again) >= 20
     system.broker.produce_all([(m.topic(), m.value(), m.key()) for m in again] * 10)
-    assert wait_until(system.settled, timeout=SECONDS)
+    assert until(system.settled)
     assert [system.charges(ids), system.notified(ids), system.statuses(ids)] == before
 
 
@@ -416,12 +417,12 @@ def test_a_broker_killed_under_load_loses_no_acknowledged_order(system: System) 
     thread = threading.Thread(target=load)
     thread.start()
     try:
-        assert wait_until(lambda: len(ids) > 10, timeout=SECONDS)
+        assert until(lambda: len(ids) > 10)
         with system.env["kafka"].killed():
             before = len(ids)
-            assert wait_until(lambda: len(ids) > before + 5, timeout=SECONDS)
+            assert until(lambda: len(ids) > before + 5)
         after = len(ids)
-        assert wait_until(lambda: len(ids) > after + 10, timeout=SECONDS)
+        assert until(lambda: len(ids) > after + 10)
     finally:
         enough.set()
         thread.join()
@@ -447,24 +448,24 @@ def test_a_stop_without_a_broker_exits_0_in_time(
 
 def test_three_replicas_own_two_partitions_each_and_the_seventh_idles(system: System) -> None:
     system.env.scale("payment-service", 3)
-    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+    assert until(lambda: system.broker.owned(GROUP) == [2, 2, 2])
     ids = system.orders(12)
     system.env.scale("payment-service", 7)
-    assert wait_until(lambda: system.broker.owned(GROUP) == [0, 1, 1, 1, 1, 1, 1], timeout=SECONDS)
+    assert until(lambda: system.broker.owned(GROUP) == [0, 1, 1, 1, 1, 1, 1])
     assert all(replica.ready for replica in system.env["payment-service"].replicas)
     system.complete(ids)
 
 
 def test_a_member_that_wakes_after_its_session_harms_nothing(system: System) -> None:
     system.env.scale("payment-service", 3)
-    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+    assert until(lambda: system.broker.owned(GROUP) == [2, 2, 2])
     ids = system.orders(12)
     with system.env["payment-service"].replicas[1].paused():
         ids += system.orders(12)
-        assert wait_until(lambda: system.broker.owned(GROUP) == [3, 3], timeout=SECONDS)
+        assert until(lambda: system.broker.owned(GROUP) == [3, 3])
         done = {"completed": len(ids)}
-        assert wait_until(lambda: system.statuses(ids) == done, timeout=SECONDS)
-    assert wait_until(lambda: system.broker.owned(GROUP) == [2, 2, 2], timeout=SECONDS)
+        assert until(lambda: system.statuses(ids) == done)
+    assert until(lambda: system.broker.owned(GROUP) == [2, 2, 2])
     ids += system.orders(12)
     system.complete(ids)
 
@@ -507,7 +508,7 @@ def test_a_consumer_that_comes_late_misses_nothing(
             found = late.http.get("/analytics").json()
             return {name: found[name] for name in wanted}
 
-        assert wait_until(lambda: shown() == wanted, timeout=SECONDS), (shown(), wanted)
+        assert until(lambda: shown() == wanted), (shown(), wanted)
     finally:
         late.close()
 

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -32,6 +33,9 @@ PAYMENT_RATE, INVENTORY_RATE = 0.3, 0.2
 STOCK = 100_000
 SESSION_SECONDS = 6
 """A group removes a member that is silent for so long (kit/events/kafka.py)."""
+
+until = partial(wait_until, timeout=SECONDS, every=0.2)
+"""Each look reads whole lists: looks that follow one another at once would keep the services from their work."""
 
 
 class Shop:
@@ -66,8 +70,8 @@ class Shop:
             known = {each["id"]: each["status"] for each in self.get("order-service", "/orders")}
             return {id: known[id] for id in ids}
 
-        assert wait_until(lambda: "pending" not in statuses().values(), timeout=seconds)
-        assert wait_until(self.at_rest, timeout=seconds), self.gauges()
+        assert until(lambda: "pending" not in statuses().values(), timeout=seconds)
+        assert until(self.at_rest, timeout=seconds), self.gauges()
         return statuses()
 
     def gauges(self) -> dict[str, float]:
@@ -116,12 +120,12 @@ class Shop:
         }
         revenue = round(sum(net.values()), 2)
         view = lambda: self.get("analytics-service", "/analytics")  # noqa: E731
-        assert wait_until(lambda: view()["totalRevenue"] == revenue, timeout=SECONDS), view()
+        assert until(lambda: view()["totalRevenue"] == revenue), view()
 
     def audited(self) -> pd.DataFrame:
         """Read the audit by the order, once the events of every order have been read."""
         table = audit(self.env).set_index("order")
-        wait_until(lambda: not under_way(audit(self.env)), timeout=SECONDS, every=0.5)
+        until(lambda: not under_way(audit(self.env)))
         return audit(self.env).set_index("order") if under_way(table) else table
 
 
@@ -220,7 +224,7 @@ def test_an_order_that_waits_shows_where(shop: Shop, capsys: pytest.CaptureFixtu
     with shop.env["payment-service"].replicas[0].killed():
         id = shop.order("waits")
         session = ("--session", str(shop.env.session))
-        assert wait_until(lambda: run_lab(capsys, "saga", id, *session).code == 0, timeout=SECONDS)
+        assert until(lambda: run_lab(capsys, "saga", id, *session).code == 0)
         printed = run_lab(capsys, "saga", id, *session).out
         assert "It has not ended.\n  payment-service has not read OrderCreated at" in printed
     shop.ended([id])
@@ -246,7 +250,7 @@ def test_three_replicas_of_each_end_orders_alike(shop: Shop) -> None:
     shop.check_books()
     assert totals_of_windows(shop) == totals(shop)
     passed = newest_event(shop) - LATENESS
-    assert wait_until(lambda: watermark(shop) == pytest.approx(passed, abs=0.002), timeout=SECONDS)
+    assert until(lambda: watermark(shop) == pytest.approx(passed, abs=0.002))
     for service in SERVICES[1:]:
         shop.env.scale(service, 1)
 
@@ -260,13 +264,13 @@ def test_a_held_event_waits_longer_than_a_silent_member_may(shop: Shop) -> None:
             waiting = {"topic": "order-created", "orderId": id}
             return any(waiting in report["held"] for report in payment.points().values())
 
-        assert wait_until(held, timeout=SECONDS)
-        assert wait_until(lambda: time.time() > fault.began + SESSION_SECONDS + 1, timeout=SECONDS)
+        assert until(held)
+        assert until(lambda: time.time() > fault.began + SESSION_SECONDS + 1)
         assert held(), "the group removed a member that only holds an event"
         assert payment.replicas[0].ready
         assert shop.get("order-service", f"/orders/{id}")["status"] == "pending"
         fault.replace({"order-cancelled": ["*"]})
-        assert wait_until(lambda: not held(), timeout=SECONDS)
+        assert until(lambda: not held())
     assert shop.ended([id]) == {id: outcome(id)}
 
 
@@ -274,7 +278,7 @@ def test_a_crash_point_ends_a_service_whose_order_ends_all_the_same(shop: Shop) 
     payment = shop.env["payment-service"]
     with payment.crashing("committed", "OrderCreated"):
         (id,) = shop.orders("crashed-", 1)
-        assert wait_until(lambda: payment.replicas[0].condition == "exited", timeout=SECONDS)
+        assert until(lambda: payment.replicas[0].condition == "exited")
         assert payment.replicas[0].exit_code == 137
         assert '"message":"crash point"' in payment.logs(20)
     assert shop.ended([id], seconds=90) == {id: outcome(id)}
@@ -335,7 +339,7 @@ def test_all_records_sent_again_change_nothing(shop: Shop) -> None:
         "order-created", "payment-completed", "order-confirmed", "order-cancelled"
     )
     broker.produce_all([(m.topic(), m.value(), m.key()) for m in reversed(records)])
-    assert wait_until(lambda: settled(broker), timeout=SECONDS)
+    assert until(lambda: settled(broker))
     assert {path: shop.get(s, path) for s, path in TRUTHS} == before
 
 
@@ -391,7 +395,7 @@ def test_a_silent_service_ends_orders_at_their_deadline(shop: Shop) -> None:
     with shop.env["payment-service"].replicas[0].killed():
         ids = shop.orders("silent-", 10)
         known = lambda: {e["id"]: e["status"] for e in shop.get("order-service", "/orders")}  # noqa: E731
-        assert wait_until(lambda: {known()[id] for id in ids} == {"cancelled"}, timeout=30)
+        assert until(lambda: {known()[id] for id in ids} == {"cancelled"}, timeout=30)
     assert set(shop.ended(ids).values()) == {"cancelled"}
     shop.check_books()
     assert not shop.audited()["contradicts"].any()
@@ -408,7 +412,7 @@ def test_events_under_new_ids_leave_every_window_as_it_is(shop: Shop) -> None:
         event |= {"eventId": f"again-{event['eventId']}", "timestamp": later}
         again.append((m.topic(), json.dumps(event).encode(), m.key()))
     broker.produce_all(again)
-    assert wait_until(lambda: settled(broker), timeout=SECONDS)
+    assert until(lambda: settled(broker))
     sums = [{**window, "closed": 0, "first": 0} for window in before[1]]
     now = shop.get("analytics-service", WINDOWS)["windows"]
     assert [{**window, "closed": 0, "first": 0} for window in now] == sums
@@ -468,7 +472,7 @@ def test_forged_events_move_no_money(shop: Shop) -> None:
         forged("PaymentRefunded", "never-charged", paymentId="p", amount=0),
     ]
     broker.produce_all(contradicting)
-    assert wait_until(lambda: settled(broker), timeout=SECONDS)
+    assert until(lambda: settled(broker))
     table = shop.audited()
     assert {path: shop.get(s, path) for s, path in TRUTHS[:3]} == before
     assert table.loc[[key.decode() for _, _, key in contradicting], "contradicts"].all()
