@@ -8,6 +8,7 @@ are helpers of their phase.
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -17,15 +18,17 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pandas as pd
 
-from environment.errors import UnknownName
+from environment.errors import LabError, UnknownName
+from labs.judging import plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from labs.verdicts import Verdict
 
-EXTENSIONS = 3
-"""How often an inconclusive measurement is repeated before it is reported as inconclusive."""
+REPETITIONS = 3
+"""How often an inconclusive measurement is repeated before it is reported as inconclusive, unless `LAB_REPETITIONS` is
+another number."""
 
 FOLDER = Path(__file__).resolve().parent / "experiments"
 
@@ -96,10 +99,22 @@ def find(name: str) -> Experiment:
     return cast("Experiment", importlib.import_module(modules()[name]))
 
 
+def repetitions() -> int:
+    """Return how often an inconclusive measurement is repeated at most.
+
+    Raises:
+        LabError: when `LAB_REPETITIONS` is not a whole number from 0 on.
+    """
+    chosen = os.environ.get("LAB_REPETITIONS", str(REPETITIONS))
+    if not (chosen.isascii() and chosen.isdecimal()):
+        raise LabError(f"LAB_REPETITIONS is {chosen!r}: it should be a whole number from 0 on.")
+    return int(chosen)
+
+
 def until_conclusive(
     experiment: Experiment, prediction: pd.DataFrame, *subjects: Any, **settings: Any
 ) -> pd.DataFrame:
-    """Measure an experiment, and repeat it at most three times while its verdict is inconclusive.
+    """Measure an experiment, and repeat it at most `repetitions()` times while its verdict is inconclusive.
 
     A verdict that more samples cannot settle ends the repetition. The samples of each attempt are appended, with the
     next number in their column `attempt`.
@@ -110,8 +125,9 @@ def until_conclusive(
         subjects: The positional arguments of its `measure`: the environment first.
         settings: The keyword arguments of its `measure`.
     """
+    most = repetitions()
     samples = experiment.measure(*subjects, **settings)
-    for attempt in range(2, EXTENSIONS + 2):
+    for attempt in range(2, most + 2):
         verdict = experiment.judge(samples, prediction)
         if not verdict.extend:
             return samples
@@ -119,5 +135,5 @@ def until_conclusive(
         more = experiment.measure(*subjects, **settings).assign(attempt=attempt)
         samples = pd.concat([samples, more], ignore_index=True)
     if experiment.judge(samples, prediction).extend:
-        print(f"Still inconclusive after {EXTENSIONS} repetitions.")
+        print(f"Still inconclusive after {plural(most, 'repetition')}.")
     return samples

@@ -20,6 +20,14 @@ def run(
     parameters: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="NAME=VALUE, may be repeated.")
     ] = None,
+    repetitions: Annotated[
+        int,
+        typer.Option(
+            envvar="LAB_REPETITIONS",
+            min=0,
+            help="How often an inconclusive measurement is repeated.",
+        ),
+    ] = 3,
     out: Annotated[
         Path | None, typer.Option(help="The folder of the run records; default: runs/.")
     ] = None,
@@ -29,7 +37,14 @@ def run(
 
     chosen = dict(pairs(parameters or [], "NAME=VALUE"))
     raise typer.Exit(
-        run_labs(phases or [], profile=profile, runtime=runtime, parameters=chosen, out=out)
+        run_labs(
+            phases or [],
+            profile=profile,
+            runtime=runtime,
+            parameters=chosen,
+            repetitions=repetitions,
+            out=out,
+        )
     )
 
 

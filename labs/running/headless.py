@@ -28,6 +28,7 @@ from environment.errors import UnknownName
 from environment.kafka.jars import download
 from environment.phases import phase_names, read_phase
 from environment.specification import DatabaseName, RuntimeName
+from labs.experiment import REPETITIONS
 from labs.records import Record, RecordFolder, load_record, runs_folder
 from labs.running.execution import CellEvent, Execution, Failure
 from labs.running.notebooks import FOLDER, Lab, choose, read_parameters
@@ -84,6 +85,7 @@ def run_labs(
     profile: str = "quick",
     runtime: str = "auto",
     parameters: Mapping[str, str] | None = None,
+    repetitions: int = REPETITIONS,
     out: Path | None = None,
     folder: Path = FOLDER,
     cell_seconds: float | None = None,
@@ -95,6 +97,7 @@ def run_labs(
         profile: `quick` or `full`.
         runtime: `auto`, `docker` or `process`.
         parameters: Values of the notebooks' parameters, as texts of the command line.
+        repetitions: How often an inconclusive measurement is repeated at most.
         out: The folder of records and reports; `runs/` by default.
         folder: The folder of the notebooks.
         cell_seconds: The limit of one cell; by default the profile's.
@@ -111,7 +114,8 @@ def run_labs(
     except LabError as problem:
         Console(stderr=True, highlight=False).print(f"[bold red]error:[/] {problem}")
         return 2
-    runner = Runner(console, root, values, cell_seconds or CELL_SECONDS[values["PROFILE"]])
+    longest = cell_seconds or CELL_SECONDS[values["PROFILE"]]
+    runner = Runner(console, root, values, longest, repetitions)
     try:
         with _signals():
             for lab in labs:
@@ -144,12 +148,18 @@ class Runner:
     """Runs labs one by one, and keeps their results."""
 
     def __init__(
-        self, console: Console, root: Path, values: Mapping[str, Any], cell_seconds: float
+        self,
+        console: Console,
+        root: Path,
+        values: Mapping[str, Any],
+        cell_seconds: float,
+        repetitions: int,
     ) -> None:
         self.console = console
         self.root = root
         self.values = values
         self.cell_seconds = cell_seconds
+        self.repetitions = repetitions
         self.results: list[Result] = []
 
     def run(self, lab: Lab) -> None:
@@ -183,6 +193,7 @@ class Runner:
             "LAB_RUNS": str(self.root),
             "LAB_PROFILE": str(self.values["PROFILE"]),
             "LAB_RUNTIME": str(self.values["RUNTIME"]),
+            "LAB_REPETITIONS": str(self.repetitions),
         }
         with self.console.status("starting the kernel") as status:
 

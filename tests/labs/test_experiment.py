@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from environment.errors import UnknownName
+from environment.errors import LabError, UnknownName
 from labs.experiment import find, modules, until_conclusive
 from labs.verdicts import Verdict
 
@@ -70,6 +70,27 @@ def test_an_inconclusive_sample_is_extended_three_times_at_most(
     output = capsys.readouterr().out
     assert output.count("measuring once more") == made - 1
     assert ("Still inconclusive" in output) == (needed == 100)
+
+
+@pytest.mark.parametrize("most", [0, 1, 5])
+def test_a_variable_sets_how_often_a_sample_is_extended(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_REPETITIONS", str(most))
+    experiment: Any = Counting(100)
+    until_conclusive(experiment, pd.DataFrame(), "env", seconds=1)
+    assert experiment.made == 1 + most
+
+
+@pytest.mark.parametrize("value", ["", "-1", "two", "1.5", "²"])
+def test_a_number_of_repetitions_that_is_none_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_REPETITIONS", value)
+    experiment: Any = Counting(2)
+    with pytest.raises(LabError, match="should be a whole number from 0 on"):
+        until_conclusive(experiment, pd.DataFrame(), "env", seconds=1)
+    assert experiment.made == 0, "the mistake shows before anything is measured"
 
 
 def test_a_doubt_that_no_sample_settles_is_not_extended() -> None:
