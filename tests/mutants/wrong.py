@@ -1,6 +1,10 @@
 """A wrong service in a running system, and the verdict that must fail because of it."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
+
+import pytest
 
 from environment import Environment
 from labs.experiment import find, until_conclusive
@@ -17,6 +21,8 @@ class Wrong(NamedTuple):
     prediction: dict[str, Any]
     """Keyword arguments of `predict`, and those of `measure`."""
     settings: dict[str, Any]
+    waits: Mapping[str, float] = MappingProxyType({})
+    """Limits of the experiment, by their names, for waits that are in vain with this mutant (s)."""
 
 
 def assert_it_fails(mutant: str, wrong: Wrong, env: Environment) -> None:
@@ -25,7 +31,10 @@ def assert_it_fails(mutant: str, wrong: Wrong, env: Environment) -> None:
     prediction = experiment.predict(**wrong.prediction)
     env.configure(wrong.service, MUTANT=mutant)
     try:
-        samples = until_conclusive(experiment, prediction, env, **wrong.settings)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, seconds in wrong.waits.items():
+                patch.setattr(experiment, name, seconds)
+            samples = until_conclusive(experiment, prediction, env, **wrong.settings)
     finally:
         env.configure(wrong.service, MUTANT=NONE)
     verdict = experiment.judge(samples, prediction)
