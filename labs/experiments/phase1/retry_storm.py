@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,8 @@ def _click(env: Environment, client: httpx.Client, clicks: int) -> Iterator[dict
         url, body = env[service].url + path, BODIES[path.removeprefix("/api")]
         for number in range(1, clicks + 1):
             before = answered(client, upstream)
-            response = client.post(url, json=body)
+            key = {"Idempotency-Key": uuid.uuid4().hex}  # without one the gateway repeats no POST
+            response = client.post(url, json=body, headers=key)
             yield {
                 "way": way,
                 "click": number,

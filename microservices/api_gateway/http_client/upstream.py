@@ -111,6 +111,7 @@ class Upstream:
 def worth_retrying(status: int, request: UpstreamRequest) -> bool:
     """Return whether another try may succeed and is safe.
 
-    503 means that the upstream did not begin the work; after a 502 or 504 it may have finished it.
+    Each of these statuses, 503 as well, may come from a service that has done part of the work: order-service returns
+    503 when it waited in vain for a payment that may have been made.
     """
-    return status == 503 or (status in TRANSIENT and request.repeatable)
+    return status in TRANSIENT and request.repeatable

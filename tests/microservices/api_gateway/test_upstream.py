@@ -1,5 +1,6 @@
 """An upstream that misbehaves costs its own route a clear problem, and other routes nothing."""
 
+import json
 import time
 
 import pytest
@@ -13,6 +14,9 @@ from tests.microservices.conftest import Start
 
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED = HEAD + b"transfer-encoding: chunked\r\n\r\n"
+
+KEY = {"Idempotency-Key": "once"}
+ORDER = {"userId": "u", "items": [{"productId": "p", "quantity": 1, "price": 1}]}
 
 
 @pytest.mark.parametrize(
@@ -137,29 +141,50 @@ def test_a_post_on_a_connection_that_just_died_is_not(front: Front, script: Scri
 def test_a_post_with_an_idempotency_key_is(front: Front, script: Script) -> None:
     upstream = script(Once())
     gateway = front(upstream.url)
-    key = {"Idempotency-Key": "once"}
-    answers = [gateway.http.post("/api/orders", json={}, headers=key) for _ in range(2)]
+    answers = [gateway.http.post("/api/orders", json={}, headers=KEY) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "calls"),
+    ("method", "path", "headers", "status", "calls"),
     [
-        ("GET", "/api/users", 503, 3),
-        ("GET", "/api/users", 504, 3),
-        ("GET", "/api/users", 500, 1),
-        ("GET", "/api/users", 404, 1),
-        ("POST", "/api/orders", 503, 3),  # the service says that it did nothing
-        ("POST", "/api/orders", 502, 1),  # it may have done it all
+        ("GET", "/api/users", {}, 503, 3),
+        ("GET", "/api/users", {}, 504, 3),
+        ("GET", "/api/users", {}, 500, 1),
+        ("GET", "/api/users", {}, 404, 1),
+        ("POST", "/api/orders", KEY, 503, 3),
+        ("POST", "/api/orders", {}, 503, 1),  # the service may have had a payment made before
+        ("POST", "/api/orders", {}, 502, 1),
     ],
 )
 def test_only_harmless_retries_are_made_and_all_are_counted(
-    front: Front, script: Script, method: str, path: str, status: int, calls: int
+    front: Front,
+    script: Script,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    status: int,
+    calls: int,
 ) -> None:
     upstream = script(answering(b"{}", status))
     gateway = front(upstream.url, RETRY_TRIES=3)
-    assert gateway.http.request(method, path).status_code == status
+    assert gateway.http.request(method, path, headers=headers).status_code == status
     assert len(upstream.requests) == calls
+
+
+def test_an_order_whose_payment_came_too_late_is_charged_once(
+    start: Start, own_front: Front, script: Script
+) -> None:
+    payment = script(answering(b"{}", 504))  # it may have charged the card
+    order = start("order-service", PAYMENT_SERVICE_URL=payment.url)
+    gateway = own_front(ORDER_SERVICE_URL=order.url, RETRY_TRIES=3)
+    assert gateway.http.post("/api/orders", json=ORDER).status_code == 503
+    assert len(payment.requests) == 1, "a repetition would be another order, and another payment"
+    assert gateway.http.post("/api/orders", json=ORDER, headers=KEY).status_code == 503
+    bodies = [request.partition(b"\r\n\r\n")[2] for request in payment.requests[1:]]
+    ids = [json.loads(body)["orderId"] for body in bodies]
+    assert len(ids) == 3
+    assert len(set(ids)) == 1, "payment-service charges an order once"
 
 
 @pytest.mark.parametrize("behave", [scripted.hang_up, scripted.reset])
@@ -196,14 +221,13 @@ def test_two_layers_that_try_r_times_call_r_squared_times(
     payment = script(answering(b"{}", 503))
     order = start("order-service", PAYMENT_SERVICE_URL=payment.url, RETRY_TRIES=tries)
     gateway = own_front(ORDER_SERVICE_URL=order.url, RETRY_TRIES=tries)
-    body = {"userId": "u", "items": [{"productId": "p", "quantity": 1, "price": 1}]}
-    assert gateway.http.post("/api/orders", json=body).status_code == 503
+    assert gateway.http.post("/api/orders", json=ORDER, headers=KEY).status_code == 503
     assert len(payment.requests) == tries**2
 
 
 def test_a_breaker_bounds_the_tries(own_front: Front, script: Script) -> None:
     payment = script(answering(b"{}", 503))
     gateway = own_front(payment.url, RETRY_TRIES=10)
-    refused = gateway.http.post("/api/pay", json={})
+    refused = gateway.http.post("/api/pay", json={}, headers=KEY)
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
     assert len(payment.requests) == 3
