@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from environment.waiting import wait_until
 from labs.experiment import find, modules
 from labs.experiments.phase3 import slow_replica
+from labs.load.schedule import LoadReport
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
 from tests.labs.experiments.phase0 import frames
@@ -202,6 +203,22 @@ def test_verdict_and_figure_come_again_from_the_record_alone(name: str) -> None:
     assert dict(record.judge(name).details) == dict(given.details)
     assert record.plot(name).axes
     assert (run.path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+LOADED = [name for name, (samples, _) in SAMPLES.items() if "lag" in samples]
+
+
+@pytest.mark.parametrize("name", LOADED)
+def test_a_late_load_leaves_the_numbers_that_a_lab_reads(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = find(name).judge(*SAMPLES[name])
+    monkeypatch.setattr(LoadReport, "kept_schedule", False)
+    late = find(name).judge(*SAMPLES[name])
+    assert set(late.details) >= set(usual.details)
+    numbers = [[set(case) for case in each.details.get("cases", [])] for each in (usual, late)]
+    assert numbers[0] == numbers[1]
+    assert find(name).plot(*SAMPLES[name]).axes
 
 
 @pytest.mark.parametrize("name", modules())

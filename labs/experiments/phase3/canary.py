@@ -11,6 +11,7 @@ from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.releases import (
     RATE,
     SERVICE,
+    Attempts,
     Posts,
     count_steps,
     draw_replicas,
@@ -187,7 +188,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     cases = [
         case
         for name, expected in prediction.groupby("case", sort=False)
-        for case in _cases(str(name), attempts.clear, expected)
+        for case in _cases(str(name), attempts, expected)
     ]
     return verdict(
         __name__, JUDGED, [attempts.case, *cases], every_attempt, details=attempts.details
@@ -199,13 +200,11 @@ def _loads(attempt: pd.DataFrame) -> Iterator[pd.DataFrame]:
         yield release
 
 
-def _cases(name: str, attempts: Sequence[pd.DataFrame], expected: pd.DataFrame) -> Iterator[Case]:
+def _cases(name: str, attempts: Attempts, expected: pd.DataFrame) -> Iterator[Case]:
     """Yield the case of one version's decision, then those of its steps."""
-    releases = [attempt[attempt["case"] == name] for attempt in attempts]
-    if not releases:
-        return
+    releases = [attempt[attempt["case"] == name] for attempt in attempts.recorded]
     costs = [count_cost(release, expected) for release in releases]
-    yield Case(name, [_finding(cost) for cost in costs], {"attempts": costs})
+    yield Case(name, attempts.judged(_finding(cost) for cost in costs), {"attempts": costs})
     if _vague(costs[0]):
         return
     counts = [count_steps(release, expected) for release in releases]
@@ -214,7 +213,7 @@ def _cases(name: str, attempts: Sequence[pd.DataFrame], expected: pd.DataFrame) 
             step.of_versions if costs[0]["failed_predicted"] else step.finding for step in steps
         ]
         details = {"attempts": [step.details for step in steps]}
-        yield Case(f"{name}: {steps[0].name}", findings, details)
+        yield Case(f"{name}: {steps[0].name}", attempts.judged(findings), details)
 
 
 def count_cost(samples: pd.DataFrame, expected: pd.DataFrame) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 - `views.py` draws.
 """
 
-from labs.experiments.phase3.releases.judging import judge_release, sort_attempts
+from labs.experiments.phase3.releases.judging import Attempts, judge_release, sort_attempts
 from labs.experiments.phase3.releases.posts import RATE, SERVICE, Posts, start_version_1
 from labs.experiments.phase3.releases.steps import count_steps
 from labs.experiments.phase3.releases.views import draw_replicas, draw_share, plot_release
@@ -14,6 +14,7 @@ from labs.experiments.phase3.releases.views import draw_replicas, draw_share, pl
 __all__ = [
     "RATE",
     "SERVICE",
+    "Attempts",
     "Posts",
     "count_steps",
     "draw_replicas",

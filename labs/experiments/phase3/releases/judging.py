@@ -26,13 +26,24 @@ class Attempts(NamedTuple):
 
     Attributes:
         clear: The attempts that show what the release did.
+        last: The latest attempt, whatever it shows.
         case: The doubts about the others; it has no name, since it stands for the whole release.
         details: How each attempt's load generator did, for the verdict's details.
     """
 
     clear: list[pd.DataFrame]
+    last: pd.DataFrame
     case: Case
     details: Mapping[str, Any]
+
+    @property
+    def recorded(self) -> list[pd.DataFrame]:
+        """The attempts whose numbers the verdict holds: the clear ones, and without any the latest."""
+        return self.clear or [self.last]
+
+    def judged(self, findings: Iterable[Finding]) -> list[Finding]:
+        """Return the findings on `recorded`; without a clear attempt they count for nothing, since `case` doubts."""
+        return list(findings) if self.clear else [SETTLED]
 
 
 def sort_attempts(
@@ -44,10 +55,12 @@ def sort_attempts(
     Not those whose load generator lagged, nor those that are `too_busy`.
     """
     schedule = on_schedule(samples, lag_limit=LAG_LIMIT, loads=loads)
+    last = schedule.attempts[-1]
     if schedule.finding:
-        return Attempts([], Case("", [schedule.finding]), schedule.details)
+        return Attempts([], last, Case("", [schedule.finding]), schedule.details)
     clear = [part for part in schedule.kept if not too_busy(part)]
-    return Attempts(clear, Case("", [_finding(part) for part in schedule.kept]), schedule.details)
+    case = Case("", [_finding(part) for part in schedule.kept])
+    return Attempts(clear, last, case, schedule.details)
 
 
 def too_busy(attempt: pd.DataFrame) -> bool:
@@ -83,11 +96,11 @@ def judge_release(
         prediction: The table that `count_steps` takes.
     """
     attempts = sort_attempts(samples)
-    counts = [count_steps(part, prediction) for part in attempts.clear]
+    counts = [count_steps(part, prediction) for part in attempts.recorded]
     cases = [
         Case(
             steps[0].name,
-            [step.finding for step in steps],
+            attempts.judged(step.finding for step in steps),
             {"attempts": [step.details for step in steps]},
         )
         for steps in zip(*counts, strict=True)
