@@ -1,7 +1,7 @@
 """The relay: publishes the events of the outbox, in their order.
 
-One replica at a time does it, the one with the lease. A commit of its own process wakes it, and it polls for commits
-of other replicas many times per second. When it is killed after Kafka has an
+One replica at a time does it, the one with the lease. A commit of its own process wakes it, and many times per second
+it looks whether another replica has committed; it reads the outbox only then. When it is killed after Kafka has an
 event and before the row is deleted, the next one publishes that event again: at least once. Therefore consumers have
 an inbox.
 
@@ -69,6 +69,7 @@ class Relay:
         self._renewed = -LEASE_SECONDS
         self._points = points
         self._woken = asyncio.Event()
+        self._seen: int | None = None
         self._sending = asyncio.Lock()
 
     def wake(self) -> None:
@@ -134,8 +135,10 @@ class Relay:
 
     async def _send_batch(self) -> bool:
         self._woken.clear()
+        self._seen = None
         if self._points.holds_relay():
             return False
+        self._seen = self._database.version()  # before the read, so that no later commit is missed
         rows = await self._database.read(outbox.first, BATCH)
         if not rows:
             return False
@@ -199,5 +202,12 @@ class Relay:
             working.cancel()
 
     async def _woken_or_later(self) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+        """Return when there may be an event: after a commit, and in time to renew the lease."""
+        latest = time.monotonic() + RENEW_SECONDS
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), LOOK_SECONDS)
+                return
+            unchanged = self._seen is not None and self._database.version() == self._seen
+            if not unchanged or time.monotonic() >= latest:
+                return

@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from environment.waiting import wait_until
 from microservices.kit.database import Database, open_database
 from microservices.kit.settings import Settings
+from microservices.kit.sqlite import SqliteFile
 from tests.microservices.conftest import Start
 from tests.microservices.examples import new_order
 
@@ -218,3 +219,31 @@ def test_a_start_on_garbage_shows_the_cause_and_heals(tmp_path: Path, start: Sta
     assert not [line for line in log if '"/ready"' in line]
     file.unlink()
     assert wait_until(lambda: users.http.get("/ready").status_code == 200, timeout=10)
+
+
+def test_a_version_changes_with_a_commit_and_with_nothing_else(
+    database: Database, runner: asyncio.Runner, file: Path
+) -> None:
+    before = database.version()
+    assert before is not None
+    assert runner.run(database.read(count)) >= 0
+    assert database.version() == before
+    runner.run(database.write(insert))
+    own = database.version()
+    assert own != before
+    with sqlite3.connect(file) as other:
+        other.execute("INSERT INTO numbers VALUES (7, '')")
+        assert database.version() == own, "not committed yet"
+    other.close()
+    assert database.version() not in (own, before)
+
+
+def test_a_version_of_no_file_makes_none(tmp_path: Path) -> None:
+    path = tmp_path / "not there?.db"
+    file = SqliteFile(path)
+    assert file.version() is None
+    assert not path.exists()
+    sqlite3.connect(path).close()
+    path.write_bytes(b"")
+    assert file.version() is not None
+    file.close()

@@ -17,6 +17,7 @@ from microservices.kit import clock
 from microservices.kit.database import Database, open_database
 from microservices.kit.database_errors import DatabaseAway
 from microservices.kit.events import dead_letter_office, inbox, lease, outbox
+from microservices.kit.events import relay as relays
 from microservices.kit.events.dead_letter_office import DeadLetterOffice
 from microservices.kit.events.envelope import Cause
 from microservices.kit.events.event_types import OrderConfirmed
@@ -72,7 +73,7 @@ class Kafka:
 
 def create_tables(connection: Connection) -> None:
     for table in (outbox.table, inbox.table, lease.table, dead_letter_office.table):
-        table.create(connection)
+        table.create(connection, checkfirst=True)
 
 
 def publish(connection: Connection, *ids: str) -> None:
@@ -140,6 +141,43 @@ def test_events_are_published_in_order_and_then_deleted(
             await until(lambda: len(kafka.sent) == len(ids))
         assert kafka.sent == ids
         assert await database.read(waiting) == 0
+
+    run(tmp_path, test)
+
+
+def test_a_commit_of_another_replica_is_published_before_the_lease_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relays, "RENEW_SECONDS", 60)
+
+    async def test(database: Database, kafka: Kafka) -> None:
+        async with relay(database, kafka), opened(tmp_path) as other:
+            for number in range(3):
+                await asyncio.sleep(2 * relays.LOOK_SECONDS)  # the relay has found nothing
+                await other.write(publish, f"order-{number}")
+                await until(lambda: len(kafka.sent) == number + 1)  # noqa: B023
+
+    run(tmp_path, test)
+
+
+def test_a_relay_at_rest_hardly_reads_its_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, reads = outbox.first, []
+
+    def counted(connection: Connection, limit: int) -> list[tuple[int, Record]]:
+        reads.append(limit)
+        return first(connection, limit)
+
+    monkeypatch.setattr(outbox, "first", counted)
+
+    async def test(database: Database, kafka: Kafka) -> None:
+        async with relay(database, kafka):
+            await until(lambda: bool(reads))
+            before = len(reads)
+            await asyncio.sleep(1)
+        # Twice for each renewal of the lease; PostgreSQL has no number that shows a commit.
+        assert len(reads) - before < 10 or database.version() is None
 
     run(tmp_path, test)
 
