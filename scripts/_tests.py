@@ -4,9 +4,8 @@ import os
 
 from _venv import ROOT, own_variables, ready_python
 
-# Three workers, since a test that has started a system mostly waits for it; tests/conftest.py decides which tests run
-# beside which.
-EVERYTHING = ["-n", "3", "--dist", "loadfile"]
+# tests/conftest.py decides which tests run beside which.
+EVERYTHING = ["-n", "2", "--dist", "loadfile"]
 FAST = [*EVERYTHING, "-m", "not long", "-p", "tests.tiers"]
 
 

@@ -1,7 +1,7 @@
 """What all tests share: tiers, an order in which measurements have the machine to themselves, and a state folder.
 
 The fast tier leaves out what is marked `long`: Docker's tests, whole labs but one, mutants but one of each phase, and
-what takes more than ten seconds (`slow`). With several workers (`-n 3 --dist loadfile`) the labs on containers come
+what takes more than ten seconds (`slow`). With several workers (`-n 2 --dist loadfile`) the labs on containers come
 first, on one worker, while the others begin with everything else, file by file; what measures comes last, on the worker
 that is left when the others have ended.
 """
