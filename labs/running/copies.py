@@ -38,7 +38,7 @@ def make_copies(*, folder: Path = MY_LABS, labs: Path = FOLDER) -> list[str]:
     said = []
     for original in sorted(labs.glob("phase*.ipynb")):
         copy, base = folder / original.name, folder / ".base" / original.name
-        latest = _without_outputs(read(original))
+        latest = without_outputs(read(original))
         if not copy.exists():
             _write(latest, copy)
         elif not base.exists():
@@ -113,7 +113,8 @@ def _changed_too(cell: str, before: Cells, latest: Cells) -> bool:
     return cell in before and cell in latest and before[cell].source != latest[cell].source
 
 
-def _without_outputs(notebook: NotebookNode) -> NotebookNode:
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """Return the notebook as a student opens it for the first time."""
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
