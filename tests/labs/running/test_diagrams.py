@@ -28,7 +28,8 @@ def test_a_diagram_stays_inside_its_picture(name):
             float(text.get("x"))
             - letters * {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor")]
         )
-        assert -4 <= left and left + letters <= width + 4, text.text
+        assert left >= -4, text.text
+        assert left + letters <= width + 4, text.text
         assert 0 <= float(text.get("y")) <= height, text.text
 
 
