@@ -4,8 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from labs.running.book import chapters
 from labs.running.diagrams import FIGURES, diagrams
+from labs.running.site import chapters
 
 NAMES = sorted(diagrams())
 
