@@ -8,11 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from labs.machine import ROOT
-from labs.running.site.book import BookError, newest_records
+from labs.running.site.book import Book, BookError, newest_records
+from labs.running.site.numbers import Reference
 
 SOURCE = ROOT / "handbook"
 
-__all__ = ["SOURCE", "BookError", "build_site", "chapters", "newest_records"]
+__all__ = ["SOURCE", "BookError", "build_site", "chapters", "newest_records", "record_reference"]
 
 
 def chapters(source: Path = SOURCE) -> dict[str, Path]:
@@ -45,3 +46,15 @@ def build_site(
     from labs.running.site.build import build
 
     return build(folder, strict=strict, published=published, repository=repository, root=root)
+
+
+def record_reference(root: Path = ROOT) -> Path:
+    """Store the quantities that this machine has records of as the reference for machines without, and return its file.
+
+    A quantity without a record here keeps the value that it has; one that is no longer defined loses it.
+    """
+    book = Book(root)
+    values = {name: book.measured(name) for name in book.quantities}
+    path = root / "handbook" / "numbers" / "reference.json"
+    Reference({name: value for name, value in values.items() if value}).write(path)
+    return path

@@ -12,6 +12,7 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+from environment.errors import LabError
 from labs.records import runs_folder
 from labs.running.site.book import Book, BookError
 from labs.running.site.check import problems
@@ -28,17 +29,35 @@ def build(
     folder: Path | None, *, strict: bool, published: bool, repository: str, root: Path
 ) -> Path:
     """Build the site; `labs.running.site.build_site` describes the arguments."""
-    folder = (folder or runs_folder() / "handbook").resolve()
     book = Book(root)
+    folder = _emptied(folder or runs_folder() / "handbook", published=published)
     with tempfile.TemporaryDirectory(prefix="lab-handbook-") as temporary:
         staged = Path(temporary).resolve() / "clone"
         stage(book, staged)
         pages = Path(temporary) / "pages"
         links = SourceLinks(root, staged, published=published, repository=repository)
         warnings = _run_sphinx(book, links, staged / "handbook", pages, folder)
+    if published:
+        (
+            folder / ".nojekyll"
+        ).touch()  # else GitHub's pages leave the folders out whose names begin with _
     if strict and (found := [*_sentences(warnings, staged), *problems(book)]):
         raise BookError(found)
     return folder / "index.html"
+
+
+def _emptied(folder: Path, *, published: bool) -> Path:
+    """Remove an earlier build, so that no page of it stays.
+
+    Raises:
+        LabError: The folder holds something else, which a site to publish would carry with it.
+    """
+    folder = folder.resolve()
+    if (folder / ".buildinfo").exists():
+        shutil.rmtree(folder)
+    elif published and folder.is_dir() and any(folder.iterdir()):
+        raise LabError(f"{folder} holds other files: name an empty folder, or a new one")
+    return folder
 
 
 def stage(book: Book, staged: Path) -> None:
@@ -54,9 +73,7 @@ def stage(book: Book, staged: Path) -> None:
         write_lab_page(book, lab, staged / "handbook")
 
 
-def _run_sphinx(
-    book: Book, links: SourceLinks, source: Path, pages: Path, folder: Path
-) -> str:
+def _run_sphinx(book: Book, links: SourceLinks, source: Path, pages: Path, folder: Path) -> str:
     warnings = io.StringIO()
     with patch_docutils(), docutils_namespace():
         app = Sphinx(

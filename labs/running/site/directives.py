@@ -25,7 +25,9 @@ PICTURES = "_records"
 def register(app: Sphinx, book: Book) -> None:
     """Add the directives and the role, each bound to this build."""
     for directive in (ExperimentDirective, FindingsDirective, TimingsDirective):
-        app.add_directive(directive.name_in_text, type(directive.__name__, (directive,), {"book": book}))
+        app.add_directive(
+            directive.name_in_text, type(directive.__name__, (directive,), {"book": book})
+        )
     app.add_role("measured", type("BoundRole", (MeasuredRole,), {"book": book})())
 
 
@@ -95,7 +97,11 @@ class FindingsDirective(BookDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         rows = [self._row(name) for name in self.names()]
-        return [nodes.raw("", _table(("experiment", "measured here", "conditions"), rows), format="html")]
+        return [
+            nodes.raw(
+                "", _table(("experiment", "measured here", "conditions"), rows), format="html"
+            )
+        ]
 
     def _row(self, name: str) -> list[str]:
         if name not in self.book.records:
@@ -104,7 +110,11 @@ class FindingsDirective(BookDirective):
         record = self.book.records[name]
         verdict = record.verdict(name)
         found = record.finding(name) or verdict.judged
-        return [f"{name} {_badge(verdict.outcome.value)}", escape(found), escape(conditions(record.facts))]
+        return [
+            f"{name} {_badge(verdict.outcome.value)}",
+            escape(found),
+            escape(conditions(record.facts)),
+        ]
 
 
 class TimingsDirective(BookDirective):
@@ -143,9 +153,7 @@ class MeasuredRole(SphinxRole):
         """Return the number as HTML; a number that cannot be given is a warning."""
         name = self.text.strip()
         if name not in self.book.quantities:
-            LOGGER.warning(
-                "no quantity %r in handbook/numbers", name, location=self.get_location()
-            )
+            LOGGER.warning("no quantity %r in handbook/numbers", name, location=self.get_location())
             return [nodes.Text(f"({name}?)")], []
         self.book.used.add(name)
         quantity = self.book.quantities[name]

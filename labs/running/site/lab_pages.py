@@ -60,7 +60,7 @@ class LabPage:
                     text, noted = f"{title}\n\n{self._note()}\n{rest}", True
                 yield text
             elif cell.cell_type == "code":
-                yield f"{_FENCE}python\n{cell.source}\n{_FENCE}"
+                yield f"{_FENCE}python\n{cell.source.rstrip()}\n{_FENCE}"
                 for output in cell.outputs:
                     if text := self._output(output, cell.source):
                         yield text
@@ -71,9 +71,8 @@ class LabPage:
             if self._record
             else f"without outputs: no run of it is on this machine; `lab run {self._lab.phase}` makes one"
         )
-        return (
-            f":::{{note}}\nThis page shows the lab {origin}. To run it yourself: `lab open {self._lab.phase}`.\n:::\n"
-        )
+        command = f"To run it yourself: `lab open {self._lab.phase}`."
+        return f":::{{admonition}} To read\nThis page shows the lab {origin}. {command}\n:::\n"
 
     def _output(self, output: Any, source: str) -> str:
         if output.output_type == "stream":
@@ -89,7 +88,9 @@ class LabPage:
             return _text(data["text/plain"], "python")
         if "text/html" in data:
             html = _LOCAL_ADDRESS.sub(r"\1", data["text/html"]).strip()
-            return f"{_FENCE}{{raw}} html\n<div class=\"output\">{html}</div>\n{_FENCE}" if html else ""
+            return (
+                f'{_FENCE}{{raw}} html\n<div class="output">{html}</div>\n{_FENCE}' if html else ""
+            )
         return _text(data.get("text/plain", ""), "text")
 
     def _picture(self, data: str, source: str) -> str:
@@ -110,7 +111,9 @@ class LabPage:
 
 def _text(text: str, language: str) -> str:
     plain = COLOUR.sub("", text).rstrip()
-    return f"{_FENCE}{{code-block}} {language}\n:class: output\n\n{plain}\n{_FENCE}" if plain else ""
+    return (
+        f"{_FENCE}{{code-block}} {language}\n:class: output\n\n{plain}\n{_FENCE}" if plain else ""
+    )
 
 
 def _relinked(text: str) -> str:

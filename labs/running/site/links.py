@@ -34,13 +34,10 @@ class SourceLinks:
         for node in [*document.findall(addnodes.download_reference)]:
             self._replace(app, page, node)
         for unresolved in [*document.findall(addnodes.pending_xref)]:
+            plain = unresolved.get("reftype") == "myst" and unresolved.get("refdomain") is None
             target = str(unresolved["reftarget"])
-            if unresolved.get("reftype") == "myst" and unresolved.get("refdomain") is None:
-                if self._folder(app, page, target):
-                    self._replace(app, page, unresolved)
-
-    def _folder(self, app: Sphinx, page: str, target: str) -> bool:
-        return not target.startswith("#") and self._path(app, page, target).is_dir()
+            if plain and target and self._path(app, page, target).is_dir():
+                self._replace(app, page, unresolved)
 
     def _path(self, app: Sphinx, page: str, target: str) -> Path:
         """Return the staged file to which a link of a page leads."""
@@ -80,7 +77,9 @@ class SourceLinks:
         """Copy a file into the site, as text, so that a browser shows it."""
         if file.is_dir():
             copied /= "files.txt"
-            names = "\n".join(sorted(path.name for path in file.iterdir() if path.name[0] not in "._"))
+            names = "\n".join(
+                sorted(path.name for path in file.iterdir() if path.name[0] not in "._")
+            )
             copied.parent.mkdir(parents=True, exist_ok=True)
             copied.write_text(f"{names}\n", encoding="utf-8")
             return copied.resolve()

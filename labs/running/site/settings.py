@@ -39,6 +39,7 @@ def settings(repository: str = "") -> dict[str, Any]:
         "html_permalinks_icon": "#",
         "html_theme_options": {
             "home_page_in_toc": True,
+            "navbar_persistent": [],
             "show_navbar_depth": 1,
             "show_toc_level": 2,
             "use_download_button": False,
