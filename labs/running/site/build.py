@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,12 +37,10 @@ def build(
         stage(book, staged)
         pages = Path(temporary) / "pages"
         links = SourceLinks(root, staged, published=published, repository=repository)
-        warnings = _run_sphinx(book, links, staged / "handbook", pages, folder)
-    if published:
-        (
-            folder / ".nojekyll"
-        ).touch()  # else GitHub's pages leave the folders out whose names begin with _
-    if strict and (found := [*_sentences(warnings, staged), *problems(book)]):
+        output = _run_sphinx(book, links, staged / "handbook", pages, folder)
+    if published:  # else GitHub's pages leave the folders out whose names begin with _
+        (folder / ".nojekyll").touch()
+    if strict and (found := [*_sentences(output, staged), *problems(book)]):
         raise BookError(found)
     return folder / "index.html"
 
@@ -74,8 +73,9 @@ def stage(book: Book, staged: Path) -> None:
 
 
 def _run_sphinx(book: Book, links: SourceLinks, source: Path, pages: Path, folder: Path) -> str:
-    warnings = io.StringIO()
-    with patch_docutils(), docutils_namespace():
+    found = io.StringIO()
+    with patch_docutils(), docutils_namespace(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)  # of the theme and of MyST
         app = Sphinx(
             srcdir=source,
             confdir=None,
@@ -84,18 +84,18 @@ def _run_sphinx(book: Book, links: SourceLinks, source: Path, pages: Path, folde
             buildername="html",
             confoverrides=settings(),
             status=None,
-            warning=warnings,
+            warning=found,
             freshenv=True,
         )
         register(app, book)
         # Before Sphinx collects the files to copy, which it does at the usual priority of 500.
         app.connect("doctree-read", links.relink, priority=100)
         app.build(force_all=True)
-    return warnings.getvalue()
+    return found.getvalue()
 
 
-def _sentences(warnings: str, staged: Path) -> Iterator[str]:
+def _sentences(output: str, staged: Path) -> Iterator[str]:
     """Return the build's warnings, with the places of the clone and not of its copy."""
-    for line in _COLOUR.sub("", warnings).splitlines():
+    for line in _COLOUR.sub("", output).splitlines():
         if line.strip():
             yield _NOTE.sub("", line.replace(f"{staged}/", ""))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from labs.running.site.book import Book, conditions
 from labs.running.site.numbers import Measured, Quantity, QuantityError
 
+TYPED = ("console", "http", "json", "shell", "text")
+"""Languages of code that a chapter may hold itself: what is typed into a terminal, and what comes back."""
+
+_FENCE = re.compile(r"^ *(?:`{3,}|~{3,})(?!.*`)(?:\{code-block\} *)?([a-z]+)", re.MULTILINE)
+
 
 def problems(book: Book) -> list[str]:
     """Return one sentence for each fault, after the pages were read."""
-    return [*_experiments(book), *book.faults, *_quantities(book)]
+    return [*_experiments(book), *book.faults, *_quantities(book), *_typed_listings(book)]
 
 
 def _experiments(book: Book) -> Iterator[str]:
@@ -29,7 +35,8 @@ def _quantities(book: Book) -> Iterator[str]:
         try:
             measured = book.measured(name)
         except QuantityError as problem:
-            yield str(problem)
+            if name not in book.used:  # else the build has reported it, with its place
+                yield str(problem)
             continue
         if measured is None:
             yield (
@@ -48,3 +55,15 @@ def _broken(book: Book, quantity: Quantity, measured: Measured) -> str:
         f"{quantity.name}: {quantity.shown(measured.value)} {quantity.unit}".rstrip()
         + f" is not in {least:g} to {most:g}, the range in which its sentences hold; measured in {where}"
     )
+
+
+def _typed_listings(book: Book) -> Iterator[str]:
+    for path in sorted((book.root / "handbook").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for fence in _FENCE.finditer(text):
+            if fence[1] not in TYPED:
+                line = text.count("\n", 0, fence.start()) + 1
+                yield (
+                    f"handbook/{path.name}:{line}: a listing in {fence[1]} is typed and no test runs it; "
+                    "include it from a file with {literalinclude}"
+                )

@@ -15,6 +15,7 @@ from labs.records import Record
 from labs.running.notebooks import Lab
 from labs.running.report import COLOUR
 from labs.running.site.book import Book, conditions
+from labs.running.site.mermaid import MermaidError, draw
 
 FOLDER = "labs"
 """The folder of the labs' pages and their pictures, in the book."""
@@ -22,7 +23,7 @@ FOLDER = "labs"
 _FENCE = "`" * 8
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 _LOCAL_ADDRESS = re.compile(r'<a href="http://127\.0\.0\.1[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
-_KEPT = re.compile(r"\b(?:run\.(?:measure|keep)\(\s*)?(\w+)\.?(?:plot)?\b")
+_MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 
 
@@ -37,7 +38,7 @@ def write_lab_page(book: Book, lab: Lab, folder: Path) -> Path:
     page = folder / FOLDER / f"{lab.path.stem}.md"
     page.parent.mkdir(exist_ok=True)
     cells = nbformat.read(notebook, as_version=4).cells  # type: ignore[no-untyped-call]
-    text = "\n\n".join(LabPage(lab, record, page).parts(cells))
+    text = "\n\n".join(LabPage(book, lab, record, page).parts(cells))
     page.write_text(text + "\n", encoding="utf-8")
     return page
 
@@ -45,8 +46,8 @@ def write_lab_page(book: Book, lab: Lab, folder: Path) -> Path:
 class LabPage:
     """One page: the cells of a notebook as Markdown."""
 
-    def __init__(self, lab: Lab, record: Record | None, page: Path) -> None:
-        self._lab, self._record, self._page = lab, record, page
+    def __init__(self, book: Book, lab: Lab, record: Record | None, page: Path) -> None:
+        self._book, self._lab, self._record, self._page = book, lab, record, page
         self._pictures = 0
 
     def parts(self, cells: list[Any]) -> Iterator[str]:
@@ -54,7 +55,7 @@ class LabPage:
         noted = False
         for cell in cells:
             if cell.cell_type == "markdown":
-                text = _relinked(cell.source)
+                text = _MERMAID.sub(self._diagram, _relinked(cell.source))
                 if not noted:
                     title, _, rest = text.partition("\n")
                     text, noted = f"{title}\n\n{self._note()}\n{rest}", True
@@ -94,10 +95,21 @@ class LabPage:
         return _text(data.get("text/plain", ""), "text")
 
     def _picture(self, data: str, source: str) -> str:
+        return self._image(base64.b64decode(data), "png", self._alternative(source))
+
+    def _diagram(self, fence: re.Match[str]) -> str:
+        try:
+            svg, title = draw(fence[1])
+        except MermaidError as problem:
+            self._book.faults.append(f"{self._lab.path.name}: {problem}")
+            return fence[0]
+        return self._image(svg.encode(), "svg", title)
+
+    def _image(self, data: bytes, kind: str, alternative: str) -> str:
         self._pictures += 1
-        name = f"{self._lab.path.stem}-{self._pictures}.png"
-        (self._page.parent / name).write_bytes(base64.b64decode(data))
-        return f"![{self._alternative(source)}]({name})"
+        name = f"{self._lab.path.stem}-{self._pictures}.{kind}"
+        (self._page.parent / name).write_bytes(data)
+        return f"![{re.sub(r'[][]', '', alternative)}]({name})"
 
     def _alternative(self, source: str) -> str:
         """Return the text for a reader who cannot see a figure: what the experiment of its cell found."""
@@ -105,7 +117,7 @@ class LabPage:
             for name in self._record.experiments:
                 if re.search(rf"\b{name}\b", source):
                     found = self._record.finding(name) or self._record.verdict(name).judged
-                    return re.sub(r"[\[\]]", "", f"Figure of {name}: {found}.")
+                    return f"Figure of {name}: {found}."
         return "Figure that the cell above draws."
 
 

@@ -1,4 +1,7 @@
-"""Links from a page to a file of the clone: to the lab's page, to the file, or to its published address."""
+"""Links from a page to a file of the clone: to the lab's page, to the file, or to its published address.
+
+Below each listing that is included from a file stands a link to that file.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,18 @@ class SourceLinks:
             target = str(unresolved["reftarget"])
             if plain and target and self._path(app, page, target).is_dir():
                 self._replace(app, page, unresolved)
+        for listing in [*document.findall(nodes.literal_block)]:
+            self._name(app, page, listing)
+
+    def _name(self, app: Sphinx, page: str, listing: nodes.literal_block) -> None:
+        """Write below an included listing where it is from."""
+        path = Path(str(listing.get("source", ""))).resolve()
+        if path.is_file() and path.is_relative_to(self._root):
+            file = path.relative_to(self._root)
+            address = self._address(app, page, file)
+            link = nodes.reference("", file.as_posix(), refuri=address, internal=False)
+            below = nodes.paragraph("", "", link, classes=["listing"])
+            listing.parent.insert(listing.parent.index(listing) + 1, below)
 
     def _path(self, app: Sphinx, page: str, target: str) -> Path:
         """Return the staged file to which a link of a page leads."""

@@ -37,10 +37,12 @@ def visit_block(writer: HTML5Translator, node: nodes.math_block) -> None:
 def _mathml(node: nodes.Element, display: str) -> str:
     latex = node.astext().strip()
     try:
+        if latex.count("{") != latex.count("}"):
+            raise ValueError("a brace is missing")
         text: str = convert(latex, display=display)
     except Exception as problem:  # the converter raises errors of several kinds
-        LOGGER.warning("the formula %r cannot be read: %r", latex, problem, location=node)
+        LOGGER.warning("the formula $%s$ cannot be read: %s", latex, problem, location=node)
         return f"<code>{escape(latex)}</code>"
     if unknown := _UNKNOWN.search(text):
-        LOGGER.warning("the formula %r has an unknown %s", latex, unknown[1], location=node)
+        LOGGER.warning("the formula $%s$ has an unknown %s", latex, unknown[1], location=node)
     return text
