@@ -97,7 +97,7 @@ def three_verdicts() -> Drawing:
     )
     steps = [
         ("Was the system seen\nto break the prediction?", "fail", ORANGE),
-        ("Is there a reason,\noutside the samples,\nto doubt them?", "inconclusive", GREY),
+        ("Is there a reason,\noutside the judged\nvalues, to doubt them?", "inconclusive", GREY),
         ("Every case is settled.", "pass", GREEN),
     ]
     for number, (question, outcome, colour) in enumerate(steps):

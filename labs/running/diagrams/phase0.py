@@ -43,7 +43,7 @@ def services_and_waiting() -> Drawing:
     drawing.text(
         24,
         292,
-        "payment-service is killed: POST /pay fails, and POST /orders with it. Both GETs go on.",
+        "payment-service is killed: POST /pay fails, and POST /orders with it. Both GETs still succeed.",
         colour=ORANGE,
         anchor="start",
     )
