@@ -12,6 +12,9 @@ from pathlib import Path
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+LOGGER = logging.getLogger(__name__)
 
 FILES = "files"
 """The folder of a published site that holds the files to which its pages link."""
@@ -35,12 +38,18 @@ class SourceLinks:
         """Replace the links of a page that has just been read."""
         page = app.env.docname
         for node in [*document.findall(addnodes.download_reference)]:
-            self._replace(app, page, node)
+            self._replace(app, page, node, self._path(app, page, str(node["reftarget"])))
         for unresolved in [*document.findall(addnodes.pending_xref)]:
-            plain = unresolved.get("reftype") == "myst" and unresolved.get("refdomain") is None
             target = str(unresolved["reftarget"])
-            if plain and target and self._path(app, page, target).is_dir():
-                self._replace(app, page, unresolved)
+            if unresolved.get("reftype") != "myst" or not target:
+                continue
+            # MyST takes a Markdown file outside the book for a page, named by its path without its suffix.
+            text = Path(f"{target}.md")
+            path = self._path(app, page, target)
+            if unresolved.get("refdomain") == "doc" and text.is_relative_to(self._root):
+                self._replace(app, page, unresolved, self._staged / text.relative_to(self._root))
+            elif unresolved.get("refdomain") is None and path.is_dir():
+                self._replace(app, page, unresolved, path)
         for listing in [*document.findall(nodes.literal_block)]:
             self._name(app, page, listing)
 
@@ -58,8 +67,10 @@ class SourceLinks:
         """Return the staged file to which a link of a page leads."""
         return Path(os.path.normpath((Path(app.srcdir) / page).parent / target))
 
-    def _replace(self, app: Sphinx, page: str, node: nodes.Element) -> None:
-        path = self._path(app, page, str(node["reftarget"]))
+    def _replace(self, app: Sphinx, page: str, node: nodes.Element, path: Path) -> None:
+        if not path.is_relative_to(self._staged):
+            LOGGER.warning("a link leads out of the clone: %s", node["reftarget"], location=node)
+            return
         file = path.relative_to(self._staged)
         lab = f"labs/{file.stem}" if file.parent == Path("labs") and file.suffix == ".ipynb" else ""
         if lab in app.env.found_docs:

@@ -43,8 +43,8 @@ Look at it. The busiest replica got {measured}`busiest` of the requests.
 :pyobject: double
 ```
 
-It stands in [double.py](../microservices/double.py), in [a folder](../microservices). See the
-[lab](../labs/phase3_lab.ipynb) and [a place](two.md#a-place).
+It stands in [double.py](../microservices/double.py), which [a text](../TEXT.md) explains.
+See [a folder](../microservices), the [lab](../labs/phase3_lab.ipynb) and [a place](two.md#a-place).
 
 ![What the picture shows.](figures/picture.svg)
 
@@ -83,6 +83,7 @@ old: {experiment: canary, column: seconds, statistic: median, unit: ms, holds: [
     "handbook/numbers/reference.json": """{"old": {"value": 7.5, "low": 7.0, "high": 8.0, "samples": 10,
  "cpu": "A processor", "cores": 4, "runtime": "docker", "profile": "full", "started": "2026-05-03T10:00:00+00:00"}}
 """,
+    "TEXT.md": "# A text outside the book\n",
     "microservices/double.py": '''"""A listing."""
 
 
@@ -105,7 +106,8 @@ _OTHER = ["# Another lab\n\n```mermaid\nflowchart LR\n    you([client]) -->|asks
 BROKEN = {
     "handbook/one.md": _FILES["handbook/one.md"].replace(
         "{{MORE}}",
-        """[gone](../microservices/missing.py) [nowhere](nowhere.md) [place](two.md#no-such-place)
+        """[gone](../microservices/missing.py) [out](../../outside.txt) [nowhere](nowhere.md)
+[place](two.md#no-such-place)
 ![picture](figures/no-such-picture.svg) {term}`unexplained` {measured}`undefined` {measured}`too_high`
 {measured}`unmeasured` {measured}`wrong_column` {measured}`wrong_rows` $\\frac{1$ $\\unheard x$
 

@@ -191,6 +191,7 @@ def test_comments_of_generated_parts_are_not_shown(built: Path) -> None:
     [
         r"handbook/one\.md:\d+: .*not found: '\.\./microservices/missing\.py'",
         r"handbook/one\.md:\d+: .*nowhere\.md",
+        r"handbook/one\.md:\d+: .*outside\.txt",
         r"handbook/one\.md:\d+: .*no-such-place",
         r"handbook/one\.md:\d+: .*no-such-picture",
         r"handbook/one\.md:\d+: term not in glossary: 'unexplained'",
