@@ -152,7 +152,7 @@ def breaker_states() -> Drawing:
     drawing.line([(615, 150), (615, 205), (110, 205), (110, 152)], colour=GREEN, head=True)
     drawing.text(362, 224, "the probe succeeds", colour=GREEN, size=11.5)
     drawing.line([(80, 90), (80, 50), (140, 50), (140, 88)], head=True)
-    drawing.text(110, 40, "a success, or a 4xx: count from 0 again", size=11.5)
+    drawing.text(122, 40, "a success, or a 4xx: count from 0 again", size=11.5)
     return drawing
 
 

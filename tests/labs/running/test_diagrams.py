@@ -22,8 +22,8 @@ def test_a_diagram_is_as_its_code_draws_it(name):
 def test_a_diagram_stays_inside_its_picture(name):
     root = ET.fromstring(diagrams()[name]().svg())
     width, height = float(root.get("width")), float(root.get("height"))
-    for text in root.iter("{*}text"):
-        letters = 0.55 * float(text.get("font-size")) * len(text.text or "")
+    for text in root.findall(".//{*}text"):
+        letters = 0.52 * float(text.get("font-size")) * len(text.text or "")
         left = (
             float(text.get("x"))
             - letters * {"start": 0, "middle": 0.5, "end": 1}[text.get("text-anchor")]
