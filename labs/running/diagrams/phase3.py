@@ -207,7 +207,7 @@ def service_path() -> Drawing:
         [(638, 40), (638, 30), (265, 30), (265, 38)], colour=PURPLE, head=True, dashed=True
     )
     drawing.text(560, 25, "ready or not", colour=PURPLE, size=11.5)
-    drawing.text(14, 150, "the way of a connection", anchor="start", bold=True)
+    drawing.text(14, 150, "the path of a connection", anchor="start", bold=True)
     drawing.box(20, 208, "client Pod", w=100, h=44)
     drawing.box(170, 170, "cluster DNS", w=110, h=36, colour=GREY)
     drawing.arrow((100, 206), (168, 190), dashed=True)
@@ -258,14 +258,14 @@ def rule_chain() -> Drawing:
 
 
 def pod_shutdown() -> Drawing:
-    """Draw the two ways of the message that a Pod shuts down, and the pause that bridges them."""
+    """Draw how a Pod shuts down: it pauses and still serves until the other nodes have changed their rules."""
     drawing = Drawing(
         720,
         330,
         "A Pod that shuts down pauses until every node has removed it from its rules, and only then drains.",
     )
     api, pod, node = drawing.lifelines(
-        ["API server", "the Pod", "other nodes"], bottom=310, left=110, right=610
+        ["API server", "the Pod", "other nodes"], bottom=310, left=110, right=580
     )
     drawing.arrow((api, 70), (pod, 78), "the kubelet of its node")
     drawing.arrow((api, 70), (node, 176), colour=PURPLE)
