@@ -131,14 +131,14 @@ class TimingsDirective(BookDirective):
             if record is None:
                 rows.append([f"<strong>{phase}</strong>", lab.title, "no record", "no record"])
                 continue
-            minutes = f"<strong>{record.facts['seconds'] / 60:.1f} min</strong>"
-            memory = f"<strong>{record.facts['memory_mib'] or 0:,} MiB</strong>"
+            minutes = f"<strong>{record.facts['seconds'] / 60:.1f}&nbsp;min</strong>"
+            memory = f"<strong>{record.facts['memory_mib'] or 0:,}&nbsp;MiB</strong>"
             origin = f"{escape(lab.title)} ({escape(conditions(record.facts))})"
             rows.append([f"<strong>{phase}</strong>", origin, minutes, memory])
             for name in record.experiments:
                 entry = record.facts["experiments"][name]
                 seconds = entry.get("seconds")
-                took = "" if seconds is None else f"{seconds:.0f} s"
+                took = "" if seconds is None else f"{max(1, round(seconds))}&nbsp;s"
                 rows.append([name, escape(entry["title"]), took, ""])
         head = ("lab or experiment", "what", "time", "memory")
         return [nodes.raw("", _table(head, rows), format="html")]

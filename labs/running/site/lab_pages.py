@@ -22,7 +22,7 @@ FOLDER = "labs"
 
 _FENCE = "`" * 8
 _LINK = re.compile(r"(\]\()([^)\s]+)(\))")
-_LOCAL_ADDRESS = re.compile(r'<a href="http://127\.0\.0\.1[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
+_LOCAL_ADDRESS = re.compile(r'<a href="\w+://127\.0\.0\.1[^"]*"[^>]*>(.*?)</a>', re.DOTALL)
 _MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _CODE = re.compile(r"(```.*?```|`[^`\n]*`)", re.DOTALL)
 

@@ -22,6 +22,7 @@ def settings(repository: str = "") -> dict[str, Any]:
         "extensions": ["myst_parser", "sphinx_design", "labs.running.site.maths"],
         "myst_enable_extensions": ["colon_fence", "deflist", "dollarmath", "attrs_inline"],
         "myst_heading_anchors": 4,
+        "myst_disable_syntax": ["myst_line_comment"],  # a line that begins with % is text
         "exclude_patterns": ["_*", "**/.*"],
         "nitpicky": True,
         "smartquotes": False,

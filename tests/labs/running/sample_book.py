@@ -31,7 +31,8 @@ $$ T \\le \\sum_i t_i $$
 ```{experiment} distribution
 ```
 
-Look at it. The busiest replica got {measured}`busiest` of the requests.
+Look at it. A share of a wrapped line is 44
+% and no comment. The busiest replica got {measured}`busiest` of the requests.
 
 ```{experiment} canary
 ```

@@ -179,6 +179,10 @@ def test_the_pages_follow_each_other_and_can_be_searched(built: Path) -> None:
     assert "independ" in index  # the stem of a word of chapter one
 
 
+def test_a_line_that_begins_with_a_percent_sign_is_text(built: Path) -> None:
+    assert "% and no comment. The busiest" in pages(built)["one"]
+
+
 def test_comments_of_generated_parts_are_not_shown(built: Path) -> None:
     assert "made: table" not in re.sub(r"<!--.*?-->", "", pages(built)["one"])
 
