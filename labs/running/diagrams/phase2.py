@@ -203,10 +203,10 @@ def scaling_laws() -> Drawing:
 def lost_update() -> Drawing:
     """Draw two replicas that read the same count and write the same next one; then one step each."""
     drawing = Drawing(
-        720, 372, "Two replicas read 7 and both write 8, so that two calls are counted once."
+        720, 388, "Two replicas read 7 and both write 8, so that two calls are counted once."
     )
     first, store, second = drawing.lifelines(
-        ["api-gateway-1", "Valkey", "api-gateway-2"], bottom=352, left=90, right=630
+        ["api-gateway-1", "Valkey", "api-gateway-2"], bottom=368, left=90, right=630
     )
     y = 68.0
     drawing.arrow((first, y), (store, y), "GET count", colour=BLUE)
@@ -222,10 +222,10 @@ def lost_update() -> Drawing:
     y += 198
     drawing.arrow((first, y), (store, y), "INCR count", colour=BLUE)
     drawing.arrow((store, y + 24), (first, y + 24), "8", colour=BLUE, dashed=True)
-    drawing.arrow((second, y + 24), (store, y + 24), "INCR count", colour=PURPLE)
-    drawing.arrow((store, y + 48), (second, y + 48), "9", colour=PURPLE, dashed=True)
+    drawing.arrow((second, y + 38), (store, y + 38), "INCR count", colour=PURPLE)
+    drawing.arrow((store, y + 62), (second, y + 62), "9", colour=PURPLE, dashed=True)
     drawing.box(
-        store - 150, y + 58, "Valkey holds 9: two calls, counted twice", w=300, h=28, colour=GREEN
+        store - 150, y + 74, "Valkey holds 9: two calls, counted twice", w=300, h=28, colour=GREEN
     )
     return drawing
 
