@@ -192,9 +192,9 @@ def breadth_first() -> Drawing:
         ((0, 0), (0, 1)),
         ((0, 0), (0, 1), (1, 1), (1, 2)),
         ((0, 0), (1, 1), (1, 2), (2, 2), (2, 3)),
-        ((0, 0), (1, 0), (1, 1), (3, 2), (2, 2)),
+        ((1, 0), (1, 1), (3, 2), (2, 2)),
     )
-    way = {(0, 0, 1), (1, 1, 1), (2, 1, 1), (3, 1, 0)}
+    way = {(0, 0, 0), (1, 0, 1), (2, 1, 1), (3, 1, 0)}
 
     def x(level: int) -> float:
         return 90 + level * 130
@@ -214,15 +214,15 @@ def breadth_first() -> Drawing:
             drawing.circle(x(level), place, 8, colour=BLUE, filled=False)
     drawing.circle(x(4), 70, 8, colour=ORANGE)
     drawing.text(x(4) + 18, 66, "a property\nis broken", anchor="start", colour=ORANGE)
-    drawing.text(x(3), 26, "one world, reached twice, is kept once", colour=SOFT)
-    drawing.line([(x(2) + 70, 32), (x(2) + 12, 130)], colour=SOFT, width=0.9, dashed=True)
+    drawing.text(x(1) + 40, 26, "one world, reached twice, is kept once", colour=SOFT)
+    drawing.line([(x(2) - 40, 32), (x(2) - 4, 128)], colour=SOFT, width=0.9, dashed=True)
     return drawing
 
 
 def two_times() -> Drawing:
     """Draw when events happened against when they were read, with an outage of the reader."""
     drawing = Drawing(
-        720, 370, "After an outage of its reader, a minute of events is read at once."
+        720, 370, "After an outage of its reader, the events of 40 seconds are read at once."
     )
     left, floor = 90, 310
 
@@ -241,7 +241,7 @@ def two_times() -> Drawing:
         upwards="processing time (s)",
     )
     drawing.curve(lambda u: (across(110 * u), upwards(110 * u)), colour=GREY, dashed=True)
-    drawing.text(across(96), upwards(85), "read at once", colour=SOFT, anchor="start")
+    drawing.text(across(96), upwards(85), "no delay", colour=SOFT, anchor="start")
     for happened in range(4, 110, 8):
         away = 30 <= happened < 70
         read = 72 if away else happened + 3
