@@ -16,7 +16,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from environment.errors import LabError
 from labs.records import runs_folder
 from labs.running.site.book import Book, BookError
-from labs.running.site.check import problems
+from labs.running.site.check import problems, require_alternative_texts
 from labs.running.site.directives import register
 from labs.running.site.lab_pages import write_lab_page
 from labs.running.site.links import SourceLinks
@@ -90,6 +90,7 @@ def _run_sphinx(book: Book, links: SourceLinks, source: Path, pages: Path, folde
         register(app, book)
         # Before Sphinx collects the files to copy, which it does at the usual priority of 500.
         app.connect("doctree-read", links.relink, priority=100)
+        app.connect("doctree-read", require_alternative_texts)
         app.build(force_all=True)
     return found.getvalue()
 

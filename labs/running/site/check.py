@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
 from labs.running.site.book import Book, conditions
 from labs.running.site.numbers import Measured, Quantity, QuantityError
 
@@ -12,6 +16,16 @@ TYPED = ("console", "http", "json", "shell", "text")
 """Languages of code that a chapter may hold itself: what is typed into a terminal, and what comes back."""
 
 _FENCE = re.compile(r"^ *(?:`{3,}|~{3,})(?!.*`)(?:\{code-block\} *)?([a-z]+)", re.MULTILINE)
+
+
+LOGGER = logging.getLogger(__name__)
+
+
+def require_alternative_texts(_: Sphinx, document: nodes.document) -> None:
+    """Warn of each picture of a page that a reader who cannot see it would miss."""
+    for image in document.findall(nodes.image):
+        if not image.get("alt"):
+            LOGGER.warning("%s has no alternative text", image["uri"], location=image.parent)
 
 
 def problems(book: Book) -> list[str]:

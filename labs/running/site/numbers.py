@@ -40,7 +40,7 @@ STATISTICS: dict[str, Statistic] = {
     **{f"p{rank}": partial(np.percentile, q=rank) for rank in (5, 10, 25, 75, 90, 95, 99)},
     "sum": np.sum,
     "share": np.mean,
-    "count": np.sum,  # of ones: a row is not drawn twice, so a count has no interval
+    "count": np.sum,  # of ones: as many as there are rows in each draw, so a count has no interval
 }
 
 
@@ -139,7 +139,10 @@ def measure(quantity: Quantity, record: Record) -> Measured:
     Raises:
         QuantityError: The samples lack the column or have no such row.
     """
-    samples = record.samples(quantity.experiment)
+    try:
+        samples = record.samples(quantity.experiment)
+    except (OSError, ValueError) as problem:
+        raise QuantityError(f"{quantity.name}: {record.path} cannot be read ({problem})") from None
     values = _values(quantity, samples, quantity.rows, quantity.column)
     value = _statistic(quantity, values)
     draws = _bootstrap(quantity, values)
@@ -195,8 +198,6 @@ def _statistic(quantity: Quantity, values: Values) -> float:
 
 def _bootstrap(quantity: Quantity, values: Values) -> Values:
     """Return the statistic of samples that are drawn again, each as large as the first."""
-    if quantity.statistic == "count":
-        return np.full(RESAMPLES, float(len(values)))
     random = np.random.default_rng(SEED)
     draws = list(_draws(random, values, STATISTICS[quantity.statistic]))
     return np.concatenate(draws)

@@ -109,7 +109,8 @@ BROKEN = {
         "{{MORE}}",
         """[gone](../microservices/missing.py) [out](../../outside.txt) [nowhere](nowhere.md)
 [place](two.md#no-such-place)
-![picture](figures/no-such-picture.svg) {term}`unexplained` {measured}`undefined` {measured}`too_high`
+![picture](figures/no-such-picture.svg) ![](figures/picture.svg) {term}`unexplained` {measured}`undefined`
+{measured}`too_high`
 {measured}`unmeasured` {measured}`wrong_column` {measured}`wrong_rows` $\\frac{1$ $\\unheard x$
 
 ```{experiment} unheard

@@ -11,9 +11,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
+from typer.main import get_command
 
 from environment.errors import LabError
+from labs.cli.runs import app as runs_app
 from labs.experiments.phase3.distribution import JUDGED
+from labs.machine import ROOT
 from labs.records import Run, load_record
 from labs.running import site
 from labs.running.site import BookError, build_site, newest_records, record_reference
@@ -155,7 +159,8 @@ def test_a_listing_is_a_piece_of_the_file_that_it_names(built: Path) -> None:
 
 
 def test_a_link_to_a_lab_leads_to_its_page(built: Path) -> None:
-    assert 'href="labs/phase3_lab.html"' in pages(built)["one"]
+    article = pages(built)["one"].partition("<article")[2]
+    assert 'href="labs/phase3_lab.html"' in article.partition("</article>")[0]
 
 
 def test_a_lab_is_shown_as_its_newest_run_left_it(built: Path) -> None:
@@ -198,6 +203,7 @@ def test_comments_of_generated_parts_are_not_shown(built: Path) -> None:
         r"handbook/one\.md:\d+: .*outside\.txt",
         r"handbook/one\.md:\d+: .*no-such-place",
         r"handbook/one\.md:\d+: .*no-such-picture",
+        r"handbook/one\.md:\d+: figures/picture\.svg has no alternative text",
         r"handbook/one\.md:\d+: term not in glossary: 'unexplained'",
         r"handbook/one\.md:\d+: no quantity 'undefined' in handbook/numbers",
         r"handbook/one\.md:\d+: no experiment 'unheard'",
@@ -298,6 +304,20 @@ def test_an_older_record_without_a_finding_shows_what_was_judged(
     assert f"<td>{JUDGED}</td>" in pages(build_site(tmp_path / "site", root=root).parent)["one"]
 
 
+def test_a_record_without_its_files_is_like_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
+    run = Run(environment(), profile="quick")
+    keep(run, "distribution")
+    for file in run.path.glob("distribution.*"):
+        file.unlink()
+    root = write_book(tmp_path / "clone")
+    page = pages(build_site(tmp_path / "site", root=root).parent)["one"]
+    assert "The figure of <em>distribution</em> appears here after a run" in page
+    assert "(not measured yet: <code>lab run phase3</code>)" in page
+
+
 def test_the_newest_record_counts_and_a_broken_one_does_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +328,15 @@ def test_the_newest_record_counts_and_a_broken_one_does_not(
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "record.json").write_text("{")
     assert newest_records()["startup"].path == run.path.resolve()
+
+
+def test_the_workflow_calls_the_command_with_its_options() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "handbook.yml").read_text())
+    lines = [step.get("run", "") for step in workflow["jobs"]["publish"]["steps"]]
+    (line,) = [line for line in lines if "lab handbook" in line]
+    command = get_command(runs_app).commands["handbook"]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--check", "--static"} <= set(re.findall(r"--[a-z]+", line)) <= options
 
 
 # The handbook itself

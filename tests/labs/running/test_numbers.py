@@ -128,6 +128,15 @@ def test_a_number_that_cannot_be_computed_says_why(keys: dict[str, Any], sentenc
         measure(quantity(**keys), record())
 
 
+def test_samples_that_are_gone_are_an_error_of_the_quantity() -> None:
+    def gone(name: str) -> pd.DataFrame:
+        raise FileNotFoundError("hop.csv")
+
+    lost = SimpleNamespace(samples=gone, facts=FACTS, path=Path("runs/lost"))
+    with pytest.raises(QuantityError, match=r"q: runs/lost cannot be read \(hop.csv\)"):
+        measure(quantity(), lost)  # type: ignore[arg-type]
+
+
 def test_a_definition_without_a_range_is_refused(tmp_path: Path) -> None:
     (tmp_path / "one.yaml").write_text("q: {experiment: hop, statistic: count}\n")
     (tmp_path / "two.yaml").write_text("a: {experiment: hop, statistic: count, holds: [0, 1]}\n")
