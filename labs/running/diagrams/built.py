@@ -39,9 +39,7 @@ def one_description() -> Drawing:
     drawing.line([(520, 158), (520, 230)], colour=SOFT, head=True)
     drawing.line([(670, 158), (670, 230)], colour=SOFT, head=True)
     drawing.line([(95, 186), (95, 263), (450, 263)], colour=SOFT, dashed=True, head=True)
-    drawing.text(
-        270, 255, "an experiment measures over HTTP and Kafka", size=11.5, colour=SOFT
-    )
+    drawing.text(270, 255, "an experiment measures over HTTP and Kafka", size=11.5, colour=SOFT)
     return drawing
 
 

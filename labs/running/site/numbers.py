@@ -40,7 +40,7 @@ STATISTICS: dict[str, Statistic] = {
     **{f"p{rank}": partial(np.percentile, q=rank) for rank in (5, 10, 25, 75, 90, 95, 99)},
     "sum": np.sum,
     "share": np.mean,
-    "count": np.sum,  # of ones: as many as there are rows in each draw, so a count has no interval
+    "count": np.sum,  # of ones: a draw has as many rows as the sample, so a count has no interval
 }
 
 
@@ -198,6 +198,10 @@ def _statistic(quantity: Quantity, values: Values) -> float:
 
 def _bootstrap(quantity: Quantity, values: Values) -> Values:
     """Return the statistic of samples that are drawn again, each as large as the first."""
+    if quantity.statistic == "count":
+        return np.full(
+            RESAMPLES, float(len(values))
+        )  # of no rows as well, from which none can be drawn
     random = np.random.default_rng(SEED)
     draws = list(_draws(random, values, STATISTICS[quantity.statistic]))
     return np.concatenate(draws)

@@ -107,6 +107,11 @@ def test_a_count_has_no_interval() -> None:
     assert "interval" not in measured_html(quantity(statistic="count", digits=0), found)
 
 
+def test_a_count_of_no_rows_is_zero() -> None:
+    found = measure(quantity(statistic="count", rows="latency > 1000"), record())
+    assert found.low == found.value == found.high == 0
+
+
 def test_a_large_sample_is_drawn_in_parts() -> None:
     samples = pd.DataFrame({"latency": np.arange(30_000.0)})
     found = measure(quantity(statistic="mean"), record(samples))
