@@ -1,7 +1,10 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
 Every service has `HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
-KAFKA_BOOTSTRAP`; a service with more of them declares them in its own `settings.py`.
+KAFKA_BOOTSTRAP REPLACED`; a service with more of them declares them in its own `settings.py`.
+
+`REPLACED` is code: the name of a definition of the service, and the source that stands for it
+(`kit/replacement.py`). It is a fault as those of `FAULTS` are: it needs `FAULTS=on`, and so a `CONTROL_TOKEN`.
 """
 
 import os
@@ -13,8 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "VALKEY_URL"}
-"""Variables whose value may hold a secret, so that no error message repeats it."""
+HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "REPLACED", "VALKEY_URL"}
+"""Variables whose value may hold a secret, or is long, so that no error message repeats it."""
+
+REPLACED_BYTES = 65_536
+"""Most bytes of `REPLACED`: Linux takes no variable of more than 131,072."""
 
 
 class BadSetting(Exception):
@@ -53,6 +59,12 @@ def _valkey(url: str) -> str:
     return url
 
 
+def _not_too_long(text: str) -> str:
+    if len(text.encode(errors="replace")) > REPLACED_BYTES:
+        raise ValueError(f"should have at most {REPLACED_BYTES:,} bytes")
+    return text
+
+
 def _host_and_port(address: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+:\d{1,5}", address):
         raise ValueError("should be host:port")
@@ -81,11 +93,16 @@ class Settings(BaseSettings):
     control_token: str = ""
     database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
     kafka_bootstrap: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    replaced: Annotated[str, AfterValidator(_not_too_long)] = ""
 
     @model_validator(mode="after")
     def _faults_have_a_token(self) -> Self:
         if self.faults == "on" and not self.control_token:
             raise ValueError("FAULTS=on needs a CONTROL_TOKEN, else anyone could break the service")
+        if self.replaced and self.faults == "off":
+            raise ValueError(
+                "REPLACED needs FAULTS=on: it is for labs, and never for a real system"
+            )
         return self
 
 
