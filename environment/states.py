@@ -32,9 +32,13 @@ class ReplicaState(TypedDict):
 
 
 class ServiceState(TypedDict):
-    """One service: its version (all of them, such as `"1, 2"`, during a roll), its address and its replicas."""
+    """One service: its version (all of them, such as `"1, 2"`, during a roll), its address and its replicas.
+
+    `replaced` names what has other code, with the first 12 digits of that source's SHA-256.
+    """
 
     version: str
+    replaced: str | None
     url: str
     replicas: list[ReplicaState]
 
