@@ -152,6 +152,11 @@ class Environment:
 
         return pd.DataFrame(self._rows())
 
+    def replacements(self) -> dict[str, str]:
+        """Return what runs in place of services' own code, by service: the name, and the source's hash."""
+        services = self.state()["services"] if self.running else {}
+        return {n: s["replaced"] for n, s in services.items() if s["replaced"]}
+
     def __getitem__(self, service: str) -> Service:
         if service not in self._names:
             raise KeyError(

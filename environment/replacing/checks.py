@@ -104,8 +104,7 @@ class _Text:
 
     def require_decorators(self, new: Definition) -> None:
         """Refuse decorators, since those of the original stay."""
-        own = [ast.unparse(node) for node in new.decorator_list]
-        kept = [ast.unparse(node) for node in self._original.node.decorator_list]
+        own, kept = _decorators(new), _decorators(self._original.node)
         if own and own != kept:
             stay = ", ".join(f"`@{text}`" for text in kept) or "none"
             raise self._wrong(
@@ -150,6 +149,11 @@ class _Text:
                 new, f"the service also calls {', '.join(f'`{name}`' for name in missing)}"
             )
         for node in needed:
+            if (kept := _decorators(node)) != _decorators(own[node.name]):
+                shown = " ".join(f"`@{text}`" for text in kept) or "no decorator"
+                raise self._wrong(
+                    own[node.name], f"the service's own has {shown}, so give yours it too"
+                )
             self._require_same_function(node, own[node.name])
 
     def require_names(self, tree: ast.Module) -> None:
@@ -159,7 +163,9 @@ class _Text:
         table = symtable.symtable(ast.unparse(bare), "<source>", "exec")
         known |= {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
         known |= {s.get_name() for s in table.get_symbols() if s.is_namespace()}
-        used = {s.get_name() for t in _tables(table) for s in t.get_symbols() if s.is_global()}
+        symbols = [symbol for each in _tables(table) for symbol in each.get_symbols()]
+        known |= {s.get_name() for s in symbols if s.is_declared_global() and s.is_assigned()}
+        used = {symbol.get_name() for symbol in symbols if symbol.is_global()}
         for node in ast.walk(tree):
             if isinstance(node, ast.Name) and node.id in used - known:
                 if node.id in REFUSED:
@@ -197,6 +203,10 @@ def line_of(source: str, number: int) -> str:
     lines = source.splitlines()
     code = lines[number - 1].strip() if 0 < number <= len(lines) else ""
     return f"line {number}, `{code[:100]}`" if code else f"line {number}"
+
+
+def _decorators(node: Definition) -> list[str]:
+    return [ast.unparse(decorator) for decorator in node.decorator_list]
 
 
 def _parameters(arguments: ast.arguments) -> object:

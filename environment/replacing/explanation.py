@@ -13,6 +13,8 @@ FAR = 1_000_000
 
 STUCK = re.compile(r"^Timeout \((\d+):(\d+):(\d+)\)!$")
 REFUSED = re.compile(r"^[\w-]+: REPLACED: (.*)$")
+ENDED = re.compile(r"ended with exit code (-?\d+)")
+KILLED = ("-9", "137")
 EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(: .*)?$")
 
 
@@ -25,9 +27,9 @@ def explained(service: str, replacement: Replacement, log: str, otherwise: str) 
         log: what it has logged since.
         otherwise: what is known without the log.
     """
-    reason = _reason(replacement, log) or f"it did not become ready. {otherwise}"
+    reason = _reason(replacement, log) or _without_log(otherwise)
     return (
-        f"{service} did not start with your `{replacement.short}`: {reason.rstrip('.')}.\n"
+        f"{service} did not start with your `{replacement.short}`: {reason}\n"
         f"It runs its original `{replacement.short}` again."
     )
 
@@ -42,20 +44,28 @@ def _reason(replacement: Replacement, log: str) -> str:
         limit = f"{3600 * hours + 60 * minutes + seconds} s"
         place = next((p for line in lines[stuck:] if (p := _own_line(line))), None)
         if place is None:
-            return f"it had not started after {limit}, and waits outside of your code"
+            return f"after {limit} it had not started, and was not in your code."
         where = line_of(replacement.source, place)
         return f"after {limit} it was still in {where}. Does it loop, or wait, without an end?"
     for line in lines:
         if match := REFUSED.match(line):
-            return match[1]
+            return f"{match[1]}."
     frames = [(i, number) for i, line in enumerate(lines) if (number := _own_line(line))]
     if frames:
         index, number = frames[-1]
-        return f"{line_of(replacement.source, number)}: {_exception(lines[index + 1 :])}"
+        return f"{line_of(replacement.source, number)}: {_exception(lines[index + 1 :])}."
     trace = [i for i, line in enumerate(lines) if line.startswith("Traceback")]
     if trace:
-        return f"{_exception(lines[trace[-1] + 1 :])}, raised outside of your lines, by what they changed"
+        return f"{_exception(lines[trace[-1] + 1 :])}. That was raised by a line that is not yours."
     return ""
+
+
+def _without_log(otherwise: str) -> str:
+    match = ENDED.search(otherwise)
+    if match is None:
+        return f"it did not become ready. {otherwise}"
+    killed = " It was killed: the usual reason is too much memory." if match[1] in KILLED else ""
+    return f"it ended with exit code {match[1]} before it was ready, without an error in its log.{killed}"
 
 
 def _readable(entry: str) -> list[str]:

@@ -147,9 +147,9 @@ def _unknown(service: str, target: str) -> str:
     near = get_close_matches(target, known, n=5, cutoff=0.5)
     last = target.rpartition(".")[2]
     near += [name for name in known if name.rpartition(".")[2] == last and name not in near][:3]
-    listed = ", ".join(near or known[:8])
-    kind = "Near names are" if near else "Names that it has, among others, are"
+    modules = sorted({name.partition(".")[0] for name in known})
+    listed = f"Near names are: {', '.join(near)}" if near else f"Modules: {', '.join(modules)}"
     return (
         f"{service} has no {target!r} to replace: write module.function or module.Class.method. "
-        f"{kind}: {listed}."
+        f"{listed}."
     )
