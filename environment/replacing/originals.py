@@ -153,3 +153,24 @@ def _unknown(service: str, target: str) -> str:
         f"{service} has no {target!r} to replace: write module.function or module.Class.method. "
         f"{listed}."
     )
+
+
+def stub(service: str, target: str) -> str:
+    """Return the original's first lines for a student to fill in: the signature, the docstring, and dots.
+
+    Of a class, each method has them. Raises `UnknownName`.
+    """
+    node = find_original(service, target).node
+    node.decorator_list = []
+    _empty(node)
+    return ast.unparse(node) + "\n"
+
+
+def _empty(node: Definition) -> None:
+    docstring = node.body[:1] if ast.get_docstring(node) is not None else []
+    if not isinstance(node, ast.ClassDef):
+        node.body = [*docstring, ast.Expr(ast.Constant(...))]
+        return
+    for part in node.body:
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
+            _empty(part)
