@@ -128,7 +128,8 @@ def test_a_class_and_a_file_can_be_given_too(env: Environment, tmp_path: Path) -
     with env["api-gateway"].replaced("breaker.Classifier", Classifier):
         assert refusals(env) == COUNTED
     file = tmp_path / "mine.py"
-    file.write_text("LEAST = 400\n\n\ndef is_failure(self, status):\n    return status >= LEAST\n")
+    source = "LEAST = 400\n\n\ndef is_failure(self, status):\n    return status >= LEAST\n"
+    file.write_text(source + "# near the limit: payment-service:3003\n" * 1_600)
     with env["api-gateway"].replaced(TARGET, file):
         assert refusals(env) == COUNTED
 
