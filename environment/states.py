@@ -32,13 +32,9 @@ class ReplicaState(TypedDict):
 
 
 class ServiceState(TypedDict):
-    """One service: its version (all of them, such as `"1, 2"`, during a roll), its address and its replicas.
-
-    `replaced` names what has other code, with the first 12 digits of that source's SHA-256.
-    """
+    """One service: its version (all of them, such as `"1, 2"`, during a roll), its address and its replicas."""
 
     version: str
-    replaced: str | None
     url: str
     replicas: list[ReplicaState]
 
@@ -50,7 +46,10 @@ class KafkaState(TypedDict):
 
 
 class SessionState(TypedDict):
-    """Everything that `lab ps --json` prints. `url` is the front door's; `data` the folder of state and logs."""
+    """Everything that `lab ps --json` prints. `url` is the front door's; `data` the folder of state and logs.
+
+    `replaced` has the services with other code: what is replaced, and the first 12 digits of the source's SHA-256.
+    """
 
     session: str
     runtime: RuntimeKind | None
@@ -60,6 +59,7 @@ class SessionState(TypedDict):
     token: str
     url: str | None
     services: dict[str, ServiceState]
+    replaced: dict[str, str]
     kafka: KafkaState | None
     data: str
 

@@ -154,8 +154,7 @@ class Environment:
 
     def replacements(self) -> dict[str, str]:
         """Return what runs in place of services' own code, by service: the name, and the source's hash."""
-        services = self.state()["services"] if self.running else {}
-        return {n: s["replaced"] for n, s in services.items() if s["replaced"]}
+        return self.state()["replaced"] if self.running else {}
 
     def __getitem__(self, service: str) -> Service:
         if service not in self._names:

@@ -24,7 +24,7 @@ def service_rows(state: SessionState) -> list[dict[str, Any]]:
     return [
         {
             "service": name,
-            "version": _version(service),
+            "version": _version(service, state["replaced"].get(name)),
             "replicas": len(service["replicas"]),
             "ready": sum(replica["ready"] for replica in service["replicas"]),
             "address": service["url"],
@@ -34,8 +34,7 @@ def service_rows(state: SessionState) -> list[dict[str, Any]]:
     ]
 
 
-def _version(service: ServiceState) -> str:
-    replaced = service["replaced"]
+def _version(service: ServiceState, replaced: str | None) -> str:
     return f"{service['version']} with {replaced}" if replaced else service["version"]
 
 

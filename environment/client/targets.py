@@ -227,7 +227,7 @@ class Service(Target):
     @property
     def replacement(self) -> str | None:
         """What runs in place of a part of its code, with the source's hash; None when nothing does."""
-        return self._state()["replaced"]
+        return self._environment.replacements().get(self._name)
 
     @property
     def url(self) -> str:

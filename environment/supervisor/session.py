@@ -281,12 +281,16 @@ class Session(Looking, Changing):
         return {
             name: {
                 "version": ", ".join(sorted({replica.version for replica in replicas})),
-                "replaced": next((r.replacement.label for r in replicas if r.replacement), None),
                 "url": self._balancer.url(name) or replicas[0].url,
                 "replicas": [states[replica.id] for replica in replicas],
             }
             for name, replicas in planned.items()
         }
+
+    def replaced(self) -> dict[str, str]:
+        """Return what runs in place of services' own code, by service."""
+        replicas = self._plan.all()
+        return {r.service: r.replacement.label for r in replicas if r.replacement}
 
     def logs(self, target: str, lines: int) -> str:
         """Return the last lines of a service (each replica under its id) or of one replica."""

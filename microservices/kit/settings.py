@@ -16,8 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "REPLACED", "VALKEY_URL"}
-"""Variables whose value may hold a secret, or is long, so that no error message repeats it."""
+HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "VALKEY_URL"}
+"""Variables whose value may hold a secret, so that no error message repeats it."""
+
+LONG = {"REPLACED"}
+"""Variables whose value is too long for a message of one line."""
 
 REPLACED_BYTES = 65_536
 """Most bytes of `REPLACED`: Linux takes no variable of more than 131,072."""
@@ -130,5 +133,5 @@ def _line(error: Any) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0]).upper()
-    value = "(hidden)" if name in HIDDEN else repr(error["input"])
+    value = "(hidden)" if name in HIDDEN | LONG else repr(error["input"])
     return f"{name} is {value}: {error['msg'].removeprefix('Value error, ')}"
