@@ -141,6 +141,9 @@ class _Text:
             return self._require_same_function(original, new)
         assert isinstance(original, ast.ClassDef)
         assert isinstance(new, ast.ClassDef)
+        bases = ", ".join(ast.unparse(base) for base in original.bases)
+        if bases != ", ".join(ast.unparse(base) for base in new.bases):
+            raise self._wrong(new, f"the service's own is `class {original.name}({bases})`")
         own = {node.name: node for node in new.body if isinstance(node, Function)}
         needed = [node for node in original.body if isinstance(node, Function)]
         needed = [node for node in needed if node.name == "__init__" or node.name[0] != "_"]

@@ -27,7 +27,7 @@ START_SECONDS = 15.0
 """A service that has not started by then writes where it is to its log, and ends."""
 
 LIMITS = {
-    resource.RLIMIT_CPU: 600,  # seconds of CPU time, then SIGXCPU
+    resource.RLIMIT_CPU: 600,  # seconds of CPU time, then the process is killed
     resource.RLIMIT_DATA: 2 << 30,  # bytes, then MemoryError; macOS does not enforce it
     resource.RLIMIT_FSIZE: 1 << 30,  # bytes of one file
     resource.RLIMIT_CORE: 0,

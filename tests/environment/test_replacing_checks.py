@@ -63,6 +63,21 @@ def test_a_class_stands_for_a_class() -> None:
     )
 
 
+def test_a_class_keeps_its_bases_and_what_decorates_its_methods() -> None:
+    source = "class CircuitOpen:\n    def __init__(self, retry_after):\n        pass\n"
+    text = refusal(source, "breaker.CircuitOpen")
+    assert text.endswith(
+        "`class CircuitOpen:`: the service's own is `class CircuitOpen(Exception)`."
+    )
+    verdict = (
+        "class Verdict:\n    def headers(self):\n        return {}\n",
+        "class Verdict:\n    @property\n    def headers(self):\n        return {}\n",
+    )
+    wrong = refusal(verdict[0], "limiter.Verdict")
+    assert wrong.endswith("the service's own has `@property`, so give yours it too.")
+    assert checked("api-gateway", "limiter.Verdict", verdict[1])
+
+
 def test_the_kit_is_shared_by_services_and_can_be_replaced() -> None:
     source = "def share(*, seed, order_id, step):\n    return 0.0\n"
     assert checked("payment-service", "kit.coin.share", source).module == "microservices.kit.coin"
