@@ -4,8 +4,8 @@ import os
 
 from _venv import ROOT, own_variables, ready_python
 
-# tests/conftest.py decides which tests run beside which.
-EVERYTHING = ["-n", "2", "--dist", "loadfile"]
+# tests/order.py decides which tests run beside which.
+EVERYTHING = ["-n", "3", "--dist", "loadfile"]
 FAST = [*EVERYTHING, "-m", "not long", "-p", "tests.tiers"]
 
 

@@ -1,9 +1,7 @@
-"""What all tests share: tiers, an order in which measurements have the machine to themselves, and a state folder.
+"""What all tests share: tiers, their order (tests/order.py), and a state folder.
 
 The fast tier leaves out what is marked `long`: Docker's tests, whole labs but one, mutants but one of each phase, and
-what takes more than ten seconds (`slow`). With several workers (`-n 2 --dist loadfile`) the labs on containers come
-first, on one worker, while the others begin with everything else, file by file; what measures comes last, on the worker
-that is left when the others have ended.
+what takes more than ten seconds (`slow`).
 """
 
 import gc
@@ -17,61 +15,11 @@ from pathlib import Path
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
-from xdist.workermanage import WorkerController
 
 from environment.errors import LabError
 from environment.folders import live_sessions
 from environment.waiting import wait_until
-
-CONTAINERS = "test_every_lab_runs_headless_on_containers"
-"""A verdict there may be inconclusive, so these labs may run beside other tests."""
-
-MEASURED = ("tests/mutants/", "tests/notebooks/")
-"""Tests whose verdicts must fail or pass, in their order: they have the machine to themselves."""
-
-COUNTED = (
-    "tests/mutants/test_phase4.py",
-    "tests/mutants/test_phase5.py",
-    "tests/notebooks/test_answers_phase1.py",
-    "tests/notebooks/test_answers_phase4.py",
-    "tests/notebooks/test_answers_phase5.py",
-    "tests/notebooks/test_hygiene.py",
-)
-"""Files of these that count what is lost or repeated, or waits of seconds: other tests beside them change nothing."""
-
-
-def piece_of(nodeid: str) -> str:
-    """Return the piece of work that a test belongs to: `containers`, `measured`, or its own file."""
-    if CONTAINERS in nodeid:
-        return "containers"
-    file = nodeid.partition("::")[0]
-    return "measured" if file.startswith(MEASURED) and file not in COUNTED else file
-
-
-def rank(item: pytest.Item) -> int:
-    """Return 0 for what comes first, 3 for what comes last; the longest files come before the short ones."""
-    piece = piece_of(item.nodeid)
-    return {"containers": 0, "measured": 3}.get(piece, 1 if piece in COUNTED else 2)
-
-
-class InOrder(LoadFileScheduling):
-    """Hands out pieces of work, each to one worker, in the order of the tests."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return piece_of(nodeid)
-
-    def _reschedule(self, node: WorkerController) -> None:
-        """End a worker that has nothing else to do than to measure, while another one is busy."""
-        only_measures = list(self.workqueue) == ["measured"]
-        if only_measures and not node.shutting_down and self._others_are_busy(node):
-            if self._pending_of(self.assigned_work[node]) <= 2:  # as in the method of the base
-                node.shutdown()
-            return
-        super()._reschedule(node)
-
-    def _others_are_busy(self, node: WorkerController) -> bool:
-        busy = [other for other, work in self.assigned_work.items() if self._pending_of(work)]
-        return any(other is not node and not other.shutting_down for other in busy)
+from tests.order import InOrder, rank
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

@@ -50,10 +50,12 @@ def run(
 
 @app.command("open")
 def open_command(
-    phase: Annotated[str | None, typer.Argument(help="A phase; default: the list of labs.")] = None,
+    phase: Annotated[
+        str | None, typer.Argument(help="A phase; default: the folder of all labs.")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Whether to open a browser.")] = True,
 ) -> None:
-    """Open JupyterLab on a lab."""
+    """Open JupyterLab on your own copy of a lab, in my-labs/; new versions of a lab are merged into it."""
     from labs.running.jupyter import open_lab
 
     raise typer.Exit(open_lab(phase, browser=browser))

@@ -1,6 +1,7 @@
 """`lab audit`, `lab saga` and `lab check`: what orders record, the story of one, and the saga's design."""
 
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,9 @@ CHECKER = [sys.executable, "-P", "-m", "microservices.checker"]
 
 FEW_ENDS = 12
 """Ends that are listed; of more only the number is shown."""
+
+EXERCISE = re.compile(r"p\d+-\d+")
+"""The id of an exercise."""
 
 AMOUNTS = ("total", "charged", "refunded")
 
@@ -84,16 +88,20 @@ def check(
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Of the checker: --orders N, --duplicates N, --dead-letter SERVICE/EVENT, "
-            "--without SERVICE/STATE/EVENT, --mutant NAME, --list, --json."
+            help="An exercise and your answer, such as p5-1 20; or, of the checker: --orders N, "
+            "--duplicates N, --dead-letter SERVICE/EVENT, --without SERVICE/STATE/EVENT, --mutant NAME, "
+            "--list, --json."
         ),
     ] = None,
 ) -> None:
-    """Walk every way of the saga with the model checker, and show the shortest way to a wrong state.
+    """Check an answer to an exercise, or walk every way of the saga with the model checker.
 
-    It needs no session. Exit 1 when a property is broken.
+    It needs no session. Exit 1 when an answer is not right yet, or when a property is broken; the shortest way to a
+    wrong state is shown.
     """
     given = arguments or []
+    if given and EXERCISE.fullmatch(given[0]):
+        return _check_answer(given[0], given[1:])
     as_it_is = bool({"--json", "--list"} & set(given))
     command = [*CHECKER, *given, *([] if as_it_is else ["--json"])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -104,6 +112,25 @@ def check(
         )
     print(done.stdout.rstrip() if as_it_is else _walk(json.loads(done.stdout)))
     raise typer.Exit(done.returncode)
+
+
+def _check_answer(exercise: str, words: list[str]) -> None:
+    from labs import exercises
+
+    if not words:
+        raise LabError(f"Which answer? For example: lab check {exercise} 5")
+    values = [_value(word) for word in words]
+    feedback = exercises.check(exercise, values[0] if len(values) == 1 else values)
+    print(feedback)
+    raise typer.Exit(0 if feedback.right else 1)
+
+
+def _value(word: str) -> Any:
+    """Return a word of the command line as JSON, or else as the text that it is."""
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
 
 
 def _walk(printed: dict[str, Any]) -> str:

@@ -13,9 +13,9 @@ from tests.scripts.test_venv import ROOT, load
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ([], ["-n", "2", "--dist", "loadfile", "-m", "not long", "-p", "tests.tiers"]),
-        (["--all"], ["-n", "2", "--dist", "loadfile"]),
-        (["--all", "-x"], ["-n", "2", "--dist", "loadfile", "-x"]),
+        ([], ["-n", "3", "--dist", "loadfile", "-m", "not long", "-p", "tests.tiers"]),
+        (["--all"], ["-n", "3", "--dist", "loadfile"]),
+        (["--all", "-x"], ["-n", "3", "--dist", "loadfile", "-x"]),
         (["tests/labs", "-k", "load"], ["tests/labs", "-k", "load"]),
     ],
 )
@@ -37,7 +37,7 @@ def test_short(): pass
 """
 
 
-@pytest.mark.parametrize("workers", [[], ["-p", "xdist.plugin", "-n", "2", "--dist", "loadfile"]])
+@pytest.mark.parametrize("workers", [[], ["-p", "xdist.plugin", "-n", "3", "--dist", "loadfile"]])
 def test_the_fast_tier_names_what_it_left_out(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = long: long\n")
     for folder in ("labs", "mutants"):

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from xdist.remote import Producer
 
-from tests.conftest import CONTAINERS, COUNTED, InOrder, piece_of
+from tests.order import CONTAINERS, COUNTED, UNITS_ALONE, InOrder, piece_of
 
 MEASURED = [f"tests/mutants/test_phase1.py::test_{n}" for n in range(5)]
 LABS = [f"tests/notebooks/test_labs.py::{CONTAINERS}[{n}]" for n in range(4)]
 
 
 class Worker:
-    """A worker of xdist that runs one test when it is asked to."""
+    """A worker of xdist that runs one test when it is asked to; the last one it has only when it shuts down."""
 
     def __init__(self, name: str) -> None:
         self.gateway = SimpleNamespace(id=name)
@@ -27,9 +27,16 @@ class Worker:
     def shutdown(self) -> None:
         self.shutting_down = True
 
+    @property
+    def can_run(self) -> bool:
+        return len(self.waiting) > (0 if self.shutting_down else 1)
 
-def run(tests: list[str], workers: int, turns: list[int]) -> list[set[str]]:
-    """Run tests in the order that the scheduler gives them; return what ran or waited beside each measured one."""
+
+def run(tests: list[str], workers: int, turns: list[int]) -> dict[str, list[str]]:
+    """Run tests in the order that the scheduler gives them; return the tests of each worker, in its order.
+
+    Before a measured test stands, after "beside", what the other workers still had to run.
+    """
     config: Any = SimpleNamespace(
         getvalue=lambda _: ["popen"] * workers,
         option=SimpleNamespace(loadscopereorder=False),
@@ -41,27 +48,39 @@ def run(tests: list[str], workers: int, turns: list[int]) -> list[set[str]]:
     for node in nodes:
         scheduler.add_node_collection(node, tests)
     scheduler.schedule()
-    beside, done = [], 0
-    while busy := [node for node in nodes if node.waiting]:
-        node = busy[turns[done % len(turns)] % len(busy)]
+    ran: dict[str, list[str]] = {node.gateway.id: [] for node in nodes}
+    turn = 0
+    while busy := [node for node in nodes if node.can_run]:
+        node = busy[turns[turn % len(turns)] % len(busy)]
         index = node.waiting.pop(0)
-        if tests[index] in MEASURED:
-            others = [other for other in nodes if other is not node]
-            beside.append({tests[number] for other in others for number in other.waiting})
+        waiting = {tests[n] for other in nodes for n in other.waiting if other is not node}
+        if tests[index] in MEASURED and waiting:
+            ran[node.gateway.id].append(f"beside {sorted(waiting)}")
+        ran[node.gateway.id].append(tests[index])
         scheduler.mark_test_complete(node, index)
-        done += 1
-    assert done == len(tests)
-    return beside
+        turn += 1
+    return ran
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
 @pytest.mark.parametrize("turns", [[0], [1], [2, 0, 1], [0, 0, 0, 1, 2]])
 def test_what_measures_comes_when_the_other_workers_end(workers: int, turns: list[int]) -> None:
-    files = [f"tests/labs/test_{file}.py::test_{n}" for file in "abcdefg" for n in range(6)]
-    beside = run([*LABS, *files, *MEASURED], workers, turns)
-    assert len(beside) == len(MEASURED)
-    assert all(len(others) <= 2 * (workers - 1) for others in beside), "the ends of files, at most"
-    assert beside[-1] == set() or workers > 1
+    live = [f"tests/environment/test_{file}.py::test_{n}" for file in "abcd" for n in range(6)]
+    units = [f"tests/labs/test_{file}.py::test_{n}" for file in "abcdefg" for n in range(6)]
+    tests = [*LABS, *live, *units, *MEASURED]
+    ran = run(tests, workers, turns)
+    everything = [test for its in ran.values() for test in its]
+    assert sorted(everything) == sorted(tests), "each test once, and nothing beside a measured one"
+    (measures,) = [its for its in ran.values() if MEASURED[0] in its]
+    assert measures[-len(MEASURED) :] == MEASURED
+    assert set(ran.get(UNITS_ALONE, [])) <= set(units)
+
+
+@pytest.mark.parametrize("tests", [MEASURED, [*LABS, *MEASURED], LABS])
+def test_a_worker_without_units_ends(tests: list[str]) -> None:
+    ran = run(tests, 3, [0, 1, 2])
+    assert sorted(test for its in ran.values() for test in its) == sorted(tests)
+    assert ran[UNITS_ALONE] == []
 
 
 def test_a_piece_is_a_file_the_labs_on_containers_or_what_measures() -> None:

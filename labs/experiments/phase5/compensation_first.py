@@ -10,7 +10,7 @@ import pandas as pd
 
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.orders import drained
-from labs.experiments.phase5.ends import USUAL_SECONDS, has_wrong_net, place_good, read_ends
+from labs.experiments.phase5.ends import has_wrong_net, place_good, read_ends
 from labs.experiments.phase5.names import (
     CANCELLED,
     CREATED,
@@ -72,27 +72,23 @@ def predict(*, orders: int = 10) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["reader", "action", "orders", "effects"])
 
 
-def measure(env: Environment, *, orders: int = 10, timeout: float = 2.0) -> pd.DataFrame:
+def measure(env: Environment, *, orders: int = 10) -> pd.DataFrame:
     """Let each participant read the cancels of orders first, and the events that make it act afterwards.
 
-    Orders are placed while a participant is stopped, until their deadline cancels them. Then its group is set past
-    the events that make it act, and it reads the cancels alone; after that its group is set back. Both readings are
-    ones that two topics allow. Leaves the usual deadline.
+    Orders are placed while a participant is stopped; their deadline is declared passed, so that they are cancelled.
+    Then its group is set past the events that make it act, and it reads the cancels alone; after that its group is set
+    back. Both readings are ones that two topics allow.
 
     One row per order and reader. Columns: `reader`, those of `read_ends`, `effects` (events by which the reader
     reports that it acted), `cancelled_first` (whether it had read every cancel before), `read_again` (messages of the
     action's topic that it read after that), `resting` (whether the system came to rest), `runtime`, `attempt`.
     """
-    env.configure(ORDERS, SAGA_TIMEOUT_SECONDS=timeout)
-    try:
-        began = datetime.now(UTC)
-        placed = _cancelled_unread(env, orders)
-        first = {reader: drained(env, group_of(reader), seconds=READ_SECONDS) for reader in ACTIONS}
-        with env[PAYMENTS].stopped(), env[INVENTORY].stopped():
-            again = {reader: _rewind(env, reader, began) for reader in ACTIONS}
-        resting = wait_for_rest(env)
-    finally:
-        env.configure(ORDERS, SAGA_TIMEOUT_SECONDS=USUAL_SECONDS)
+    began = datetime.now(UTC)
+    placed = _cancelled_unread(env, orders)
+    first = {reader: drained(env, group_of(reader), seconds=READ_SECONDS) for reader in ACTIONS}
+    with env[PAYMENTS].stopped(), env[INVENTORY].stopped():
+        again = {reader: _rewind(env, reader, began) for reader in ACTIONS}
+    resting = wait_for_rest(env)
     parts = [
         _read(env, reader, ids).assign(cancelled_first=first[reader], read_again=again[reader])
         for reader, ids in placed.items()
@@ -109,7 +105,8 @@ def _cancelled_unread(env: Environment, orders: int) -> dict[str, list[str]]:
         with env[PAYMENTS].stopped():
             placed[PAYMENTS] = place_good(env, orders)
             every = [order for ids in placed.values() for order in ids]
-            follow(env, CANCELLED, every, by="order", seconds=ENDED_SECONDS)
+            with env[ORDERS].held(overdue=every):
+                follow(env, CANCELLED, every, by="order", seconds=ENDED_SECONDS)
             for reader, (action, _) in ACTIONS.items():
                 env.kafka.reset(group_of(reader), action, to="latest")
     return placed

@@ -127,10 +127,11 @@ def _order_service_away(env: Environment, orders: int, timeout: float) -> pd.Dat
     with ExitStack() as blocks:
         with env[INVENTORY].stopped():
             placed = place_good(env, orders)
+            created = time.time()
             follow(env, CREATED, placed, by="order", seconds=timeout)
             fault = blocks.enter_context(env[ORDERS].stopped())
         reserved = follow(env, RESERVED, placed, by="order", seconds=SLACK_SECONDS)
-        passed = time.time() + timeout
+        passed = created + timeout
         wait_until(lambda: time.time() > passed, timeout=timeout + 1)
         back = time.time()
     resting = wait_for_rest(env)

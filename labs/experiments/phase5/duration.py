@@ -88,7 +88,7 @@ def measure(
     payment_seconds: float = PAYMENT_SECONDS,
     inventory_seconds: float = INVENTORY_SECONDS,
     rate: float = 12,
-    seconds: float = 5,
+    seconds: float = 4,
 ) -> pd.DataFrame:
     """Place orders, `rate` per second, at participants whose work takes this long; leave them without work to wait for.
 

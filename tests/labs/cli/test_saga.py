@@ -183,3 +183,33 @@ def topics() -> list[str]:
 
 def groups() -> set[str]:
     return {group_of(service) for service in (*PARTICIPANTS, ANALYTICS, NOTIFICATIONS)}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "shown"),
+    [
+        (["p5-1", "49"], 0, "p5-1: right."),
+        (["p5-1", "20"], 1, "p5-1: not yet."),
+        (["p0-1", "GET /users"], 0, "right"),
+        (["p0-3", "6", "1.25"], 0, "right"),
+        (["p1-2", '{"UPSTREAM_TIMEOUT_SECONDS": 1}'], 0, "right"),
+    ],
+)
+def test_an_answer_is_checked(lab: Lab, words: list[str], code: int, shown: str) -> None:
+    printed = lab("check", *words)
+    assert printed.code == code
+    assert shown in printed.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["p5-1"], "Which answer?"),
+        (["p9-1", "1"], "There is no exercise 'p9-1'; there are: p0-1"),
+        (["p5-1", "many"], "p5-1 asks for a number of orders; this is a text."),
+    ],
+)
+def test_an_odd_answer_is_explained(lab: Lab, words: list[str], message: str) -> None:
+    printed = lab("check", *words)
+    assert printed.code != 0
+    assert message in " ".join(printed.err.split())

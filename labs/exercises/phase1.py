@@ -1,0 +1,75 @@
+"""The exercises of lab 1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from labs.exercises.checking import Exercise, Level, OddAnswer, first_advice, number, numbers
+from labs.experiments.phase1 import rate_limit
+
+PATIENCE = "UPSTREAM_TIMEOUT_SECONDS"
+"""The setting that the second exercise asks for."""
+
+
+def _worst_second(answer: Any) -> str | None:
+    given = number(answer)
+    windows = rate_limit.predict(limit=3, seconds=1).set_index("window")["most"]
+    if given == windows["fixed"]:
+        return None
+    return first_advice(
+        [
+            (
+                given == windows["moving"],
+                "So many a moving window admits. When does the next fixed window begin?",
+            ),
+            (
+                given == 2 * windows["moving"],
+                "Two whole windows need more than a second: the first request of a window opens it.",
+            ),
+        ],
+        "Let one window admit requests as late as possible, and the next one as early as possible.",
+    )
+
+
+def _dashboard(answer: Any) -> str | None:
+    if not isinstance(answer, Mapping) or len(answer) != 1:
+        raise OddAnswer("write it as {SETTING: seconds}.")
+    ((setting, seconds),) = answer.items()
+    if setting != PATIENCE:
+        return "Another setting decides how long the gateway waits for a service. What does `env.configure` take?"
+    if not 0.9 <= number(seconds) <= 2:
+        return "With that setting at one second: was order-service paused while you requested the dashboard?"
+    return None
+
+
+def _order_again(answer: Any) -> str | None:
+    orders, charges = numbers(answer, 2)
+    if (orders, charges) == (1, 1):
+        return None
+    return first_advice(
+        [
+            (
+                orders == 0,
+                "The second request has to wait for its answer: how long does the gateway wait now?",
+            ),
+            (orders > 1, "Both requests need the same header Idempotency-Key, and the same body."),
+            (
+                charges > 1,
+                "Count the charges of this order alone: the breakage before made some of its own.",
+            ),
+        ],
+        "Compare the `id` of the second response with the ledger of payment-service.",
+    )
+
+
+EXERCISES = (
+    Exercise("Three per second", Level.CHANGE, "a number of requests", _worst_second),
+    Exercise(
+        "A service that is paused",
+        Level.CHANGE,
+        "a setting and the seconds you measured",
+        _dashboard,
+    ),
+    Exercise("The same order again", Level.DESIGN, "two numbers: orders and charges", _order_again),
+)
