@@ -46,7 +46,10 @@ class KafkaState(TypedDict):
 
 
 class SessionState(TypedDict):
-    """Everything that `lab ps --json` prints. `url` is the front door's; `data` the folder of state and logs."""
+    """Everything that `lab ps --json` prints. `url` is the front door's; `data` the folder of state and logs.
+
+    `replaced` has the services with other code: what is replaced, and the first 12 digits of the source's SHA-256.
+    """
 
     session: str
     runtime: RuntimeKind | None
@@ -56,6 +59,7 @@ class SessionState(TypedDict):
     token: str
     url: str | None
     services: dict[str, ServiceState]
+    replaced: dict[str, str]
     kafka: KafkaState | None
     data: str
 

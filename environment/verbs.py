@@ -125,7 +125,7 @@ class Changing(Protocol):
         ...
 
     def restart(self, targets: Sequence[str], *, say: Say = silent) -> list[Timing]:
-        """Stop the targets and start them again, all at the same time; this ends their faults."""
+        """Stop the targets and start them again, all at the same time; this ends their faults, and no replacement."""
         ...
 
     def kill(self, targets: Sequence[str], *, holder: Holder = TERMINAL) -> None:
@@ -182,12 +182,30 @@ class Changing(Protocol):
         """
         ...
 
+    def replace(
+        self,
+        service: str,
+        target: str,
+        source: str,
+        *,
+        holder: Holder = TERMINAL,
+        say: Say = silent,
+    ) -> None:
+        """Start the replicas of a service anew, each with `source` in place of a function or class of its code.
+
+        Replicas that start later have it too, until it is healed. If one fails to start, restore all.
+        """
+        ...
+
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:
-        """End the faults of the targets, whatever caused them; return when they are ready."""
+        """End the faults of the targets, whatever caused them; return when they are ready.
+
+        A target that is a service also gets its own code back.
+        """
         ...
 
     def end_fault(self, holder: Holder, *, say: Say = silent) -> None:
-        """Heal the replicas whose fault this holder caused; a fault that has been healed since is passed over."""
+        """Heal what this holder caused, replacements too; what has been healed since is passed over."""
         ...
 
 

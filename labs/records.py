@@ -107,6 +107,7 @@ class Run:
         self._env = env
         self._began = time.monotonic()
         self._seconds: dict[str, float] = {}
+        self._replaced: dict[str, dict[str, str]] = {}
         self._folder = RecordFolder.create(
             phase=env.phase,
             runtime=env.runtime,
@@ -136,6 +137,7 @@ class Run:
             others: Further arguments of its `measure`, such as a second environment.
             settings: The keyword arguments of its `measure`.
         """
+        self._replaced[name_of(experiment.__name__)] = self._env.replacements()
         began = time.monotonic()
         samples = until_conclusive(experiment, prediction, self._env, *others, **settings)
         self._seconds[name_of(experiment.__name__)] = round(time.monotonic() - began, 2)
@@ -165,6 +167,7 @@ class Run:
             "theory": experiment.THEORY,
             "finding": finding,
             "seconds": self._seconds.get(name),
+            "replaced": self._replaced.get(name, {}),
             "verdict": verdict.to_json(),
         }
         self.note()

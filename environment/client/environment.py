@@ -152,6 +152,10 @@ class Environment:
 
         return pd.DataFrame(self._rows())
 
+    def replacements(self) -> dict[str, str]:
+        """Return what runs in place of services' own code, by service: the name, and the source's hash."""
+        return self.state()["replaced"] if self.running else {}
+
     def __getitem__(self, service: str) -> Service:
         if service not in self._names:
             raise KeyError(

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from environment.states import SessionState
+from environment.states import ServiceState, SessionState
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -24,7 +24,7 @@ def service_rows(state: SessionState) -> list[dict[str, Any]]:
     return [
         {
             "service": name,
-            "version": service["version"],
+            "version": _version(service, state["replaced"].get(name)),
             "replicas": len(service["replicas"]),
             "ready": sum(replica["ready"] for replica in service["replicas"]),
             "address": service["url"],
@@ -32,6 +32,10 @@ def service_rows(state: SessionState) -> list[dict[str, Any]]:
         }
         for name, service in state["services"].items()
     ]
+
+
+def _version(service: ServiceState, replaced: str | None) -> str:
+    return f"{service['version']} with {replaced}" if replaced else service["version"]
 
 
 def html_table(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from environment.replacing.sources import source_of
 from environment.states import Points, ReplicaState, ServiceState
 from environment.verbs import Holder, Point, Verbs
 
@@ -190,6 +192,28 @@ class Replica(Target):
 class Service(Target):
     """One service of a running environment. Its addresses stay the same; everything else is read anew each time."""
 
+    def replaced(
+        self, target: str, by: Callable[..., Any] | type | str | Path
+    ) -> AbstractContextManager[Fault]:
+        """Start each replica anew with your code in place of the service's own; the block's end restores it.
+
+        Your code runs in the service alone. The names of the original's module are at hand in it. Replicas that start
+        inside the block, after a kill too, have it as well. Nothing is replaced unless all replicas become ready.
+
+        Args:
+            target: a function, a method or a class, after its module: `"breaker.Breaker.is_failure"`.
+            by: a function or class from a cell; or its source, as a text or a file (`Path`), which may also import
+                modules, and define constants and helpers.
+
+        Raises:
+            LabError: on entry, when the code cannot stand for the original, or the service does not start with it; the
+                message has the line.
+        """
+        source = source_of(by)
+        return self._block(
+            lambda verbs, holder: verbs.replace(self._name, target, source, holder=holder)
+        )
+
     @property
     def name(self) -> str:
         """The service's name in docker-compose.yml."""
@@ -199,6 +223,11 @@ class Service(Target):
     def version(self) -> str:
         """Its replicas' version; all of them, such as `"1, 2"`, while only some are replaced."""
         return self._state()["version"]
+
+    @property
+    def replacement(self) -> str | None:
+        """What runs in place of a part of its code, with the source's hash; None when nothing does."""
+        return self._environment.replacements().get(self._name)
 
     @property
     def url(self) -> str:

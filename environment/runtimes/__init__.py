@@ -21,12 +21,13 @@ class Launch:
 
     `replica` counts from 1 and is part of the id. `service.environment` is already what the replica receives, except
     for addresses, which each runtime translates into its own. `files` (path and content) lie on its volume
-    before it starts.
+    before it starts. `variables` are part of its environment as they are: nothing in them is taken for an address.
     """
 
     service: Service
     replica: int
     files: Mapping[str, bytes] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -64,7 +64,7 @@ def as_described(
         "name": container_name(session, launch.id),
         "hostname": launch.id,
         "labels": {**labels, **container_labels(launch)},
-        "environment": dict(service.environment),
+        "environment": {**service.environment, **launch.variables},
         # The SDK would add the proxies of ~/.docker/config.json, through which no service is reached.
         "use_config_proxy": False,
         # Docker's own default would be every interface of this machine.

@@ -110,7 +110,7 @@ class ProcessRuntime:
             try:
                 child.process = subprocess.Popen(
                     self._command(child, launch.service),
-                    env=self._environment(child, launch.service),
+                    env={**self._environment(child, launch.service), **launch.variables},
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=log,

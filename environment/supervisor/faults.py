@@ -10,6 +10,7 @@ from environment.verbs import Holder
 
 KILLED, STOPPED, PAUSED, SLOWED, FAILING = "killed", "stopped", "paused", "slowed", "made to fail"
 AT_POINTS = "given a fault at a point of its events' way"
+REPLACED = "given other code"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ class Faults:
             if other and not self._may_replace(other, fault, names):
                 raise LabError(_refusal(replica, other))
         self._faults.update(dict.fromkeys(names, fault))
+
+    def require_none(self, replicas: Sequence[Replica]) -> None:
+        """Raise `LabError` when one of these replicas has a fault."""
+        for replica in replicas:
+            if other := self._faults.get(replica.id):
+                raise LabError(_refusal(replica, other))
 
     def held_by(self, holder: Holder) -> list[str]:
         """Return the ids of the replicas whose fault this holder caused."""

@@ -113,6 +113,7 @@ class Supervisor(Lifetime):
             "token": self.token,
             "url": services[FRONT_DOOR]["url"] if FRONT_DOOR in services else None,
             "services": services,
+            "replaced": self._session.replaced() if self._session else {},
             "kafka": _kafka(services),
             "data": str(self.folder),
         }

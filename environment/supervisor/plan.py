@@ -15,6 +15,7 @@ from environment.compose import Service, read_description
 from environment.errors import LabError, UnknownName
 from environment.nginx import PROXY
 from environment.passwords import with_password
+from environment.replacing import Replacement
 from environment.runtimes import replica_id
 from environment.specification import Specification
 from environment.supervisor.needs import explained, missing
@@ -27,7 +28,7 @@ KAFKA_LISTENERS = {"OUTSIDE", "INSIDE", "CONTROLLER"}
 FRONT_DOOR_PORT = 8000
 """The front door's port on this machine when fixed ports are asked for; each service's is the described one."""
 
-OURS = {"HOST", "PORT", "CONTROL_TOKEN", "INSTANCE", "FAULTS"} | KAFKA_LISTENERS
+OURS = {"HOST", "PORT", "CONTROL_TOKEN", "INSTANCE", "FAULTS", "REPLACED"} | KAFKA_LISTENERS
 """Settings that the environment itself decides."""
 
 
@@ -36,7 +37,8 @@ class Replica:
     """One replica that should run, and where it is from this machine and for other replicas (`host:port`).
 
     `serving` is whether the proxy shall send it requests. Times are Unix seconds; `cpu_seconds` is what it had used
-    when it became ready. `logged` is the end of its log before it was started anew.
+    when it became ready. `logged` is the end of its log before it was started anew. `replacement` is what it starts
+    with in place of a part of its own code.
     """
 
     service: str
@@ -50,6 +52,7 @@ class Replica:
     ready: float | None = None
     cpu_seconds: float | None = None
     logged: str = ""
+    replacement: Replacement | None = None
 
     @property
     def id(self) -> str:
@@ -224,10 +227,12 @@ class Plan:
         siblings = self.replicas.setdefault(service, [])
         if siblings:
             version, settings = siblings[0].version, dict(siblings[0].settings)
+            replacement = siblings[0].replacement
         else:
+            replacement = None
             version = self._version(service)
             settings = dict(self.spec.settings.get(service, {}))
-        replica = Replica(service, number, version, settings=settings)
+        replica = Replica(service, number, version, settings=settings, replacement=replacement)
         siblings.append(replica)
         return replica
 

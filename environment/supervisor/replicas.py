@@ -9,6 +9,7 @@ from environment.errors import NotReady
 from environment.nginx import PROXY
 from environment.passwords import password_file
 from environment.progress import Say
+from environment.replacing import Replacement
 from environment.runtimes import Launch, Runtime
 from environment.states import ReplicaState
 from environment.supervisor.balancer import Balancer
@@ -69,7 +70,10 @@ class Replicas:
             nonlocal done
             replica.logged = self._runtime.logs(replica.id, MARK_LINES) if replica.began else ""
             replica.began, replica.ready = time.time(), None
-            launch = Launch(self._plan.described(replica), replica.number, self._files(replica))
+            described, files = self._plan.described(replica), self._files(replica)
+            replacement = replica.replacement
+            variables = {"REPLACED": replacement.variable()} if replacement else {}
+            launch = Launch(described, replica.number, files, variables)
             try:
                 self._runtime.start(launch)
                 if replica.id not in stores:
@@ -122,16 +126,19 @@ class Replicas:
         self, replicas: Sequence[Replica], change: Callable[[Replica], None], say: Say
     ) -> None:
         """Change replicas and start each anew at its address, one after the other; if one fails, restore all."""
-        changed: list[tuple[Replica, str, dict[str, str]]] = []
+        changed: list[tuple[Replica, str, dict[str, str], Replacement | None]] = []
         try:
             for replica in replicas:
-                changed.append((replica, replica.version, dict(replica.settings)))
+                changed.append(
+                    (replica, replica.version, dict(replica.settings), replica.replacement)
+                )
                 change(replica)
                 self._renew(replica, say)
         except BaseException:
             say(f"{changed[-1][0].id}: the change failed, going back")
-            for replica, version, settings in changed:
+            for replica, version, settings, replacement in changed:
                 replica.version, replica.settings = version, settings
+                replica.replacement = replacement
                 self._renew(replica, say)
             raise
         finally:

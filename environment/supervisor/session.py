@@ -6,13 +6,12 @@ look never wait for it. `environment/verbs.py` declares the verbs; add new ones 
 
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from typing import Any
 
 from environment.errors import LabError
-from environment.nginx import PROXY, READ_TIMEOUT, Algorithm, Balance
+from environment.nginx import READ_TIMEOUT, Algorithm, Balance
 from environment.passwords import POSTGRES
 from environment.progress import Say, silent
+from environment.replacing.checks import checked
 from environment.runtimes import Runtime, replica_id
 from environment.specification import Specification
 from environment.states import AccessLog, Points, ServiceState, Timing
@@ -26,8 +25,10 @@ from environment.supervisor.faults import (
     STOPPED,
     Faults,
 )
+from environment.supervisor.healing import Healing
 from environment.supervisor.plan import Plan, Replica
-from environment.supervisor.probes import get_points, put_fault
+from environment.supervisor.probes import get_points
+from environment.supervisor.replacing import Replacements
 from environment.supervisor.replicas import Replicas
 from environment.verbs import TERMINAL, Changing, Holder, Looking, Point
 
@@ -41,6 +42,10 @@ class Session(Looking, Changing):
         self._balancer = Balancer(runtime, self._plan)
         self._faults = Faults()
         self._replicas = Replicas(runtime, self._plan, self._balancer, self._faults)
+        self._replacements = Replacements(runtime, self._plan, self._replicas, self._faults)
+        self._healing = Healing(
+            runtime, self._plan, self._replicas, self._balancer, self._faults, token
+        )
         self._changing = threading.RLock()
 
     def start(self, say: Say) -> None:
@@ -232,15 +237,39 @@ class Session(Looking, Changing):
         fault = {"crash": crash, "overdue": list(overdue)}
         self._inject(targets, fault, AT_POINTS, holder)
 
+    def replace(
+        self,
+        service: str,
+        target: str,
+        source: str,
+        *,
+        holder: Holder = TERMINAL,
+        say: Say = silent,
+    ) -> None:
+        """Run the service with another source for one of its functions or classes."""
+        self._plan.require_own_service(service, "run your code")
+        replacement = checked(service, target, source)
+        with self._changing:
+            self._replacements.begin(service, replacement, holder, say)
+
     def heal(self, targets: Sequence[str], *, say: Say = silent) -> None:
         """Resume and start the targets, and end their slowness and failures; return when they are ready."""
         with self._changing:
-            self._heal(self._plan.targets(targets), say)
+            chosen = self._plan.targets(targets)
+            self._replacements.end(targets, say)
+            self._healing.heal(chosen, say)
 
     def end_fault(self, holder: Holder, *, say: Say = silent) -> None:
         """Heal the replicas whose fault this holder caused."""
         with self._changing:
-            self._heal(self._plan.targets(self._faults.held_by(holder)), say)
+            self._replacements.end(self._replacements.held_by(holder), say)
+            self._healing.heal(self._plan.targets(self._faults.held_by(holder)), say)
+
+    def _inject(
+        self, targets: Sequence[str], fault: Mapping[str, object], kind: str, holder: Holder
+    ) -> None:
+        with self._changing:
+            self._healing.inject(targets, fault, kind, holder)
 
     # -- verbs that look --
 
@@ -257,6 +286,11 @@ class Session(Looking, Changing):
             }
             for name, replicas in planned.items()
         }
+
+    def replaced(self) -> dict[str, str]:
+        """Return what runs in place of services' own code, by service."""
+        replicas = self._plan.all()
+        return {r.service: r.replacement.label for r in replicas if r.replacement}
 
     def logs(self, target: str, lines: int) -> str:
         """Return the last lines of a service (each replica under its id) or of one replica."""
@@ -275,43 +309,6 @@ class Session(Looking, Changing):
     def access_log(self) -> AccessLog:
         """Return nginx's access log."""
         return self._balancer.log()
-
-    # -- inside --
-
-    def _inject(
-        self, targets: Sequence[str], fault: Mapping[str, Any], kind: str, holder: Holder
-    ) -> None:
-        with self._changing:
-            chosen = self._plan.targets(targets)
-            for replica in chosen:
-                self._plan.require_own_service(replica.service, "can be slowed, or made to fail")
-            self._faults.begin(chosen, kind, holder)
-            self._replicas.each(chosen, lambda replica: put_fault(replica.url, fault, self._token))
-
-    def _heal(self, replicas: Sequence[Replica], say: Say) -> None:
-        down = []
-        for replica in replicas:
-            condition = self._runtime.status(replica.id).condition
-            if condition == "paused":
-                self._runtime.resume(replica.id)
-            elif condition != "running":
-                down.append(replica)
-            elif self._plan.service(replica.service).speaks_http:
-                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
-                self._end_faults(replica)
-        self._replicas.bring_up(down, say)
-        for replica in replicas:
-            self._replicas.await_ready(replica)
-            if self._plan.service(replica.service).speaks_http:
-                put_fault(replica.url, {}, self._token)
-        self._faults.forget(*replicas)
-        if down or PROXY in [replica.service for replica in replicas]:
-            # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
-            self._balancer.follow()
-
-    def _end_faults(self, replica: Replica) -> None:
-        with suppress(LabError):  # it does not answer yet; once it is ready, the same is done again
-            put_fault(replica.url, {}, self._token)
 
 
 def _timing(replica: Replica) -> Timing:

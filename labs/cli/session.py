@@ -221,6 +221,14 @@ def pause(
 
 
 @app.command()
+def heal(
+    service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
+) -> None:
+    """End the faults of a service, whatever caused them, and a replacement of its code."""
+    _verbs(Client.find(session)).heal([_target(service, replica)])
+
+
+@app.command()
 def resume(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:

@@ -49,7 +49,7 @@ class Breaker:
             max_concurrent_probes=1,
         )
         self._breaker = interlock.CircuitBreaker(
-            name=name, config=config, classifier=self, listener=self
+            name=name, config=config, classifier=Classifier(self), listener=self
         )
 
     @property
@@ -89,13 +89,11 @@ class Breaker:
     def _is(self, state: str) -> float:
         return float(self.state == state)
 
-    # -- called by interlock --
+    def is_failure(self, status: int) -> bool:
+        """Return whether a response with this status is a failure of the upstream; no response is always one."""
+        return status >= 500
 
-    def is_failure(self, *, result: object, exception: Exception | None) -> bool:
-        """Count a 5xx, or no response."""
-        return exception is not None or (
-            isinstance(result, UpstreamResponse) and result.status >= 500
-        )
+    # -- called by interlock --
 
     def on_state_change(self, *, name: str, old: interlock.State, new: interlock.State) -> None:
         """Log a change, and count it."""
@@ -111,3 +109,16 @@ class Breaker:
 
     def on_reset(self, *, name: str) -> None:
         """Do nothing: this breaker is never reset."""
+
+
+class Classifier:
+    """Decides for interlock which outcomes of a breaker's calls are failures."""
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+
+    def is_failure(self, *, result: object, exception: Exception | None) -> bool:
+        """Count no response, and what the breaker counts."""
+        return exception is not None or (
+            isinstance(result, UpstreamResponse) and self._breaker.is_failure(result.status)
+        )

@@ -5,8 +5,10 @@ use other replicas. When the requests that were in flight are done, the server s
 listening.
 """
 
+import faulthandler
 import logging
 import signal
+import socket
 import time
 from types import FrameType
 
@@ -98,6 +100,11 @@ class DrainingServer(uvicorn.Server):
             self.drain.start()
         elif sig == signal.SIGINT:
             self.should_exit = self.force_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and end the time limit that a start with `REPLACED` has."""
+        await super().startup(sockets)
+        faulthandler.cancel_dump_traceback_later()
 
     async def on_tick(self, counter: int) -> bool:
         """Stop listening when the drain is finished. uvicorn calls this ten times per second."""

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
 from typing import NoReturn
@@ -50,9 +51,19 @@ def own_number() -> str:
 
 
 def build(package: str, version: str, settings: Settings) -> FastAPI:
-    """Build one version; the modules of the others are never imported."""
-    app: FastAPI = import_module(f"{package}.v{version}").build(settings)
+    """Build one version, with what `REPLACED` replaces; the modules of the others are never imported."""
+    with replaced(package, settings):
+        app: FastAPI = import_module(f"{package}.v{version}").build(settings)
     return app
+
+
+def replaced(package: str, settings: Settings) -> AbstractContextManager[None]:
+    """Return the block in which a service is built."""
+    if not settings.replaced:
+        return nullcontext()
+    from microservices.kit.replacement import replacing  # what it imports is for labs only
+
+    return replacing(settings.replaced, package)
 
 
 def chosen_version(service: str, arguments: list[str], versions: Sequence[str]) -> str:

@@ -1,7 +1,10 @@
 """Settings: a closed list of environment variables, read once when a service starts.
 
 Every service has `HOST PORT WORKERS DATA_DIR SEED INSTANCE FAULTS CONTROL_TOKEN DATABASE_URL
-KAFKA_BOOTSTRAP`; a service with more of them declares them in its own `settings.py`.
+KAFKA_BOOTSTRAP REPLACED`; a service with more of them declares them in its own `settings.py`.
+
+`REPLACED` is code: the name of a definition of the service, and the source that stands for it
+(`kit/replacement.py`). It is a fault as those of `FAULTS` are: it needs `FAULTS=on`, and so a `CONTROL_TOKEN`.
 """
 
 import os
@@ -15,6 +18,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 HIDDEN = {"AUTH_TOKEN", "CONTROL_TOKEN", "DATABASE_URL", "VALKEY_URL"}
 """Variables whose value may hold a secret, so that no error message repeats it."""
+
+LONG = {"REPLACED"}
+"""Variables whose value is too long for a message of one line."""
+
+REPLACED_BYTES = 65_536
+"""Most bytes of `REPLACED`: Linux takes no variable of more than 131,072."""
 
 
 class BadSetting(Exception):
@@ -53,6 +62,12 @@ def _valkey(url: str) -> str:
     return url
 
 
+def _not_too_long(text: str) -> str:
+    if len(text.encode(errors="replace")) > REPLACED_BYTES:
+        raise ValueError(f"should have at most {REPLACED_BYTES:,} bytes")
+    return text
+
+
 def _host_and_port(address: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+:\d{1,5}", address):
         raise ValueError("should be host:port")
@@ -81,11 +96,16 @@ class Settings(BaseSettings):
     control_token: str = ""
     database_url: Annotated[str, AfterValidator(_postgresql)] | None = None
     kafka_bootstrap: Annotated[str, AfterValidator(_host_and_port)] | None = None
+    replaced: Annotated[str, AfterValidator(_not_too_long)] = ""
 
     @model_validator(mode="after")
     def _faults_have_a_token(self) -> Self:
         if self.faults == "on" and not self.control_token:
             raise ValueError("FAULTS=on needs a CONTROL_TOKEN, else anyone could break the service")
+        if self.replaced and self.faults == "off":
+            raise ValueError(
+                "REPLACED needs FAULTS=on: it is for labs, and never for a real system"
+            )
         return self
 
 
@@ -113,5 +133,5 @@ def _line(error: Any) -> str:
     if not error["loc"]:
         return str(error["msg"]).removeprefix("Value error, ")
     name = str(error["loc"][0]).upper()
-    value = "(hidden)" if name in HIDDEN else repr(error["input"])
+    value = "(hidden)" if name in HIDDEN | LONG else repr(error["input"])
     return f"{name} is {value}: {error['msg'].removeprefix('Value error, ')}"

@@ -293,6 +293,20 @@ def test_a_record_says_where_and_how_it_was_measured() -> None:
     assert facts["status"] == "complete"
 
 
+def test_a_record_names_the_code_that_was_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    env, replaced = environment(), {"api-gateway": "breaker.Breaker.is_failure 13bad97b33c4"}
+    env.replacements = lambda: replaced
+    samples, prediction = SAMPLES["versions"]
+    monkeypatch.setattr(find("versions"), "measure", lambda env: samples)
+    run = Run(env, profile="quick")
+    run.measure(find("versions"), prediction)
+    env.replacements = dict  # its block has ended
+    run.keep(find("versions"), samples, prediction)
+    keep(run, "independence")
+    facts = load_record(run.path).facts["experiments"]
+    assert (facts["versions"]["replaced"], facts["independence"]["replaced"]) == (replaced, {})
+
+
 def test_latest_is_the_last_run_even_within_one_second() -> None:
     first, second = (Run(environment(), profile="quick") for _ in range(2))
     assert first.path != second.path
