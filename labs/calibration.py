@@ -77,18 +77,21 @@ class Calibration:
         if abs(sure - share) <= chance:
             return "as far as so few guesses can show, you were as sure as you were right"
         return (
-            "you were surer than right" if sure > share else "you were right more often than sure"
+            "you were too sure" if sure > share else "you were right more often than you expected"
         )
 
     def _against_the_coin(self) -> str:
+        if self.brier < COIN:
+            return "yours is smaller: your guesses carry information"
         if self.brier > COIN:
             return "yours is larger: being so sure made your guesses worse than a coin's"
-        return "yours is not larger: your guesses carry information"
+        return "yours is the same"
 
     def __repr__(self) -> str:
         if self.topics.empty:
             return NOTHING
-        return f"{self.summary}\n\n{self._shown_levels()}\n\n{self._shown_topics()}"
+        tables = (self._shown_levels(), self._shown_topics())
+        return "\n\n".join([self.summary, *(table.to_string(index=False) for table in tables)])
 
     def _repr_html_(self) -> str:
         if self.topics.empty:
@@ -101,7 +104,7 @@ class Calibration:
         percent = "{:.0%}".format
         return self.levels.assign(
             sure=self.levels["sure"].map(percent), share=self.levels["share"].map(percent)
-        ).rename(columns={"share": "right (%)"})
+        ).rename(columns={"share": "share right"})
 
     def _shown_topics(self) -> pd.DataFrame:
         numbers = {

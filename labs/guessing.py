@@ -24,6 +24,7 @@ from IPython.core.getipython import get_ipython
 from environment.errors import LabError
 from labs.calibration import Calibration
 from labs.experiment import name_of
+from labs.figures import BLUE
 
 if TYPE_CHECKING:
     from labs.experiment import Experiment
@@ -63,7 +64,7 @@ def within_factor(most: float) -> Rule:
 def within_points(most: float) -> Rule:
     """Return the rule that a guessed percentage may be this many percentage points away."""
     return Rule(
-        f"within {most:g} percentage points",
+        f"within {most:g} percentage point{'s' * (most != 1)}",
         lambda guessed, measured: abs(guessed - measured) <= most,
     )
 
@@ -190,11 +191,11 @@ class Guesses:
         questions = "\n".join(f"  {guess.question} ({guess.unit})" for guess in missing.values())
         names = ", ".join(f"{name}=..." for name in missing)
         raise GuessError(
-            f"Guess before you look:\n{questions}\n"
-            f"Write this line into the cell above, with a number in place of the dots, run it, and "
-            f"then measure. `sure` is how sure you are: {SURE}.\n\n"
+            f"Guess before you look.\n{questions}\n"
+            f"Run this line in a cell before this one, with a number in place of the dots, and then "
+            f"measure. `sure` is how sure you are: {SURE}.\n\n"
             f"    run.guess({topic}, {names}, sure={EXAMPLE_SURE})\n\n"
-            f"To measure without guesses, start with LAB_GUESSES=off."
+            f"To measure without guesses, run %env LAB_GUESSES=off in a cell."
         )
 
     def compare(
@@ -308,7 +309,7 @@ class Questions:
             f"<div>{html.escape(question)}<br><strong>{html.escape(state)}</strong></div>"
             for question, state in self._rows()
         )
-        return f'<div style="border-left:4px solid #0072B2;padding:.3em .8em">{"".join(rows)}</div>'
+        return f'<div style="border-left:4px solid {BLUE};padding:.3em .8em">{"".join(rows)}</div>'
 
 
 @dataclass(frozen=True)
