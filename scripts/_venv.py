@@ -251,7 +251,12 @@ class Installer:
         return True
 
     def _uv(self, *arguments: str) -> None:
-        _run([str(UV), "pip", *arguments], self.environment, uv_progress, first="resolving")
+        # uv has no variable for this setting of pip.
+        wished = self.environment.get("PIP_NO_INDEX", "").lower()
+        offline = ["--no-index"] if wished in ("1", "true", "yes", "on") else []
+        _run(
+            [str(UV), "pip", *arguments, *offline], self.environment, uv_progress, first="resolving"
+        )
 
     def _give_uv_up(self, problem: str) -> None:
         print(f"  uv does not work here ({problem}); pip installs, more slowly", flush=True)

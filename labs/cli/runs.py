@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from labs.cli.options import pairs
+from labs.cli.options import errors, pairs
 
 app = typer.Typer()
 
@@ -50,18 +50,48 @@ def run(
 
 @app.command("open")
 def open_command(
-    phase: Annotated[str | None, typer.Argument(help="A phase; default: the list of labs.")] = None,
+    phase: Annotated[
+        str | None, typer.Argument(help="A phase; default: the folder of all labs.")
+    ] = None,
     browser: Annotated[bool, typer.Option(help="Whether to open a browser.")] = True,
 ) -> None:
-    """Open JupyterLab on a lab."""
+    """Open JupyterLab on your own copy of a lab, in my-labs/; new versions of a lab are merged into it."""
     from labs.running.jupyter import open_lab
 
     raise typer.Exit(open_lab(phase, browser=browser))
 
 
 @app.command()
-def handbook() -> None:
-    """Write the course book, with the figures of this machine's runs, and print its path."""
-    from labs.running.book import write_book
+def handbook(
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Fail on a dead link, a claim that does not hold, and the like."
+        ),
+    ] = False,
+    static: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write a site to publish into this folder.")
+    ] = None,
+    repository: Annotated[
+        str,
+        typer.Option(metavar="URL", help="With --static: where its links to source files lead."),
+    ] = "",
+    record: Annotated[
+        bool, typer.Option("--record", help="Store this machine's numbers as the book's reference.")
+    ] = False,
+) -> None:
+    """Build the course book, with the figures and numbers of this machine's runs, and print its path."""
+    from labs.running.site import BookError, build_site, record_reference
 
-    print(write_book())
+    if record:
+        record_reference()
+    try:
+        with errors.status("building the handbook (ten to twenty seconds)"):
+            page = build_site(
+                static, strict=check, published=static is not None, repository=repository
+            )
+    except BookError as error:
+        for problem in error.problems:
+            print(problem)
+        raise typer.Exit(1) from None
+    print(page)

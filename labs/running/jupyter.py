@@ -24,7 +24,8 @@ from jupyter_core import paths
 
 from environment.outside import inside, outside
 from labs.machine import ROOT
-from labs.running.notebooks import FOLDER, choose
+from labs.running.copies import MY_LABS, make_copies
+from labs.running.notebooks import choose
 
 _REPLACED = ("JUPYTER", "JPY_", "IPYTHON", "MPLBACKEND", "MATPLOTLIBRC", "PYTHONSTARTUP")
 """How the names of the variables begin that configure Jupyter, IPython, and what draws in a kernel."""
@@ -79,18 +80,18 @@ class Server:
     """
 
     start: str
-    """The path it opens, such as `/lab/tree/labs`."""
+    """The path it opens, such as `/lab/tree/my-labs`."""
     port: int
     token: str
 
     @classmethod
     def of(cls, phase: str | None) -> Self:
-        """Return a server that opens the lab of a phase, or the folder of the labs.
+        """Return a server that opens the student's copy of a phase's lab, or the folder of the copies.
 
         Raises:
             UnknownName: The phase has no lab; the message names those that have one.
         """
-        path = choose([phase])[0].path if phase else FOLDER
+        path = MY_LABS / choose([phase])[0].path.name if phase else MY_LABS
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -151,12 +152,14 @@ class _OutsideBrowser(webbrowser.GenericBrowser):
 def open_lab(phase: str | None, *, browser: bool = True) -> int:
     """Run JupyterLab in this process until it is interrupted, and return the exit code.
 
-    It opens the lab of the phase, or the folder of the labs. The user's theme and shortcuts stay.
+    It opens the student's own copy of the phase's lab, or the folder of all copies (`labs/running/copies.py`). The
+    user's theme and shortcuts stay.
 
     Raises:
         UnknownName: The phase has no lab; the message names those that have one.
+        LabError: A copy cannot be read.
     """
-    server = Server.of(phase)
+    server, merged = Server.of(phase), make_copies()
     appearance = Path(paths.jupyter_config_dir(), "lab", "user-settings")
     with tempfile.TemporaryDirectory(prefix="lab-jupyter-") as name:
         folder = Path(name)
@@ -173,5 +176,7 @@ def open_lab(phase: str | None, *, browser: bool = True) -> int:
         print(
             f"JupyterLab: {server.url}\nPress Ctrl-C twice to end it and its kernels.", flush=True
         )
+        for sentence in merged:
+            print(sentence, flush=True)
         LabApp.launch_instance(argv=[])
     return 0

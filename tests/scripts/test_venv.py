@@ -270,6 +270,22 @@ def test_every_install_takes_wheels_with_hashes_only(
     assert "--compile-bytecode" in installs[1]
 
 
+@pytest.mark.parametrize(
+    ("wished", "offline"), [("1", True), ("true", True), ("0", False), ("", False)]
+)
+def test_uv_asks_no_registry_where_pip_asks_none(
+    steps: tuple[ModuleType, list[list[str]]],
+    clone: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wished: str,
+    offline: bool,
+) -> None:
+    module, commands = steps
+    monkeypatch.setattr(module, "installer_environment", lambda pip: {"PIP_NO_INDEX": wished})
+    module.Installer().install(clone / "requirements.lock")
+    assert ("--no-index" in commands[-1]) is offline
+
+
 @pytest.mark.parametrize("broken", ["--version", "--compile-bytecode"])
 def test_pip_installs_where_uv_fails(
     steps: tuple[ModuleType, list[list[str]]],

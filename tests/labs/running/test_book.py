@@ -1,151 +1,357 @@
-"""The handbook as pages: every chapter, every figure of this machine's runs, and links that work."""
+"""The handbook as a site: what a page shows, and which faults a strict build finds."""
 
 import json
 import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 
+import nbformat
 import pytest
+import yaml
+from typer.main import get_command
 
+from environment.errors import LabError
+from labs.cli.runs import app as runs_app
 from labs.experiments.phase3.distribution import JUDGED
+from labs.machine import ROOT
 from labs.records import Run, load_record
-from labs.running.book import SOURCE, chapters, linked, measured, newest_records, write_book
-from labs.running.notebooks import all_labs
+from labs.running import site
+from labs.running.site import BookError, build_site, newest_records, record_reference
+from tests.labs.cli.command import run_lab
+from tests.labs.running.sample_book import BROKEN, write_book
 from tests.labs.test_records import environment, keep
 
 
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
-    return tmp_path
+@pytest.fixture(scope="module", autouse=True)
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give the module a folder of runs with one record, of the experiment `distribution`."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAB_RUNS", str(folder))
+        patch.delenv("LAB_RUN", raising=False)
+        run = Run(environment(), profile="quick")
+        keep(run, "distribution")
+        output = nbformat.v4.new_output("stream", text="printed by the run\n")
+        cell = nbformat.v4.new_code_cell("run.keep(distribution, a, b)", outputs=[output])
+        title = nbformat.v4.new_markdown_cell("# Measure it\n\nSee [One](../handbook/one.md).")
+        nbformat.write(nbformat.v4.new_notebook(cells=[title, cell]), run.path / "phase3_lab.ipynb")
+        run._folder.write(phase="phase3", notebook="phase3_lab.ipynb", status="complete")
+        yield folder
 
 
-def pages(first: Path) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the sample's site."""
+    root = write_book(tmp_path_factory.mktemp("sample"))
+    return build_site(root / "runs" / "handbook", strict=True, root=root).parent
+
+
+@pytest.fixture(scope="module")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return what a strict build says about a book with one fault of each kind."""
+    root = write_book(tmp_path_factory.mktemp("broken"), BROKEN)
+    with pytest.raises(BookError) as found:
+        build_site(root / "runs" / "handbook", strict=True, root=root)
+    return found.value.problems
+
+
+def pages(folder: Path) -> dict[str, str]:
     """Return the text of each page by its name, such as `decisions/README`."""
-    paths = first.parent.rglob("*.html")
-    return {
-        path.relative_to(first.parent).with_suffix("").as_posix(): path.read_text()
-        for path in paths
-    }
+    paths = [path for path in folder.rglob("*.html") if "_static" not in path.parts]
+    return {path.relative_to(folder).with_suffix("").as_posix(): path.read_text() for path in paths}
 
 
 def links(page: str) -> list[str]:
-    found = re.findall(r'(?:href|src)="([^"#]+)', page)
-    return [link for link in found if not link.startswith(("http", "data:"))]
+    """Return the links and sources of a page that lead to files."""
+    found = re.findall(r'(?:href|src)="([^"#?]+)', page)
+    return [unescape(link) for link in found if not re.match(r"\w+:", link)]
 
 
-def test_a_picture_of_a_chapter_is_found_from_its_page(runs: Path) -> None:
-    page = pages(write_book())["phase5_saga"]
-    pictures = [Path(link) for link in links(page) if link.endswith(".svg")]
-    assert len(pictures) == 3
-    for picture in pictures:
-        assert (runs / "handbook" / picture).resolve().is_relative_to(SOURCE)
+# What a page shows
 
 
-def test_every_chapter_and_every_decision_becomes_a_page(runs: Path) -> None:
-    names = set(pages(write_book()))
-    assert names == set(chapters())
-    assert names > {path.stem for path in SOURCE.glob("*.md")}
-    assert len([name for name in names if name.startswith("decisions/")]) > 10
-
-
-def test_every_link_of_every_page_leads_to_a_file(runs: Path) -> None:
-    first = write_book()
-    for name, page in pages(first).items():
+def test_every_link_of_every_page_leads_to_a_file(built: Path) -> None:
+    for name, page in pages(built).items():
         for link in links(page):
-            assert (first.parent / Path(name).parent / link).exists(), f"{name}: {link}"
+            assert (built / Path(name).parent / link).exists(), f"{name}: {link}"
 
 
-def test_every_page_can_be_reached_from_the_index(runs: Path) -> None:
-    first = write_book()
-    texts, reached, waiting = pages(first), set(), ["index"]
-    while waiting:
-        name = waiting.pop()
-        if name in texts and name not in reached:
-            reached.add(name)
-            waiting += [
-                os.path.normpath(Path(name).parent / link).removesuffix(".html")
-                for link in links(texts[name])
-            ]
-    assert reached == set(texts)
+def test_every_chapter_and_every_lab_becomes_a_page(built: Path) -> None:
+    assert {"index", "one", "two", "glossary", "labs/phase3_lab"} <= set(pages(built))
 
 
-def test_without_a_run_every_experiment_says_how_to_get_its_figure(runs: Path) -> None:
-    text = "".join(pages(write_book()).values())
-    for lab in all_labs().values():
-        for name in lab.experiments:
-            assert (
-                f"<em>{name}</em> appears here after a run on this machine: "
-                f"<code>lab run {lab.phase}<" in text
-            )
+def test_no_page_asks_for_anything_from_elsewhere(built: Path) -> None:
+    for name, page in pages(built).items():
+        asked = re.findall(r"<(?:script|link|img|iframe|source)\b[^>]*", page)
+        assert [tag for tag in asked if re.search(r'(?:src|href)="(?:https?:)?//', tag)] == [], name
+    for sheet in (built / "_static").rglob("*.css"):
+        text = sheet.read_text()
+        assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", text), sheet
 
 
-def test_every_phase_has_a_chapter_that_links_to_experiments() -> None:
-    texts = {path.stem: path.read_text() for path in SOURCE.glob("phase*.md")}
-    linking = {name.partition("_")[0] for name, text in texts.items() if linked(text)}
-    assert linking == set(all_labs())
+def test_a_figure_has_its_verdict_origin_and_alternative_text(built: Path) -> None:
+    page = pages(built)["one"]
+    figure = page[page.index('id="figure-distribution"') :].partition("</figure>")[0]
+    assert '<span class="verdict pass">pass</span>' in figure
+    assert f"{os.cpu_count()} cores, profile quick" in figure
+    assert re.search(r'alt="[^"]*The busiest replica got 33% by turns and 50% by ip_hash', figure)
+    picture = re.search(r'src="([^"]+)"', figure)
+    assert picture
+    assert (built / picture[1]).read_bytes()[:4] == b"\x89PNG"
 
 
-def test_claims_without_a_record_say_that_they_have_none(runs: Path) -> None:
-    page = pages(write_book())["claims_retested"]
-    for name in measured((SOURCE / "claims_retested.md").read_text()):
-        phase = next(lab.phase for lab in all_labs().values() if name in lab.experiments)
-        row = f"<td>{name}</td><td>no record on this machine</td><td><code>lab run {phase}<"
-        assert row in page
-    assert "No experiment of this course tests this claim yet" not in page
-    assert "<!--" not in page
+def test_a_figure_stands_where_the_chapter_puts_it(built: Path) -> None:
+    page = pages(built)["one"]
+    before, figure, after = (page.index(text) for text in ("Predict", "<figure", "Look at it"))
+    assert before < figure < after
 
 
-def test_a_claim_is_filled_with_the_finding_of_its_newest_record(runs: Path) -> None:
-    run = Run(environment(), profile="quick")
-    keep(run, "distribution")
-    page = pages(write_book())["claims_retested"]
-    found = load_record(run.path).finding("distribution")
-    assert found == "The busiest replica got 33% by turns and 50% by ip_hash"
-    assert f'distribution <span class="badge pass">pass</span></td><td>{found}</td>' in page
-    assert f"{os.cpu_count()} cores, profile quick" in page
+def test_an_experiment_without_a_run_names_the_command(built: Path) -> None:
+    assert (
+        "The figure of <em>canary</em> appears here after a run on this machine: "
+        "<code>lab run phase3</code>" in pages(built)["one"]
+    )
 
 
-def test_an_older_record_without_a_finding_shows_what_was_judged(runs: Path) -> None:
+def test_a_claim_is_filled_with_the_finding_of_its_newest_record(built: Path) -> None:
+    page = pages(built)["one"]
+    found = "The busiest replica got 33% by turns and 50% by ip_hash"
+    assert f'distribution <span class="verdict pass">pass</span></td><td>{found}</td>' in page
+    assert "<td>canary</td><td>no record on this machine</td><td><code>lab run phase3<" in page
+
+
+def test_a_measured_number_shows_its_interval_and_origin(built: Path) -> None:
+    page = pages(built)["one"]
+    number = page[page.index('<span class="measured"') :].partition("</p>")[0]
+    value, low, high = re.findall(r"[\d.]+", re.sub(r"<[^>]+>|&nbsp;", " ", number))[:3]
+    assert float(low) < float(value) < float(high)
+    assert re.search(r"share of 180 samples of distribution.*profile quick", number)
+
+
+def test_a_number_without_a_record_comes_from_the_reference(built: Path) -> None:
+    page = pages(built)["two"]
+    assert "7.5&nbsp;ms" in page
+    assert "Measured on 3 May 2026 on A processor, 4 cores; docker, profile full." in page
+
+
+def test_formulas_need_no_script(built: Path) -> None:
+    page = pages(built)["one"]
+    assert '<math xmlns="http://www.w3.org/1998/Math/MathML" display="block"' in page
+    assert not re.search(r"<script[^>]*mathjax", page, re.IGNORECASE)
+
+
+def test_a_term_leads_to_the_glossary(built: Path) -> None:
+    assert 'href="glossary.html#term-replica"' in pages(built)["one"]
+
+
+def test_a_listing_is_a_piece_of_the_file_that_it_names(built: Path) -> None:
+    page = pages(built)["one"]
+    text = re.sub(r"<[^>]+>", "", page)
+    assert "return amount * 2" in text
+    assert "not_shown" not in text
+    link = re.search(r'href="([^"]+)">microservices/double.py</a>', page)
+    assert link
+    assert (built / link[1]).read_text().startswith('"""A listing.')
+
+
+def test_a_link_to_a_lab_leads_to_its_page(built: Path) -> None:
+    article = pages(built)["one"].partition("<article")[2]
+    assert 'href="labs/phase3_lab.html"' in article.partition("</article>")[0]
+
+
+def test_a_lab_is_shown_as_its_newest_run_left_it(built: Path) -> None:
+    page = pages(built)["labs/phase3_lab"]
+    assert "printed by the run" in page
+    assert 'href="../one.html"' in page
+    assert "lab open phase3" in re.sub(r"<[^>]+>", "", page)
+
+
+def test_a_fence_of_mermaid_becomes_a_picture(built: Path) -> None:
+    assert re.search(
+        r'<img alt="[^"]*client[^"]*" src="\.\./_images/', pages(built)["labs/phase4_other"]
+    )
+
+
+def test_the_pages_follow_each_other_and_can_be_searched(built: Path) -> None:
+    page = pages(built)["one"]
+    assert re.search(r'class="right-next"\s+href="two.html"', page)
+    assert re.search(r'class="left-prev"\s+href="index.html"', page)
+    index = (built / "searchindex.js").read_text()
+    assert "independ" in index  # the stem of a word of chapter one
+
+
+def test_a_line_that_begins_with_a_percent_sign_is_text(built: Path) -> None:
+    assert "% and no comment. The busiest" in pages(built)["one"]
+
+
+def test_comments_of_generated_parts_are_not_shown(built: Path) -> None:
+    assert "made: table" not in re.sub(r"<!--.*?-->", "", pages(built)["one"])
+
+
+# What a strict build finds
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        r"handbook/one\.md:\d+: .*not found: '\.\./microservices/missing\.py'",
+        r"handbook/one\.md:\d+: .*nowhere\.md",
+        r"handbook/one\.md:\d+: .*outside\.txt",
+        r"handbook/one\.md:\d+: .*no-such-place",
+        r"handbook/one\.md:\d+: .*no-such-picture",
+        r"handbook/one\.md:\d+: figures/picture\.svg has no alternative text",
+        r"handbook/one\.md:\d+: term not in glossary: 'unexplained'",
+        r"handbook/one\.md:\d+: no quantity 'undefined' in handbook/numbers",
+        r"handbook/one\.md:\d+: no experiment 'unheard'",
+        r"handbook/one\.md:\d+: .*no_such_function",
+        r"handbook/one\.md:\d+: .*gone\.py",
+        r"handbook/one\.md:\d+: the formula \$.frac\{1\$ cannot be read",
+        r"handbook/one\.md:\d+: the formula \$.unheard x\$ has an unknown .unheard",
+        r"handbook/one\.md:\d+: a listing in python is typed",
+        r"handbook/alone\.md: document isn't included in any toctree",
+        r"^rolling_replacement: no chapter shows this experiment of phase3",
+        r"^distribution: its figure is shown 2 times \(one, one\)",
+        r"^too_high: 17 % is not in 60 to 70, .*; measured in \d+-\d+-phase0-process",
+        r"^old: 7\.5 ms is not in 100 to 200, .*; measured in reference\.json",
+        r"^unused: handbook/numbers defines it, and no chapter shows it",
+        r"^unmeasured: no record on this machine and no value",
+        r"one\.md:\d+: wrong_column cannot be .*speed.*have the columns: .*",
+        r"one\.md:\d+: wrong_rows finds no rows",
+        r"^phase4_other\.ipynb: 'pie' is no diagram",
+        r"^sample\.yaml: misspelt has an unknown key 'colum'",
+        r"^sample\.yaml: unheard names an unknown statistic 'middle'; there are: median",
+        r"^sample\.yaml: elsewhere names an unknown experiment 'unheard'",
+    ],
+)
+def test_a_strict_build_finds(sentence: str, faults: list[str]) -> None:
+    assert [fault for fault in faults if re.search(sentence, fault)], "\n".join(faults)
+
+
+def test_without_strict_a_broken_claim_is_marked_in_its_page(tmp_path: Path) -> None:
+    root = write_book(tmp_path, BROKEN)
+    page = pages(build_site(tmp_path / "pages", root=root).parent)["one"]
+    assert re.search(r'<span class="measured broken".*The text expects 60 to 70 %', page)
+
+
+# A site to publish
+
+
+def test_a_published_site_holds_the_files_that_it_links_to(tmp_path: Path) -> None:
+    root = write_book(tmp_path / "clone")
+    folder = build_site(tmp_path / "site", published=True, root=root).parent
+    for name, page in pages(folder).items():
+        for link in links(page):
+            target = (folder / Path(name).parent / link).resolve()
+            assert target.is_relative_to(folder.resolve()), f"{name}: {link}"
+            assert target.exists(), f"{name}: {link}"
+    with pytest.raises(LabError, match="other files"):
+        build_site(root, published=True, root=root)
+    address = "https://example.org/blob/main"
+    again = build_site(tmp_path / "site", published=True, repository=address, root=root).parent
+    assert f'href="{address}/microservices/double.py"' in pages(again)["one"]
+    assert not (again / "files").exists()
+
+
+# The command and the records
+
+
+def test_the_command_prints_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build(folder: Path | None, **options: object) -> Path:
+        if options["strict"]:
+            raise BookError(["a: dead link", "b: no figure"])
+        return Path("index.html")
+
+    monkeypatch.setattr(site, "build_site", build)
+    checked = run_lab(capsys, "handbook", "--check")
+    assert (checked.code, checked.out) == (1, "a: dead link\nb: no figure\n")
+    plain = run_lab(capsys, "handbook")
+    assert (plain.code, plain.out) == (0, "index.html\n")
+
+
+def test_the_command_line_starts_without_sphinx() -> None:
+    code = "import sys, labs.cli.main; print([name for name in sys.modules if 'sphinx' in name])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_this_machines_numbers_become_the_reference(tmp_path: Path) -> None:
+    root = write_book(tmp_path)
+    reference = record_reference(root)
+    values = json.loads(reference.read_text())
+    assert sorted(values) == ["busiest", "old"]
+    assert values["old"]["cpu"] == "A processor"
+    assert values["busiest"]["profile"] == "quick"
+
+
+def test_an_older_record_without_a_finding_shows_what_was_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
     run = Run(environment(), profile="quick")
     keep(run, "distribution")
     path = run.path / "record.json"
     facts = json.loads(path.read_text())
     del facts["experiments"]["distribution"]["finding"]
     path.write_text(json.dumps(facts))
-    assert f"<td>{JUDGED}</td>" in pages(write_book())["claims_retested"]
+    assert load_record(run.path).finding("distribution") == ""
+    root = write_book(tmp_path / "clone")
+    assert f"<td>{JUDGED}</td>" in pages(build_site(tmp_path / "site", root=root).parent)["one"]
 
 
-def test_a_link_to_a_helper_of_a_phase_shows_no_figure() -> None:
-    assert linked("[it](../labs/experiments/phase3/releases.py)") == []
-    assert linked("[it](../labs/experiments/phase3/canary.py)") == ["canary"]
+def test_a_record_without_its_files_is_like_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
+    run = Run(environment(), profile="quick")
+    keep(run, "distribution")
+    for file in run.path.glob("distribution.*"):
+        file.unlink()
+    root = write_book(tmp_path / "clone")
+    page = pages(build_site(tmp_path / "site", root=root).parent)["one"]
+    assert "The figure of <em>distribution</em> appears here after a run" in page
+    assert "(not measured yet: <code>lab run phase3</code>)" in page
 
 
-def test_a_figure_stands_after_the_paragraph_that_links_its_experiment(runs: Path) -> None:
-    keep(Run(environment(), profile="quick"), "distribution")
-    page = pages(write_book())["phase3_load_balancing"]
-    paragraph, figure, after = (
-        page.index(text)
-        for text in ("distribution.py", '<figure id="distribution">', "slow_replica.py")
-    )
-    assert paragraph < figure < after
-    assert page.count("data:image/png;base64,") == 1
-    assert '<span class="badge pass">pass</span>' in page
-    assert "Runtime process, profile quick" in page
-
-
-def test_a_figure_without_a_link_ends_the_phases_first_chapter(runs: Path) -> None:
-    keep(Run(environment(), profile="quick"), "startup")
-    texts = pages(write_book())
-    assert [name for name, page in texts.items() if '<figure id="startup">' in page] == [
-        "phase0_independence"
-    ]
-
-
-def test_the_newest_record_counts_and_a_broken_one_does_not(runs: Path) -> None:
+def test_the_newest_record_counts_and_a_broken_one_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
     for _ in range(2):
         run = Run(environment(), profile="quick")
         keep(run, "startup")
-    (runs / "broken").mkdir()
-    (runs / "broken" / "record.json").write_text("{")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "record.json").write_text("{")
     assert newest_records()["startup"].path == run.path.resolve()
+
+
+def test_the_workflow_calls_the_command_with_its_options() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "handbook.yml").read_text())
+    lines = [step.get("run", "") for step in workflow["jobs"]["publish"]["steps"]]
+    (line,) = [line for line in lines if "lab handbook" in line]
+    command = get_command(runs_app).commands["handbook"]  # type: ignore[attr-defined]
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {"--check", "--static"} <= set(re.findall(r"--[a-z]+", line)) <= options
+
+
+# The handbook itself
+
+
+@pytest.mark.slow
+@pytest.mark.core
+def test_the_handbook_builds_without_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(
+        "LAB_RUNS", str(tmp_path / "runs")
+    )  # no records: the reference holds the numbers
+    first = build_site(tmp_path / "site", strict=True)
+    texts = pages(first.parent)
+    for name, page in texts.items():
+        for link in links(page):
+            assert (first.parent / Path(name).parent / link).exists(), f"{name}: {link}"

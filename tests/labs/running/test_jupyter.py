@@ -81,11 +81,11 @@ def answers(opened: Opened) -> bool:
 
 
 def links() -> list[tuple[str, str]]:
-    """Each page of `labs/`, by its path in the clone, with each link in its text that is no address."""
+    """Each page that a student opens, by its path in the clone, with each link in its text that is no address."""
     texts = {"labs/README.md": (ROOT / "labs" / "README.md").read_text()}
     for each in all_labs().values():
         cells = [cell.source for cell in read(each.path).cells if cell.cell_type != "code"]
-        texts[f"labs/{each.path.name}"] = "\n".join(cells)
+        texts[f"my-labs/{each.path.name}"] = "\n".join(cells)
     pairs = [
         (path, target)
         for path, text in texts.items()
@@ -116,11 +116,11 @@ def test_a_link_of_a_lab_leads_to_a_file(lab: Opened, page: str, target: str) ->
 
 
 def test_it_opens_the_lab_of_the_phase(lab: Opened) -> None:
-    assert lab.address.path == "/lab/tree/labs/phase1_gateway.ipynb"
+    assert lab.address.path == "/lab/tree/my-labs/phase1_gateway.ipynb"
     page = lab.get(lab.address.path)
     assert page.status_code == 200
     assert "JupyterLab" in page.text
-    assert Server.of(None).start == "/lab/tree/labs"
+    assert Server.of(None).start == "/lab/tree/my-labs"
 
 
 def test_it_listens_on_this_machine_only(lab: Opened) -> None:
