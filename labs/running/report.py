@@ -79,7 +79,8 @@ def _lab(record: Record, folder: Path) -> dict[str, Any]:
 def _guesses(record: Record) -> list[dict[str, Any]]:
     """Return the guesses of a lab, with None for what is not known."""
     table = record.guesses.astype(object)
-    return table.where(table.notna(), None).to_dict("records")
+    rows = table.where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _experiment(record: Record, name: str) -> dict[str, Any]:
