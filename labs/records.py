@@ -20,8 +20,10 @@ import pandas as pd
 from IPython.display import display
 
 from environment.errors import LabError
+from labs.calibration import Calibration, as_table
 from labs.experiment import Experiment, find, name_of, until_conclusive
 from labs.figures import badge
+from labs.guessing import Guesses, Questions
 from labs.machine import ROOT, machine, revision, versions
 from labs.verdicts import Verdict
 
@@ -81,6 +83,7 @@ class RecordFolder:
             "machine": machine(),
             "versions": versions(),
             "revision": revision(),
+            "guesses": {},
             "experiments": {},
         }
         path = _new_folder(root or runs_folder(), f"{now:%Y%m%d-%H%M%S}-{phase}-{runtime}")
@@ -100,7 +103,7 @@ class Run:
     """The record of a run in progress.
 
     Make it after `env.start()`: `Run(env, profile=PROFILE, seconds=9)`. Keyword arguments other than `profile` are the
-    run's parameters. `measure` and `keep` add an experiment, `finish` closes the record.
+    run's parameters. `guess` locks a guess, `measure` and `keep` add an experiment, `finish` closes the record.
     """
 
     def __init__(self, env: Environment, *, profile: str, **parameters: Any) -> None:
@@ -116,12 +119,38 @@ class Run:
             seed=env.seed,
             parameters=parameters,
         )
+        self._guesses = Guesses(self._folder.facts["guesses"])
         self.note()
 
     @property
     def path(self) -> Path:
         """The record's folder."""
         return self._folder.path
+
+    def guess(
+        self, experiment: Experiment, /, *, sure: object = ..., **quantities: object
+    ) -> Questions:
+        """Lock a guess into the record, before its experiment is measured: `run.guess(hop, overhead_ms=2, sure=0.8)`.
+
+        Until the measurement a new guess may replace one. With `...` in place of a number the question is displayed,
+        and nothing is locked.
+
+        Args:
+            experiment: The experiment's module, such as `hop`.
+            sure: How sure you are, from 0.5 (a coin toss) to 1 (certain).
+            quantities: Your number for each quantity that the experiment asks for.
+
+        Raises:
+            GuessError: A name or a number is none, or the experiment was measured already.
+        """
+        questions = self._guesses.lock(experiment, quantities, sure)
+        if questions.new:
+            self._folder.write()
+        return questions
+
+    def calibration(self) -> Calibration:
+        """Return how often the guesses of this run were right, against how sure you were."""
+        return self._guesses.calibration()
 
     def measure(
         self, experiment: Experiment, prediction: pd.DataFrame, *others: Any, **settings: Any
@@ -136,7 +165,11 @@ class Run:
             prediction: What its `predict` returned.
             others: Further arguments of its `measure`, such as a second environment.
             settings: The keyword arguments of its `measure`.
+
+        Raises:
+            GuessError: A person runs this cell, and has not guessed yet (`labs.guessing.asks`).
         """
+        self._guesses.require(experiment)
         self._replaced[name_of(experiment.__name__)] = self._env.replacements()
         began = time.monotonic()
         samples = until_conclusive(experiment, prediction, self._env, *others, **settings)
@@ -144,6 +177,9 @@ class Run:
         figure = experiment.plot(samples, prediction)
         display(figure)  # type: ignore[no-untyped-call]
         plt.close(figure)
+        if comparison := self._guesses.compare(experiment, samples, prediction):
+            display(comparison)  # type: ignore[no-untyped-call]
+            self._folder.write()
         return samples
 
     def keep(
@@ -224,6 +260,15 @@ class Record:
     def finding(self, name: str) -> str:
         """Return the title of the figure that the run drew, which is what it found; empty in an older record."""
         return str(self._experiment(name).get("finding", ""))
+
+    @property
+    def guesses(self) -> pd.DataFrame:
+        """The guesses that were locked, a row for each; empty in an older record."""
+        return as_table(self.facts.get("guesses", {}))
+
+    def calibration(self) -> Calibration:
+        """Return how often the guesses of the run were right, against how sure their author was."""
+        return Calibration.of(self.facts.get("guesses", {}))
 
     def judge(self, name: str) -> Verdict:
         """Return the verdict that the current code gives on the recorded samples."""

@@ -194,6 +194,7 @@ class Runner:
             "LAB_PROFILE": str(self.values["PROFILE"]),
             "LAB_RUNTIME": str(self.values["RUNTIME"]),
             "LAB_REPETITIONS": str(self.repetitions),
+            "LAB_GUESSES": "off",
         }
         with self.console.status("starting the kernel") as status:
 

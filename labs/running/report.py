@@ -70,8 +70,17 @@ def _lab(record: Record, folder: Path) -> dict[str, Any]:
             for name in facts.get("expected", ())
             if name not in record.experiments
         ],
+        "guesses": _guesses(record),
+        "calibration": record.calibration().summary,
         "parameters": {"seed": facts.get("seed"), **(facts.get("parameters") or {})},
     }
+
+
+def _guesses(record: Record) -> list[dict[str, Any]]:
+    """Return the guesses of a lab, with None for what is not known."""
+    table = record.guesses.astype(object)
+    rows = table.where(table.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
 
 
 def _experiment(record: Record, name: str) -> dict[str, Any]:

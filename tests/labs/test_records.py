@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from environment.waiting import wait_until
 from labs.experiment import find, modules
 from labs.experiments.phase3 import slow_replica
+from labs.guessing import GuessError
 from labs.load.schedule import LoadReport
 from labs.records import RecordError, Run, load_record, runs_folder
 from labs.verdicts import Verdict
@@ -330,6 +331,68 @@ def test_a_missing_and_a_newer_record_are_refused(tmp_path: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(RecordError, match="newer version"):
         load_record(run.path)
+
+
+class Measured:
+    """An experiment of recorded samples, to be measured by a run."""
+
+    def __init__(self, name: str) -> None:
+        self._experiment, self._samples = find(name), SAMPLES[name][0]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._experiment, name)
+
+    def measure(self, *_: Any, **__: Any) -> pd.DataFrame:
+        return self._samples
+
+
+def test_a_guess_is_in_the_record_before_and_after_its_measurement(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    hop: Any = Measured("hop")
+    run = Run(environment(), profile="quick")
+    run.guess(hop, overhead_ms=20, sure=0.9)
+    run.guess(hop, overhead_ms=2, sure=0.8)
+    (guess,) = load_record(run.path).guesses.to_dict("records")
+    assert (guess["guessed"], guess["sure"], guess["measured"]) == (2, 0.8, None)
+    run.measure(hop, SAMPLES["hop"][1])
+    record = load_record(run.path)
+    (guess,) = record.guesses.to_dict("records")
+    assert (guess["experiment"], guess["quantity"], guess["right"]) == ("hop", "overhead_ms", True)
+    assert guess["measured"] == pytest.approx(1.0)
+    assert "you guessed 2 ms (80% sure) · theory 2 ms" in capsys.readouterr().out
+    assert record.calibration().summary == run.calibration().summary
+    assert "right in 1 of 1" in run.calibration().summary
+
+
+def test_a_run_without_guesses_shows_no_comparison(capsys: pytest.CaptureFixture[str]) -> None:
+    run, hop = Run(environment(), profile="quick"), Measured("hop")
+    run.guess(hop, overhead_ms=..., sure=...)  # type: ignore[arg-type]
+    run.measure(hop, SAMPLES["hop"][1])  # type: ignore[arg-type]
+    assert "guessed" not in capsys.readouterr().out
+    assert load_record(run.path).guesses.empty
+    assert "No guess of this run" in repr(run.calibration())
+
+
+def test_a_measurement_that_waits_for_a_guess_measures_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAB_GUESSES", "on")
+    run, hop = Run(environment(), profile="quick"), Measured("hop")
+    monkeypatch.setattr(hop, "_samples", None)
+    with pytest.raises(GuessError, match="Guess before you look"):
+        run.measure(hop, SAMPLES["hop"][1])  # type: ignore[arg-type]
+
+
+def test_a_record_from_before_the_guesses_is_readable() -> None:
+    run = Run(environment(), profile="quick")
+    path = run.path / "record.json"
+    facts = json.loads(path.read_text())
+    del facts["guesses"]
+    path.write_text(json.dumps(facts))
+    record = load_record(run.path)
+    assert record.guesses.empty
+    assert record.calibration().topics.empty
 
 
 ENDLESS = """

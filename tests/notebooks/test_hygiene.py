@@ -9,7 +9,8 @@ from statistics import median
 import pytest
 from nbformat import NotebookNode
 
-from labs.experiment import modules
+from labs.experiment import find, modules
+from labs.guessing import guesses_of
 from labs.running.notebooks import FOLDER, Lab
 from labs.running.outputs import is_verdict, read, tidy
 
@@ -98,6 +99,28 @@ def test_it_waits_for_nothing_by_sleeping_and_prints_no_table(path: Path) -> Non
     assert "sleep(" not in source
     assert "import *" not in source
     assert not re.search(r"print\(.*(status|samples|prediction)", source)
+
+
+def test_every_guess_stands_before_the_theory_and_the_measurement(path: Path) -> None:
+    """One cell for each experiment that asks, with dots for each of its quantities, and one for the calibration."""
+    cells = code(read(path))
+    for name in Lab.read(path).experiments:
+        quantities = guesses_of(find(name))
+        places = [
+            [index for index, cell in enumerate(cells) if re.search(pattern, cell.source)]
+            for pattern in (
+                rf"(?m)^run\.guess\({name}, .*sure=\.\.\.\)$",
+                rf"(?m)^prediction = {name}\.predict",
+                rf"run\.measure\({name},",
+            )
+        ]
+        asked, predicted, measured = places
+        assert len(asked) == bool(quantities)
+        if quantities:
+            assert asked[0] < predicted[0] < measured[0]
+            given = re.findall(r"(\w+)=\.\.\.", cells[asked[0]].source)
+            assert given == [*quantities, "sure"]
+    assert [cell.source for cell in cells].count("run.calibration()") == 1
 
 
 def test_its_links_lead_somewhere(path: Path) -> None:

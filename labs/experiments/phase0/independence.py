@@ -21,6 +21,7 @@ from labs.figures import (
     name_fault,
     styled,
 )
+from labs.guessing import EXACT, Guess
 from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Load, Stream
 
@@ -71,6 +72,18 @@ JUDGED = (
     "endpoints that do not need the killed service answer every request; "
     "those that need it lose only what was under way while it was down, and do lose that"
 )
+
+GUESSES = {
+    "endpoints": Guess(
+        "GET /users, GET /orders, POST /pay and POST /orders are requested all the time, and "
+        "payment-service is killed. How many of these four fail meanwhile?",
+        "endpoints",
+        measured=lambda samples: _failed_during(samples),
+        right=EXACT,
+        reference=2,
+        theory=lambda prediction: (prediction["inside"] == 0).sum(),
+    ),
+}
 
 
 def predict(
@@ -138,6 +151,12 @@ def streams(env: Environment) -> list[Stream]:
             )
         )
     return loads
+
+
+def _failed_during(samples: pd.DataFrame) -> int:
+    """Return how many endpoints failed as a rule while the service was down."""
+    during = samples[samples["intended"].between(samples["began"], samples["ended"])]
+    return int((during.groupby("stream")["ok"].mean() < 0.5).sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -9,6 +9,7 @@ import pandas as pd
 import psutil
 
 from labs.figures import BLUE, FAULT_TEXT, GREEN, INK, PINK, PREDICTION, SOFT, canvas, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, failure, seen_twice, verdict
 from labs.machine import busy_seconds
 from labs.machine import cores as usable_cores
@@ -39,6 +40,20 @@ BOUND = 0.8
 ONE_CORE = doubt("one core: services that start together can only take turns on it")
 
 JUDGED = "started together, the services are ready within 0.8 of the time they take one by one"
+
+GUESSES = {
+    "share": Guess(
+        "All three services are started at the same time. Which share of the time does that take "
+        "that they need one after the other?",
+        "%",
+        measured=lambda samples: 100 * summarise_rounds(samples)["ratio"].median(),
+        right=within_points(15),
+        reference=55,
+        theory=lambda prediction: (
+            100 * _predicted(prediction, TOGETHER) / _predicted(prediction, ALONE)
+        ),
+    ),
+}
 
 
 def predict(

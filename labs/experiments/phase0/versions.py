@@ -12,6 +12,7 @@ import pandas as pd
 
 from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
+from labs.guessing import EXACT, Guess
 from labs.pages import read_all
 
 if TYPE_CHECKING:
@@ -40,6 +41,19 @@ KEYS = ("version", "check")
 """The columns that identify the question of a row."""
 
 JUDGED = "both versions answer at once, each as itself, and neither lists the other's data"
+
+GUESSES = {
+    "differences": Guess(
+        "Versions 1 and 2 of user-service are asked the same five questions: which version they "
+        "are, whether users have an email, whether one user can be found by id, whether they list "
+        "their own new user, and the other's. To how many do they give different answers?",
+        "questions",
+        measured=lambda samples: _different(samples, "observed"),
+        right=EXACT,
+        reference=3,
+        theory=lambda prediction: _different(prediction, "expected"),
+    ),
+}
 
 
 def predict() -> pd.DataFrame:
@@ -111,6 +125,12 @@ def _answers(
 
 def _yes_or_no(value: bool) -> str:
     return "yes" if value else "no"
+
+
+def _different(frame: pd.DataFrame, column: str) -> int:
+    """Return to how many questions the two versions give different answers."""
+    answers = frame.drop_duplicates(list(KEYS), keep="last").groupby("check")[column]
+    return int((answers.nunique() > 1).sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

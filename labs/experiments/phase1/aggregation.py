@@ -17,6 +17,7 @@ from labs.figures import (
     canvas,
     styled,
 )
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Stream, run_load
 
@@ -50,6 +51,17 @@ ENOUGH = 8
 """Requests that each stream needs at each delay."""
 
 JUDGED = "the dashboard takes the time of its slower part, within 20 %, whichever that is"
+
+GUESSES = {
+    "times": Guess(
+        "The dashboard needs users and orders, and both services are slow. How many times as long "
+        "as the slower one of them does the dashboard take?",
+        "times",
+        measured=lambda samples: _times_the_slower(samples),
+        right=within_factor(1.2),
+        reference=1,
+    ),
+}
 
 
 def predict(users_seconds: float, orders_seconds: Sequence[float]) -> pd.DataFrame:
@@ -95,6 +107,12 @@ def measure(
     return pd.concat(parts, ignore_index=True).assign(
         users_seconds=float(users_seconds), runtime=env.runtime, attempt=1
     )
+
+
+def _times_the_slower(samples: pd.DataFrame) -> float:
+    """Return the dashboard's time as a multiple of its slower part's, the median of the delays."""
+    medians = samples.groupby(["orders_seconds", "stream"])["latency"].median().unstack()
+    return float((medians[DASHBOARD] / medians[[USERS, ORDERS]].max(axis=1)).median())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

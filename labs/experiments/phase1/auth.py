@@ -10,6 +10,7 @@ import pandas as pd
 
 from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
+from labs.guessing import EXACT, Guess
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,6 +34,19 @@ KEYS = ("header", "check")
 """The columns that identify the question of a row."""
 
 JUDGED = "the right bearer token is answered with 200, everything else with 401 and the scheme it requires"
+
+GUESSES = {
+    "accepted": Guess(
+        "The token is demo-token. How many of these eight requests are accepted: no header, Bearer "
+        "demo-token, bearer demo-token, Bearer guessed-token, Bearer demo-toke, Bearer demo-tokens, "
+        "Basic demo-token, and demo-token alone?",
+        "requests",
+        measured=lambda samples: _accepted(samples, "observed"),
+        right=EXACT,
+        reference=2,
+        theory=lambda prediction: _accepted(prediction, "expected"),
+    ),
+}
 
 
 def predict(token: str) -> pd.DataFrame:
@@ -76,6 +90,12 @@ def measure(env: Environment, *, headers: Iterable[str]) -> pd.DataFrame:
             observed = {STATUS: str(response.status_code), CHALLENGE: challenge}
             rows += [{"header": header, "check": k, "observed": v} for k, v in observed.items()]
     return pd.DataFrame(rows).assign(runtime=env.runtime, attempt=1)
+
+
+def _accepted(frame: pd.DataFrame, column: str) -> int:
+    """Return how many headers were answered with 200."""
+    accepted = frame[(frame["check"] == STATUS) & (frame[column] == "200")]
+    return int(accepted["header"].nunique())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from labs.figures import BLUE, INK, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, seen_twice, verdict
 from labs.load.open_loop import Load, Stream, run_load
 
@@ -55,6 +56,19 @@ JUDGED = (
     "ones a single wait, both within 15 %"
 )
 
+GUESSES = {
+    "times": Guess(
+        "Five requests come at once, and each waits for the same time: with time.sleep on one route, "
+        "with await asyncio.sleep on another. How many times as long as on the second route does "
+        "the last of the five take on the first one?",
+        "times",
+        measured=lambda samples: _times_as_long(samples, samples["latency"]),
+        right=within_factor(1.3),
+        reference=5,
+        theory=lambda prediction: _times_as_long(prediction, prediction["seconds"]),
+    ),
+}
+
 
 def predict(*, calls: int = 5, seconds: float = 2) -> pd.DataFrame:
     """Return `THEORY` as seconds until each call is answered, since the first was sent.
@@ -89,6 +103,11 @@ def measure(env: Environment, *, calls: int = 5, seconds: float = 2) -> pd.DataF
         parts += [each.assign(during=endpoint) for each in (called, witness.samples)]
     samples = pd.concat(parts, ignore_index=True).rename(columns={"stream": "endpoint"})
     return samples.assign(runtime=env.runtime, attempt=1)
+
+
+def _times_as_long(frame: pd.DataFrame, seconds: pd.Series[float]) -> float:
+    last = seconds.groupby(frame["endpoint"]).max()
+    return float(last[BLOCKING] / last[NON_BLOCKING])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

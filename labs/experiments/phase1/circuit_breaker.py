@@ -24,6 +24,7 @@ from labs.figures import (
     name_fault,
     styled,
 )
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -78,6 +79,18 @@ WRONG = {
     AFTER: "the breaker did not close after its probe had succeeded",
 }
 """The reason of a failure in each part."""
+
+GUESSES = {
+    "probes": Guess(
+        "The breaker is open, and dozens of requests come at the moment at which its open time is "
+        "over. How many of them reach payment-service?",
+        "requests",
+        measured=lambda samples: count(list(each_attempt(samples))[-1])[WAITING],
+        right=EXACT,
+        reference=1,
+        theory=lambda prediction: prediction.set_index("part")["calls"][WAITING],
+    ),
+}
 
 
 def predict(*, failures: int = 3, refusals: int = 100, after: int = 3) -> pd.DataFrame:

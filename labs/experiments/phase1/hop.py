@@ -17,6 +17,7 @@ from labs.figures import (
     legend,
     styled,
 )
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -69,6 +70,18 @@ ENOUGH = 100
 
 JUDGED = "the gateway adds at most 10 ms to the median request, and loses none"
 
+GUESSES = {
+    "overhead_ms": Guess(
+        "The list of users is requested directly, and through the gateway. How much longer does "
+        "the median request through the gateway take?",
+        "ms",
+        measured=lambda samples: 1000 * _added(samples),
+        right=within_factor(2),
+        reference=1.5,
+        theory=lambda prediction: 1000 * _latency_of(prediction, HOP),
+    ),
+}
+
 
 def predict(direct: pd.Series[float], hop: pd.Series[float]) -> pd.DataFrame:
     """Return `THEORY` as median seconds of each way.
@@ -96,6 +109,10 @@ def measure(env: Environment, *, seconds: float = 6) -> pd.DataFrame:
     streams = [Stream(way, url, rate=RATE) for way, url in urls.items()]
     samples = run_load(*streams, seconds=seconds, seed=env.seed)
     return samples.assign(runtime=env.runtime, attempt=1)
+
+
+def _latency_of(prediction: pd.DataFrame, way: str) -> float:
+    return float(prediction.set_index("way")["seconds"][way])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

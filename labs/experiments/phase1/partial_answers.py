@@ -10,6 +10,7 @@ import pandas as pd
 
 from labs.experiments.answers import compare, judge_exact, plot_exact
 from labs.figures import styled
+from labs.guessing import EXACT, Guess
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +58,18 @@ JUDGED = (
     "while order-service is stopped the dashboard answers 200 with the users, orders null and named, "
     "partial true; before and after it is whole"
 )
+
+GUESSES = {
+    "status": Guess(
+        "order-service is stopped. With which HTTP status does the dashboard of users and orders "
+        "answer?",
+        "HTTP status",
+        measured=lambda samples: _status(samples, "observed"),
+        right=EXACT,
+        reference=200,
+        theory=lambda prediction: _status(prediction, "expected"),
+    ),
+}
 
 
 def predict() -> pd.DataFrame:
@@ -132,6 +145,12 @@ def _shown(body: dict[str, Any], part: str, own: dict[str, list[Any] | None]) ->
     if body[part] is None:
         return NULL
     return SHOWN if body[part] == own[part] else "other"
+
+
+def _status(frame: pd.DataFrame, column: str) -> float:
+    """Return the status of most dashboards while the service was stopped."""
+    stopped = (frame["moment"] == DURING) & (frame["check"] == STATUS)
+    return float(frame.loc[stopped, column].mode().iloc[0])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

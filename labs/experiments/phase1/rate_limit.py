@@ -12,6 +12,7 @@ import pandas as pd
 
 from environment.waiting import wait_until
 from labs.figures import BLUE, PREDICTION, SOFT, VERMILLION, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -50,6 +51,19 @@ JUDGED = (
     "in its worst span of a window's length, a moving window admits exactly its limit and a fixed "
     "one exactly twice its limit less one; neither refuses a request it had room for"
 )
+
+GUESSES = {
+    "fixed": Guess(
+        "A client may send five requests per window, and the window is fixed: it begins with the "
+        "client's first request. How many requests can a patient client get through within one "
+        "span of a window's length?",
+        "requests",
+        measured=lambda samples: _admitted_after_the_first(samples),
+        right=EXACT,
+        reference=9,
+        theory=lambda prediction: prediction.set_index("window")["most"][FIXED],
+    ),
+}
 
 
 def predict(*, limit: int = 5, seconds: float = 10) -> pd.DataFrame:
@@ -101,6 +115,12 @@ def _until(moment: float) -> None:
         timeout=moment - time.perf_counter() + 1,
         every=0.002,
     )
+
+
+def _admitted_after_the_first(samples: pd.DataFrame) -> int:
+    """Return the requests around the end of the first fixed window, all but the one that opens it."""
+    fixed = samples[(samples["window"] == FIXED) & (samples["status"] == 200)]
+    return int(fixed.groupby("attempt").size().max()) - 1
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from labs.experiments.phase1.metrics import answered
 from labs.figures import BLUE, GREEN, INK, ORANGE, PINK, PREDICTION, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -86,6 +87,18 @@ JUDGED = (
     "with a breaker all clicks together reach it only as often as it takes to open, and with a budget "
     "many clicks make the retries that it holds"
 )
+
+GUESSES = {
+    "calls": Guess(
+        "The gateway and order-service both try three times, and payment-service always fails. How "
+        "many calls does payment-service get for one click?",
+        "calls",
+        measured=lambda samples: _calls_per_click(samples),
+        right=EXACT,
+        reference=9,
+        theory=lambda prediction: _calls_per_click(prediction),
+    ),
+}
 
 
 def predict(
@@ -179,6 +192,12 @@ def _click_many(env: Environment, client: httpx.Client, seconds: float) -> dict[
         "status": int(samples["status"].min()),
         "seconds": float(ended.max() - samples["intended"].min()),
     }
+
+
+def _calls_per_click(frame: pd.DataFrame) -> float:
+    """Return the calls of a click with the most tries in two layers."""
+    rows = frame[(frame["way"] == TWO) & (frame["tries"] == frame["tries"].max())]
+    return float(rows["calls"].sum() / rows["clicks"].sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -56,6 +57,17 @@ JUDGED = (
     "INCR counts every call, however many come at once; GET then SET counts every call of one "
     "caller; when calls overlap it loses some, and counts at least one"
 )
+
+GUESSES = {
+    "counted": Guess(
+        "32 callers at a time make 192 calls, and two replicas count them in Valkey with a GET and "
+        "a SET. Which share of the calls is counted?",
+        "%",
+        measured=lambda samples: 100 * _counted_by_two_steps(samples),
+        right=within_points(10),
+        reference=10,
+    ),
+}
 
 
 def predict(requests: int, *, concurrency: Sequence[int], replicas: int) -> pd.DataFrame:
@@ -117,6 +129,13 @@ def overlap(log: pd.DataFrame) -> float:
     """Return the requests under way at the same time, on average, of an access log."""
     span = log["time"].max() - (log["time"] - log["seconds"]).min()
     return float(log["seconds"].sum() / max(span, 0.001))
+
+
+def _counted_by_two_steps(samples: pd.DataFrame) -> float:
+    """Return the share that GET and SET counted for the most callers."""
+    two_steps = samples[samples["store"] == GETSET]
+    busiest = two_steps[two_steps["concurrency"] == two_steps["concurrency"].max()]
+    return float((busiest["counted"] / busiest["requests"]).mean())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from labs.experiments.replicas import reset_replicas
 from labs.figures import PALETTE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -41,6 +42,18 @@ JUDGED = (
     "n fresh memories share N requests evenly, so that the largest count is N / n, rounded up, "
     "and the drift what is left of N: exact for each number of replicas"
 )
+
+GUESSES = {
+    "shown": Guess(
+        "Many requests go to three replicas in turn, and each replica counts in its own memory. "
+        "Which share of all requests does the largest count show that a client sees?",
+        "%",
+        measured=lambda samples: 100 * _shown(samples),
+        right=within_points(8),
+        reference=35,
+        theory=lambda prediction: 100 * _shown_by_theory(prediction),
+    ),
+}
 
 
 def predict(requests: int, *, replicas: Sequence[int]) -> pd.DataFrame:
@@ -74,6 +87,17 @@ def measure(
         parts.append(answers.reindex(columns=["number", "count", "instance", "status"]))
         parts[-1]["replicas"] = n
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _shown(samples: pd.DataFrame) -> float:
+    """Return the largest count of three memories, as a share of the requests."""
+    three = samples[samples["replicas"] == 3]
+    return float(three["count"].max() / three["number"].max())
+
+
+def _shown_by_theory(prediction: pd.DataFrame) -> float:
+    three = prediction[prediction["replicas"] == 3].iloc[0]
+    return float(three["largest"] / three["requests"])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

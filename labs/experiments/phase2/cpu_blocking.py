@@ -17,6 +17,7 @@ from labs.experiments.phase2.delays import (
     predict_delays,
 )
 from labs.figures import INK, PALETTE, PREDICTION, SOFT, canvas, legend, mark_set_aside, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import plural
 from labs.verdicts import Verdict
 
@@ -38,6 +39,18 @@ JUDGED = (
     "the bystander waits for the computations ahead of it on its own replica, as long as they take, "
     "and for no other: delays within 20 %; on free cores they take the predicted time"
 )
+
+GUESSES = {
+    "computations": Guess(
+        "One replica gets four computations and, right behind them, a request for the list of "
+        "users. How many computations' time does that request take?",
+        "computations",
+        measured=lambda samples: _behind_the_most(samples),
+        right=within_factor(1.3),
+        reference=4,
+        theory=lambda prediction: _most_ahead(prediction),
+    ),
+}
 
 
 def predict(
@@ -64,6 +77,21 @@ def measure(
 ) -> pd.DataFrame:
     """Send k computations of `seconds` CPU time and a bystander: see `measure_delays`."""
     return measure_delays(env, computations, replicas, seconds=seconds, rounds=rounds)
+
+
+def _behind_the_most(samples: pd.DataFrame) -> float:
+    """Return the bystander's median delay on one replica, in computations, behind the most of them."""
+    one = samples[samples["replicas"] == 1]
+    behind = one[one["computations"] == one["computations"].max()]
+    kinds = behind.groupby("request")
+    return float(
+        kinds["latency"].median()["bystander"] / kinds["cpu_seconds"].median()["computation"]
+    )
+
+
+def _most_ahead(prediction: pd.DataFrame) -> float:
+    row = prediction[prediction["replicas"] == 1].sort_values("computations").iloc[-1]
+    return float(row["fair"] / row["seconds"])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -20,6 +20,7 @@ from labs.experiments.bystanders import (
 )
 from labs.experiments.phase2.computations import warm_up
 from labs.figures import SOFT, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, failure, plural, pooled, verdict
 from labs.verdicts import Verdict
 
@@ -44,6 +45,20 @@ BUSY = 0.5
 the predicted share was slow."""
 
 JUDGED = "one computation on n replicas delays a share 1 / n of a steady stream, within 0.1"
+
+GUESSES = {
+    "waiting": Guess(
+        "One of three replicas computes, and nginx sends each replica a request in its turn. Which "
+        "share of the other requests waits for the end of the computation?",
+        "%",
+        measured=lambda samples: 100 * _share_on_the_most(samples),
+        right=within_points(10),
+        reference=33,
+        theory=lambda prediction: (
+            100 * prediction.set_index("replicas")["share"].sort_index().iloc[-1]
+        ),
+    ),
+}
 
 
 def predict(replicas: Sequence[int]) -> pd.DataFrame:
@@ -75,6 +90,14 @@ def measure(
         warm_up(env)
         parts.append(stream(env, USERS, seconds=seconds, rounds=rounds).assign(replicas=n))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _share_on_the_most(samples: pd.DataFrame) -> float:
+    """Return the share of the bystanders that waited on the most replicas."""
+    share = watch(samples[samples["replicas"] == samples["replicas"].max()]).share
+    if share is None:
+        raise ValueError("no bystander counts")
+    return share
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

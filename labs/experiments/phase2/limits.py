@@ -11,6 +11,7 @@ import pandas as pd
 from environment.waiting import wait_until
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, plural, verdict
 from labs.load.calls import ask
 from labs.verdicts import Verdict
@@ -41,6 +42,18 @@ EACH = 20
 """Requests per replica: more than the limit, so that every replica's window is filled."""
 
 JUDGED = "n windows in memory admit n times the limit, one window in Valkey admits it once: exact"
+
+GUESSES = {
+    "admitted": Guess(
+        "The gateway admits five requests of a client per window, and counts them in its memory. "
+        "How many requests of one burst do three replicas admit together?",
+        "requests",
+        measured=lambda samples: _admitted(samples),
+        right=EXACT,
+        reference=15,
+        theory=lambda prediction: prediction.loc[prediction["store"] == MEMORY, "admitted"].max(),
+    ),
+}
 
 
 def predict(*, limit: int = 5, replicas: Sequence[int]) -> pd.DataFrame:
@@ -88,6 +101,13 @@ def measure(
 def _until(moment: float) -> None:
     """Wait until the last burst's window has passed, and what it admitted no longer counts."""
     wait_until(lambda: time.time() > moment, timeout=moment - time.time() + 1)
+
+
+def _admitted(samples: pd.DataFrame) -> int:
+    """Return how many requests the most memories admitted, in the last attempt."""
+    burst = samples[(samples["store"] == MEMORY) & (samples["replicas"] == 3)]
+    last = burst[burst["attempt"] == burst["attempt"].max()]
+    return int((last["status"] == 200).sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

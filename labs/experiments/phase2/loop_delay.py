@@ -13,6 +13,7 @@ from labs.experiments.bystanders import COMPUTATION, CPU_BOUND, GATEWAY
 from labs.experiments.phase2.computations import warm_up
 from labs.experiments.phase2.delays import EXPLAINED, fair_stretch, stretch
 from labs.figures import INK, PALETTE, PREDICTION, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -63,6 +64,17 @@ JUDGED = (
 )
 
 Cases = Sequence[tuple[int, int]]
+
+GUESSES = {
+    "replicas": Guess(
+        "One computation is sent to three replicas behind nginx, and each replica records how late "
+        "its timer fires. How many replicas record a spike?",
+        "replicas",
+        measured=lambda samples: _with_a_spike(samples),
+        right=EXACT,
+        reference=1,
+    ),
+}
 
 
 def predict(cases: Cases, *, seconds: float, cores: int) -> pd.DataFrame:
@@ -152,6 +164,15 @@ def summarise(samples: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
         {"spikes": "sum", "delay": "max"} | dict.fromkeys(columns, "first")
     )
     return rows.rename(columns={"delay": "highest"})
+
+
+def _with_a_spike(samples: pd.DataFrame) -> int:
+    """Return on how many of the most replicas one computation left a delay of half its length."""
+    of_many = samples[samples["replicas"] == samples["replicas"].max()]
+    trial = of_many[of_many["computations"] == 1]
+    highest = trial.groupby(["attempt", "replica"])["delay"].max()
+    spikes = highest > SPIKE * trial["took"].max()
+    return int(spikes.groupby("attempt").sum().iloc[-1])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -20,6 +20,7 @@ from labs.figures import (
     mark_set_aside,
     styled,
 )
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -74,6 +75,18 @@ JUDGED = (
     "behind computations in a thread or in a process, bystanders wait less than 5 % of what they "
     "wait behind as many on the event loop, and are answered before those are done"
 )
+
+GUESSES = {
+    "thread": Guess(
+        "Four computations run in threads, and no longer on the event loop. Which share of the delay "
+        "that they caused on the loop is left for a request that comes right behind them?",
+        "%",
+        measured=lambda samples: 100 * _left_by_threads(samples),
+        right=within_points(4),
+        reference=2,
+        theory=lambda prediction: 100 * _predicted_for_threads(prediction),
+    ),
+}
 
 
 def predict(computations: Sequence[int], *, seconds: float, unloaded: float) -> pd.DataFrame:
@@ -160,6 +173,20 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _left_by_threads(samples: pd.DataFrame) -> float:
+    """Return the median delay behind the most computations in threads, as a share of that on the loop."""
+    trials = summarise(samples)
+    most = trials[trials["computations"] == trials["computations"].max()]
+    delays = most.groupby("where")["delay"].median()
+    return float(delays[THREAD] / delays[LOOP])
+
+
+def _predicted_for_threads(prediction: pd.DataFrame) -> float:
+    most = prediction[prediction["computations"] == prediction["computations"].max()]
+    delays = most.set_index("where")["delay"]
+    return float(delays[THREAD] / delays[LOOP])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

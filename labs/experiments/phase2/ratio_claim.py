@@ -24,6 +24,7 @@ from labs.figures import (
     mark_set_aside,
     styled,
 )
+from labs.guessing import Guess, within_factor
 from labs.judging import plural
 from labs.verdicts import Verdict
 
@@ -44,6 +45,18 @@ JUDGED = (
     "the delay grows with the number of computations, by the time that each takes: "
     "delays within 20 %; on free cores they take k x s"
 )
+
+GUESSES = {
+    "ratio": Guess(
+        "Twelve computations of 0.1 s are sent to one replica (of 3 s in the full profile). How many "
+        "times as long as usual does a request take that comes right behind them?",
+        "times",
+        measured=lambda samples: _largest_ratio(samples),
+        right=within_factor(2.5),
+        reference=300,
+        theory=lambda prediction: prediction["ratio"].max(),
+    ),
+}
 
 
 def predict(computations: Sequence[int], *, seconds: float, unloaded: float) -> pd.DataFrame:
@@ -68,6 +81,13 @@ def measure(
     Every timeout on the way exceeds 18 computations of 3 s, or nginx would repeat them elsewhere.
     """
     return measure_delays(env, computations, [1], seconds=seconds, rounds=rounds)
+
+
+def _largest_ratio(samples: pd.DataFrame) -> float:
+    """Return the median delay behind the most computations, as a multiple of that behind none."""
+    bystanders = samples[samples["request"] == "bystander"]
+    medians = bystanders.groupby("computations")["latency"].median().sort_index()
+    return float(medians.iloc[-1] / medians[0])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

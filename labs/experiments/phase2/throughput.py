@@ -21,6 +21,7 @@ from labs.figures import (
     mark_set_aside,
     styled,
 )
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     OFF_SCHEDULE,
     SETTLED,
@@ -71,6 +72,18 @@ RULE = (
 )
 
 JUDGED = "n replicas carry min(n, C) times what one core does: within 20 % of the predicted rate"
+
+GUESSES = {
+    "times": Guess(
+        "Every request computes. How many times as many requests per second as one replica do four "
+        "replicas carry on this machine?",
+        "times",
+        measured=lambda samples: _gain(summarise(samples)),
+        right=within_factor(1.3),
+        reference=2,
+        theory=lambda prediction: _gain(prediction),
+    ),
+}
 
 
 def predict(*, seconds: float, cores: int, replicas: Sequence[int]) -> pd.DataFrame:
@@ -125,6 +138,12 @@ def measure(
             sent = load.samples["stream"] == str(step)
             parts.append(load.samples[sent].assign(replicas=n, **window))
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _gain(rates: pd.DataFrame) -> float:
+    """Return the highest rate of the most replicas, as a multiple of that of one."""
+    most = rates.groupby("replicas")["achieved"].max().sort_index()
+    return float(most.iloc[-1] / most[1])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -11,6 +11,7 @@ import pandas as pd
 from labs.experiments.idle import IdleMeter
 from labs.experiments.phase2.queues import mean_wait, range_of_means, waits
 from labs.figures import BLUE, GREEN, INK, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, verdict
 from labs.load.calls import ask, ask_in_turn
 from labs.load.open_loop import Stream, run_load
@@ -71,6 +72,20 @@ def service_time(env: Environment, *, wait: float = 0.025) -> float:
     url = f"{env[GATEWAY].replicas[0].url}/api/blocking?seconds={wait}"
     ended = ask(url, requests=PILOT, together=TOGETHER)["ended"].sort_values()
     return float(ended.diff().median())
+
+
+GUESSES = {
+    "service_times": Guess(
+        "Requests come at random moments, and would keep a replica busy for 95 % of the time. One "
+        "caller sends them, each as soon as it has the response to the one before. How many times "
+        "as long as a request that need not wait does the mean request take on this caller's clock?",
+        "times",
+        measured=lambda samples: _latency_of_one_caller(samples),
+        right=within_factor(1.3),
+        reference=1,
+        theory=lambda prediction: _predicted_for_one_caller(prediction),
+    ),
+}
 
 
 def predict(
@@ -213,6 +228,19 @@ def summarise(samples: pd.DataFrame) -> pd.DataFrame:
         else:
             rows.append(facts | {"arrivals": key[1], "measured": latency, "exact": queued})
     return pd.DataFrame(rows)
+
+
+def _latency_of_one_caller(samples: pd.DataFrame) -> float:
+    """Return the mean latency of the closed loop at the highest utilisation, in service times."""
+    table = summarise(samples)
+    busiest = table[table["utilisation"] == table["utilisation"].max()]
+    rows = busiest[busiest["arrivals"] == CLOSED]
+    return float((rows["measured"] / rows["occupied"]).mean())
+
+
+def _predicted_for_one_caller(prediction: pd.DataFrame) -> float:
+    rows = prediction[prediction["arrivals"] == CLOSED].sort_values("utilisation")
+    return float(rows["latency"].iloc[-1] / rows["service"].iloc[-1])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

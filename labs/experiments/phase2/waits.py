@@ -11,6 +11,7 @@ from labs.experiments.idle import IdleMeter
 from labs.experiments.phase2.computations import warm_up
 from labs.experiments.rates import TOLERANCE, best_rate, rate
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, every_attempt, failure, plural, verdict
 from labs.load.calls import ask
 
@@ -50,6 +51,18 @@ JUDGED = (
     "three replicas of awaited work carry what one does, and three of blocking waits carry three times "
     "as much: rates within 20 %"
 )
+
+GUESSES = {
+    "times": Guess(
+        "Twelve callers send requests that only wait (await asyncio.sleep). How many times as many "
+        "answers per second as one replica do three replicas give?",
+        "times",
+        measured=lambda samples: _gain_of_awaiting(summarise(samples), "achieved"),
+        right=within_factor(1.3),
+        reference=1,
+        theory=lambda prediction: _gain_of_awaiting(prediction, "rate"),
+    ),
+}
 
 
 def predict(*, seconds: float = 0.1, replicas: Sequence[int] = (1, 3)) -> pd.DataFrame:
@@ -94,6 +107,12 @@ def measure(
             part = rows[["sent", "ended", "status"]].assign(work=work, replicas=n, idle=idle)
             parts.append(part)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _gain_of_awaiting(rates: pd.DataFrame, column: str) -> float:
+    awaited = rates[rates["work"] == AWAITED]
+    by_replicas = awaited.groupby("replicas")[column].median().sort_index()
+    return float(by_replicas.iloc[-1] / by_replicas.iloc[0])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -20,6 +20,7 @@ from labs.experiments.phase3.autoscaler import (
 from labs.experiments.phase3.gateways import GATEWAY
 from labs.experiments.phase3.scaling_loop import PATH, SETTLE, WORK, interval_seconds, run_loop
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -77,6 +78,20 @@ def shape(swings: int, window: int) -> list[float]:
     return [*LOAD, *LOAD[1:] * swings, *LOAD[:1] * window]
 
 
+GUESSES = {
+    "changes": Guess(
+        "The load goes up a ramp, swings once as fast as the loop measures (four times in the full "
+        "profile), and goes down. How often does the number of replicas that the loop chooses "
+        "change its direction, without a stabilisation window?",
+        "changes",
+        measured=lambda samples: _changes_without(samples),
+        right=EXACT,
+        reference=3,
+        theory=lambda prediction: _changes_without(prediction.assign(attempt=1)),
+    ),
+}
+
+
 def predict(*, swings: int, window: int) -> pd.DataFrame:
     """Return `THEORY` as numbers.
 
@@ -132,6 +147,12 @@ def measure(
     ]
     env.scale(GATEWAY, LEAST)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _changes_without(frame: pd.DataFrame) -> int:
+    """Return how often the last attempt's loop without a window changed its direction."""
+    last = frame[(frame["loop"] == WITHOUT) & (frame["attempt"] == frame["attempt"].max())]
+    return changes_of_direction(steps(last)["chosen"].tolist())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from labs.experiments.phase3.gateways import GATEWAY, PATH
 from labs.figures import BLUE, INK, PALETTE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, failure, pooled, verdict
 from labs.verdicts import Verdict
 
@@ -40,6 +41,18 @@ JUDGED = (
     "round robin gives each replica N / n requests, weights give shares in proportion, "
     "and ip_hash keeps each /24 network on the one replica that its three octets hash to"
 )
+
+GUESSES = {
+    "busiest": Guess(
+        "Six clients send as many requests each, two of them from one /24 network, and ip_hash "
+        "chooses among the replicas. Which share of all requests does the busiest replica get?",
+        "%",
+        measured=lambda samples: 100 * _busiest(samples),
+        right=within_points(12),
+        reference=50,
+        theory=lambda prediction: 100 * _predicted_for_the_busiest(prediction),
+    ),
+}
 
 
 def predict(weights: Sequence[int], clients: Iterable[str], *, requests: int) -> pd.DataFrame:
@@ -112,6 +125,16 @@ def jain(counts: pd.Series[int]) -> float:
     It is 1 when all counts are equal, and 1 / n when one replica gets everything.
     """
     return float(counts.sum() ** 2 / (len(counts) * (counts**2).sum()))
+
+
+def _busiest(samples: pd.DataFrame) -> float:
+    hashed = samples[samples["case"] == CLIENTS]
+    return float(hashed["replica"].value_counts(normalize=True).max())
+
+
+def _predicted_for_the_busiest(prediction: pd.DataFrame) -> float:
+    requests = prediction[prediction["case"] == CLIENTS].groupby("replica")["requests"].sum()
+    return float(requests.max() / requests.sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

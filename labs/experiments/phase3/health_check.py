@@ -18,6 +18,7 @@ from labs.experiments.phase3.attempts import drawn_attempt, note_attempt
 from labs.experiments.phase3.checked_axes import draw_failed, draw_waits
 from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
 from labs.figures import FAULT, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -87,6 +88,19 @@ JUDGED = (
     "allows, and is tried again in time; a hanging one keeps its turn, and 1 / n of all waiting, "
     "until nginx has a read timeout: then it is passed over like a dead one"
 )
+
+GUESSES = {
+    "waiting": Guess(
+        "One of three replicas hangs: it accepts connections, and answers none. nginx has a passive "
+        "health check, and waits long for an answer. Which share of the requests waits until the "
+        "fault is over?",
+        "%",
+        measured=lambda samples: 100 * _waits_for_the_hanging(samples),
+        right=within_points(10),
+        reference=33,
+        theory=lambda prediction: 100 * prediction.set_index("fault")["waits"][HANGING],
+    ),
+}
 
 
 def predict(
@@ -203,6 +217,14 @@ def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd
             "lost": int((~load.samples["ok"]).sum()),
         }
     )
+
+
+def _waits_for_the_hanging(samples: pd.DataFrame) -> float:
+    """Return the share of the requests sent while a replica hung that were answered after it."""
+    requests = samples[samples["fault"] == HANGING]
+    inside = requests["sent"].between(requests["began"] + EDGE, requests["ended"] - EDGE)
+    during = requests[inside]
+    return float((during["sent"] + during["latency"] >= during["ended"]).mean())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

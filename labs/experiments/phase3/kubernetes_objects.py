@@ -28,6 +28,7 @@ from labs.experiments.phase3.kubernetes import (
 )
 from labs.experiments.phase3.kubernetes.views import draw_ways
 from labs.figures import INK, PALETTE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, failure, latest, verdict
 from labs.verdicts import Verdict
 
@@ -66,6 +67,17 @@ JUDGED = (
     "every object is valid in both versions of Kubernetes, together they agree with "
     "docker-compose.yml, and kube-proxy's choice of Pods is uniform but not even"
 )
+
+GUESSES = {
+    "away": Guess(
+        "kube-proxy chooses one of three Pods at random for each of 3,000 requests (30,000 in the "
+        "full profile). How many requests is a Pod away from its third of them, at most?",
+        "requests",
+        measured=lambda samples: _furthest(samples),
+        right=within_factor(3),
+        reference=20,
+    ),
+}
 
 
 def predict(pods: int, *, requests: int) -> pd.DataFrame:
@@ -141,6 +153,15 @@ def _checks(manifests: Sequence[Manifest]) -> Iterator[dict[str, str]]:
     description = read_description(variables=read_phase(PHASE))
     for problem in disagreements(manifests, description) or [""]:
         yield {"kind": DESCRIPTION, "name": "", "says": problem}
+
+
+def _furthest(samples: pd.DataFrame) -> float:
+    """Return how many requests a Pod had too many or too few, at the worst moment of the last attempt."""
+    last = samples[samples["attempt"] == samples["attempt"].max()]
+    chosen = last[(last["part"] == "request") & (last["kind"] == RANDOM)]["number"].to_numpy()
+    pods = np.unique(chosen)
+    so_far = np.arange(1, len(chosen) + 1) / len(pods)
+    return float(max(np.abs((chosen == pod).cumsum() - so_far).max() for pod in pods))
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

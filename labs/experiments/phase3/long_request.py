@@ -17,6 +17,7 @@ from labs.experiments.bystanders import (
 )
 from labs.experiments.phase3.gateways import GATEWAY, PATH
 from labs.figures import canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -48,6 +49,18 @@ JUDGED = (
     "while one replica computes, least_conn keeps no request waiting, and round robin keeps "
     "about every n-th request waiting"
 )
+
+GUESSES = {
+    "waiting": Guess(
+        "One of three replicas computes, and nginx chooses by least_conn. Which share of the other "
+        "requests waits for the end of the computation?",
+        "%",
+        measured=lambda samples: 100 * _waited(_of(samples, "least_conn")).mean(),
+        right=within_points(5),
+        reference=0,
+        theory=lambda prediction: 100 * _of(prediction, "least_conn")["share"].iloc[0],
+    ),
+}
 
 
 def predict(algorithms: Sequence[Algorithm], *, replicas: int) -> pd.DataFrame:
@@ -84,6 +97,11 @@ def measure(
         parts.append(part.assign(algorithm=algorithm))
     env.balance("round_robin", GATEWAY)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _of(frame: pd.DataFrame, algorithm: str) -> pd.DataFrame:
+    rows: pd.DataFrame = frame[frame["algorithm"] == algorithm]
+    return rows
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

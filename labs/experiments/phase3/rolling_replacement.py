@@ -14,6 +14,7 @@ from labs.experiments.phase3.releases import (
     plot_release,
     start_version_1,
 )
+from labs.guessing import Guess, within_points
 from labs.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -35,6 +36,18 @@ JUDGED = (
     "no POST is lost while every replica is replaced, each user is created once, and both versions "
     "serve only in between"
 )
+
+GUESSES = {
+    "lost": Guess(
+        "Clients send POSTs all the time, which nginx does not repeat, while all replicas are "
+        "replaced one by one. Which share of the POSTs is lost?",
+        "%",
+        measured=lambda samples: 100 * (~samples["ok"].astype(bool)).mean(),
+        right=within_points(1),
+        reference=0,
+        theory=lambda prediction: 100 * prediction["failed"].max(),
+    ),
+}
 
 
 def predict(*, replicas: int) -> pd.DataFrame:

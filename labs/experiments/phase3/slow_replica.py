@@ -11,6 +11,7 @@ import pandas as pd
 
 from labs.experiments.phase3.gateways import GATEWAY, PATH, logged_requests
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, failure, on_schedule, pooled, verdict
 from labs.load.open_loop import Load, Stream
 from labs.verdicts import Verdict
@@ -65,6 +66,18 @@ JUDGED = (
     "where many requests arrive while the slow replica works on one, least_conn gives it few and "
     "its p95 is fast; where none do, it gets 1 / n by either algorithm, and either p95 is slow"
 )
+
+GUESSES = {
+    "share": Guess(
+        "One of three replicas takes 0.4 s longer for everything (1 s in the full profile), and 100 "
+        "requests come per second. Which share of them does least_conn send to the slow replica?",
+        "%",
+        measured=lambda samples: 100 * _share_of_the_slow(samples, "slow"),
+        right=within_factor(2.5),
+        reference=2,
+        theory=lambda prediction: 100 * _share_of_the_slow(prediction, "share"),
+    ),
+}
 
 
 def predict(
@@ -133,6 +146,13 @@ def measure(
             parts.append(load.samples.assign(slow=slow, **case))
     env.balance("round_robin", GATEWAY)
     return pd.concat(parts, ignore_index=True).assign(runtime=env.runtime, attempt=1)
+
+
+def _share_of_the_slow(frame: pd.DataFrame, column: str) -> float:
+    """Return the mean of a column under least_conn and the load with the largest lambda D."""
+    rows = frame[frame["algorithm"] == "least_conn"]
+    arrivals = rows["rate"] * rows["delay"]
+    return float(rows.loc[arrivals == arrivals.max(), column].mean())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -14,6 +14,7 @@ from labs.experiments.phase4.events import follow
 from labs.experiments.phase4.names import CONFIRMED, CREATED, HTTP, KAFKA
 from labs.experiments.phase4.orders import order_stream
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, canvas, mark_set_aside, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -67,6 +68,18 @@ JUDGED = (
     "done no faster: after the work on its payment, never before it"
 )
 
+GUESSES = {
+    "done_times": Guess(
+        "A payment takes two seconds. With Kafka no client waits for it. How many times as long as "
+        "with HTTP does it take until an order is paid?",
+        "times",
+        measured=lambda samples: _done_times(samples),
+        right=within_factor(1.2),
+        reference=1,
+        theory=lambda prediction: _done_times(prediction),
+    ),
+}
+
 
 def predict(*, seconds: float) -> pd.DataFrame:
     """Return `THEORY` as numbers, for payments of `seconds`.
@@ -112,6 +125,12 @@ def _completed(env: Environment, user: str, part: pd.DataFrame) -> pd.Series[flo
     times = created["order"].map(confirmed.groupby("order")["time"].min())
     numbers = created["user"].str.rpartition("-")[2].astype(int)
     return pd.Series(times.to_numpy(dtype=float), index=numbers).reindex(part.index)
+
+
+def _done_times(frame: pd.DataFrame) -> float:
+    """Return the median time to done with Kafka, as a multiple of that with HTTP."""
+    done = frame.groupby("design")["done"].median()
+    return float(done[KAFKA] / done[HTTP])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

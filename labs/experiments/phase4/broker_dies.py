@@ -13,6 +13,7 @@ from labs.experiments.phase4.failed_attempts import fields_of
 from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS, PAYMENTS
 from labs.experiments.phase4.orders import ITEMS, all_orders
 from labs.figures import BLUE, FAULT, ORANGE, PREDICTION, SOFT, canvas, legend, name_fault, styled
+from labs.guessing import EXACT, Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -83,6 +84,27 @@ JUDGED = (
     "afterwards, and every order is completed, though no service was restarted: a session timeout "
     "after the broker's return, where the consumers had to join their groups again"
 )
+
+GUESSES = {
+    "lost": Guess(
+        "Orders are accepted all the time while the only Kafka broker hangs, is killed and comes "
+        "back. The event of how many accepted orders is lost?",
+        "orders",
+        measured=lambda samples: (samples["published"] == 0).sum(),
+        right=EXACT,
+        reference=0,
+        theory=lambda prediction: prediction["missing"].sum(),
+    ),
+    "seconds": Guess(
+        "The broker was away for longer than the consumers' session timeout of 6 s. How many "
+        "seconds after its return is an order done that was placed meanwhile (the median)?",
+        "s",
+        measured=lambda samples: _done_after(list(each_attempt(samples))[-1]),
+        right=within_factor(1.6),
+        reference=6.5,
+        theory=lambda prediction: prediction["removed"].max(),
+    ),
+}
 
 
 def predict(*, session_timeout: float = 6.0, heartbeat: float = 0.5) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from labs.experiments.phase4.names import CREATED, PAID, PAYMENTS, PAYMENTS_GROU
 from labs.experiments.phase4.orders import place
 from labs.experiments.replicas import reset_replicas
 from labs.figures import BLUE, PREDICTION, SOFT, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, failure, plural, seen_twice, verdict
 from labs.verdicts import Verdict
 
@@ -55,6 +56,18 @@ JUDGED = (
     "a group works as fast as its busiest member lets it, within 15 %: four members are no faster "
     "than three on six partitions, and a seventh has nothing to do"
 )
+
+GUESSES = {
+    "times": Guess(
+        "A topic has six partitions. How many times as fast as three members of a group do four "
+        "members process the same messages?",
+        "times",
+        measured=lambda samples: _drain_of(samples, 3) / _drain_of(samples, 4),
+        right=within_factor(1.15),
+        reference=1,
+        theory=lambda prediction: _predicted_drain(prediction, 3) / _predicted_drain(prediction, 4),
+    ),
+}
 
 
 def predict(
@@ -140,6 +153,16 @@ def _publish(env: Environment, order: dict[str, Any], messages: int) -> pd.DataF
         (order | {"eventId": str(uuid.uuid4())}, number % PARTITIONS) for number in range(messages)
     ]
     return publish_events(env, CREATED, events).rename(columns={"time": "published"})
+
+
+def _drain_of(samples: pd.DataFrame, members: int) -> float:
+    """Return the fewest seconds in which so many members processed a batch."""
+    attempts = samples[samples["members"] == members].groupby("attempt")
+    return float((attempts["paid"].max() - attempts["published"].min()).min())
+
+
+def _predicted_drain(prediction: pd.DataFrame, members: int) -> float:
+    return float(prediction.set_index("members")["drain"][members])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -12,6 +12,7 @@ from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS
 from labs.experiments.phase4.orders import all_orders, place
 from labs.figures import BLUE, INK, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, latest, verdict
 from labs.verdicts import Verdict
 
@@ -42,6 +43,18 @@ JUDGED = (
     "orders whose service is killed between their commit and their event stay pending for ever "
     "without the outbox, exactly those, and none with it"
 )
+
+GUESSES = {
+    "lost": Guess(
+        "order-service commits an order and publishes its event afterwards, without an outbox. It "
+        "is killed between the two. Which share of the orders that are in this gap loses its event?",
+        "%",
+        measured=lambda samples: 100 * _lost(_of(samples, {"outbox": "off", "moment": GAP})).mean(),
+        right=within_points(10),
+        reference=100,
+        theory=lambda prediction: 100 * _stuck_in_the_gap(prediction),
+    ),
+}
 
 
 def predict(*, kills: int = 1, orders: int = 3) -> pd.DataFrame:
@@ -115,6 +128,11 @@ def _fates(env: Environment, placed: dict[tuple[str, int], dict[str, list[str]]]
         for order in orders
     ]
     return pd.DataFrame(rows)
+
+
+def _stuck_in_the_gap(prediction: pd.DataFrame) -> float:
+    row = prediction[(prediction["outbox"] == "off") & (prediction["moment"] == GAP)].iloc[0]
+    return float(row["stuck"] / row["orders"])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -11,6 +11,7 @@ from labs.experiments.phase4.events import MOST, follow
 from labs.experiments.phase4.names import CREATED, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import charges, drained, place
 from labs.figures import BLUE, ORANGE, PREDICTION, canvas, mark_set_aside, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -50,6 +51,26 @@ PUBLISHED_SECONDS = 20.0
 """Longest wait for the events of new orders to be in their topic."""
 
 JUDGED = "an order whose event is delivered d times is charged once with the inbox, d times without: exact"
+
+GUESSES = {
+    "without_inbox": Guess(
+        "The event of an order is delivered four times, and the consumer has no inbox. How often is "
+        "the customer charged?",
+        "charges",
+        measured=lambda samples: _most_charges(samples, OFF),
+        right=EXACT,
+        reference=4,
+        theory=lambda prediction: _most_charges(prediction, OFF),
+    ),
+    "with_inbox": Guess(
+        "And how often when the consumer has an inbox, written in the transaction of the charge?",
+        "charges",
+        measured=lambda samples: _most_charges(samples, ON),
+        right=EXACT,
+        reference=1,
+        theory=lambda prediction: _most_charges(prediction, ON),
+    ),
+}
 
 
 def predict(deliveries: Sequence[int] = DELIVERIES) -> pd.DataFrame:
@@ -104,6 +125,12 @@ def _send_again(env: Environment, meant: Mapping[str, int]) -> None:
         copy = {name: event[name] for name in ("key", "headers", "partition")}
         for _ in range(meant[event["key"]] - 1):
             env.kafka.produce(CREATED, event["value"], **copy)
+
+
+def _most_charges(frame: pd.DataFrame, inbox: str) -> int:
+    """Return the most charges of an order whose event was delivered most often."""
+    rows = frame[frame["inbox"] == inbox]
+    return int(rows.loc[rows["deliveries"] == rows["deliveries"].max(), "charges"].max())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -26,6 +26,7 @@ from labs.experiments.phase4.overload_axes import (
     name_step,
 )
 from labs.figures import canvas, mark_set_aside, styled
+from labs.guessing import Guess, within_points
 from labs.judging import (
     SETTLED,
     Case,
@@ -85,6 +86,19 @@ JUDGED = (
     "while its lag grows by lambda - mu: within 15 % of mu; below capacity both follow orders that "
     "are evenly spaced"
 )
+
+GUESSES = {
+    "answered": Guess(
+        "Twice as many orders come as payments can be made, for 3.5 s (15 s in the full profile), a "
+        "payment takes 0.5 s, and each client leaves after 2 s. Which share of the orders is "
+        "answered in time over HTTP?",
+        "%",
+        measured=lambda samples: 100 * _answered_at_the_most(samples),
+        right=within_points(12),
+        reference=40,
+        theory=lambda prediction: 100 * _share_at_the_most(prediction),
+    ),
+}
 
 
 def predict(*, slots: int, seconds: float, patience: float, step_seconds: float) -> pd.DataFrame:
@@ -164,6 +178,16 @@ def measure(
     since = samples["intended"] - load.begun - samples["step"].map(edges)
     samples = samples.assign(since=since, idle=samples["step"].map(idle))
     return samples.assign(runtime=env.runtime, attempt=1)
+
+
+def _answered_at_the_most(samples: pd.DataFrame) -> float:
+    orders = samples[(samples["design"] == HTTP) & (samples["what"] == "order")]
+    return float(orders.loc[orders["step"] == orders["step"].max(), "ok"].mean())
+
+
+def _share_at_the_most(prediction: pd.DataFrame) -> float:
+    steps = prediction[prediction["design"] == HTTP].sort_values("step")
+    return float(steps["share"].iloc[-1])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -26,6 +26,7 @@ from labs.figures import (
     name_fault,
     styled,
 )
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -91,6 +92,17 @@ JUDGED = (
     "no order is lost; when a member joins or leaves, none waits longer than the work that was begun and "
     "a heartbeat for each round; when one dies, its orders wait for the session timeout, and no others do"
 )
+
+GUESSES = {
+    "seconds": Guess(
+        "A member of a consumer group is killed, and the session timeout is six seconds. How many "
+        "seconds longer than its work does the unluckiest order of its partitions wait?",
+        "s",
+        measured=lambda samples: _longest_after_a_death(samples),
+        right=within_factor(1.4),
+        reference=6.5,
+    ),
+}
 
 
 def predict(
@@ -176,6 +188,13 @@ def _holders(env: Environment) -> pd.Series[str]:
 def _partitions_of(env: Environment, member: str) -> list[int]:
     holders = _holders(env)
     return [int(number) for number in holders.index[holders == member]]
+
+
+def _longest_after_a_death(samples: pd.DataFrame) -> float:
+    """Return the longest wait of the dead member's orders beyond one second of work, in the last attempt."""
+    *_, last = each_attempt(samples)
+    waited: float = change_of(last, {"change": DIES, "partitions": ITS, "seconds": 1})["waited"]
+    return waited
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -23,6 +23,7 @@ from labs.experiments.phase5.names import (
 )
 from labs.experiments.phase5.rest import wait_for_rest
 from labs.figures import BLUE, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -61,6 +62,18 @@ FEWEST = 5
 """Orders that a case needs."""
 
 JUDGED = "an order whose cancel is read first is neither charged nor reserved when its own event is read later: exact"
+
+GUESSES = {
+    "effects": Guess(
+        "A participant reads the cancel of each order before the order itself. On how many of these "
+        "orders does the later event still have an effect, a charge or a reservation?",
+        "orders",
+        measured=lambda samples: (samples["effects"] > 0).sum(),
+        right=EXACT,
+        reference=0,
+        theory=lambda prediction: prediction["effects"].sum(),
+    ),
+}
 
 
 def predict(*, orders: int = 10) -> pd.DataFrame:

@@ -36,6 +36,7 @@ from labs.experiments.phase5.names import (
 from labs.experiments.phase5.orders import place, read_outcomes
 from labs.experiments.phase5.rest import have_caught_up, wait_for_rest
 from labs.figures import BLUE, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -102,6 +103,18 @@ JUDGED = (
 )
 
 COLOURS = {CHOREOGRAPHY: BLUE, ORCHESTRATION: ORANGE}
+
+GUESSES = {
+    "times": Guess(
+        "One service coordinates the saga with a command and a reply for each step. How many times "
+        "as long as without a coordinator does a completed order take?",
+        "times",
+        measured=lambda samples: _times_with_a_coordinator(samples),
+        right=within_factor(1.15),
+        reference=1.33,
+        theory=lambda prediction: _hops_with_a_coordinator(prediction),
+    ),
+}
 
 
 def predict() -> pd.DataFrame:
@@ -217,6 +230,18 @@ def _rows(
                 }
             )
     return rows
+
+
+def _times_with_a_coordinator(samples: pd.DataFrame) -> float:
+    running = (samples["part"] == RUNNING) & (samples["outcome"] == "completed")
+    seconds = samples[running].groupby("coordination")["seconds"].median()
+    return float(seconds["orchestration"] / seconds["choreography"])
+
+
+def _hops_with_a_coordinator(prediction: pd.DataFrame) -> float:
+    completed = prediction[prediction["outcome"] == "completed"]
+    hops = completed.set_index("coordination")["hops"]
+    return float(hops["orchestration"] / hops["choreography"])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

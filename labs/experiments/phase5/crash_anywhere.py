@@ -27,6 +27,7 @@ from labs.experiments.phase5.names import (
 from labs.experiments.phase5.orders import read_outcomes
 from labs.experiments.phase5.states import ALL_WELL, allowed_ends, read_states
 from labs.figures import BLUE, FAULT_TEXT, INK, ORANGE, SOFT, VERMILLION, canvas, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -71,6 +72,19 @@ JUDGED = (
     "at each point the participant was killed by that very point; its order ended as the coin says or by its "
     "deadline, in an end that the model allows, and with the right amount of money: exact"
 )
+
+GUESSES = {
+    "wrong": Guess(
+        "A participant is killed before its commit, between commit and publishing, or before its "
+        "outbox is emptied: one order for each kill. How many of these orders keep a wrong amount "
+        "of money?",
+        "orders",
+        measured=lambda samples: samples["wrong"].sum(),
+        right=EXACT,
+        reference=0,
+        theory=lambda prediction: prediction["wrong"].sum(),
+    ),
+}
 
 
 def predict(*, kills: Collection[str] = QUICK) -> pd.DataFrame:

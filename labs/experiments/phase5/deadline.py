@@ -23,6 +23,7 @@ from labs.experiments.phase5.names import (
 )
 from labs.experiments.phase5.rest import wait_for_rest
 from labs.figures import BLUE, GREEN, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, seen_twice, verdict
 from labs.verdicts import Verdict
 
@@ -62,6 +63,18 @@ EVERY_SERVICE = (PAYMENTS, INVENTORY, ORDERS)
 
 QUICK = (INVENTORY, ORDERS)
 """The two that differ: a success that comes too late, and answers that waited."""
+
+GUESSES = {
+    "cancelled": Guess(
+        "order-service itself is away for longer than an order may be pending, and then comes back. "
+        "Which share of its orders is cancelled?",
+        "%",
+        measured=lambda samples: 100 * _cancelled_while_away(samples),
+        right=within_points(10),
+        reference=0,
+        theory=lambda prediction: 100 * _cancelled_while_away(prediction),
+    ),
+}
 
 
 def predict(*, timeout: float = 3.0, silent: Sequence[str] = EVERY_SERVICE) -> pd.DataFrame:
@@ -138,6 +151,11 @@ def _order_service_away(env: Environment, orders: int, timeout: float) -> pd.Dat
     answered = set(placed) <= set(reserved["order"])
     facts: dict[str, Any] = {"silent": ORDERS, "began": fault.began, "back": back}
     return read_ends(env, placed).assign(**facts, answered=answered, resting=resting)
+
+
+def _cancelled_while_away(frame: pd.DataFrame) -> float:
+    """Return the share of the orders of a silent order-service that is cancelled."""
+    return float((frame.loc[frame["silent"] == "order-service", "status"] == "cancelled").mean())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

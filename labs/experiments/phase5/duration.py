@@ -25,6 +25,7 @@ from labs.experiments.phase5.names import (
 )
 from labs.experiments.phase5.orders import ITEMS
 from labs.figures import BLUE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, seen_twice, verdict
 from labs.load.open_loop import Stream, run_load
 from labs.published import read_published
@@ -68,6 +69,17 @@ JUDGED = (
     "the medians of completed orders and of those without items are s_p + s_i + 3h within 15 %, with the hop h of "
     "orders whose payment failed; no saga is shorter than the work in it"
 )
+
+GUESSES = {
+    "completed_ms": Guess(
+        "A payment takes 0.3 s of work and a reservation 0.2 s. How long does a completed order take, "
+        "from its first event to its end?",
+        "ms",
+        measured=lambda samples: _median_of_completed(samples),
+        right=within_factor(1.15),
+        reference=570,
+    ),
+}
 
 
 def predict(
@@ -166,6 +178,10 @@ def expected(samples: pd.DataFrame, prediction: pd.DataFrame) -> dict[str, float
     return {
         row["outcome"]: row["work"] + row["hops"] * hop for row in prediction.to_dict("records")
     }
+
+
+def _median_of_completed(samples: pd.DataFrame) -> float:
+    return float(1000 * samples.loc[samples["outcome"] == "completed", "duration"].median())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from labs.experiments.phase5 import space_time
 from labs.figures import BLUE, INK, PREDICTION, SKY, canvas, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -105,6 +106,26 @@ STEPS = {
 }
 """The steps of each design's shortest counter-example; 0 for the two that are right, too."""
 
+GUESSES = {
+    "states": Guess(
+        "Events may be late, and a deadline may pass at any moment. In how many states can one order "
+        "be, with everything that is under way?",
+        "states",
+        measured=lambda samples: _of_one_order(samples, "states"),
+        right=within_factor(2),
+        reference=158,
+        theory=lambda prediction: _of_one_order(prediction, "states"),
+    ),
+    "ends": Guess(
+        "In how many ways can one order end, told apart by the states of the three services?",
+        "ends",
+        measured=lambda samples: _of_one_order(samples, "ends"),
+        right=within_factor(1.5),
+        reference=9,
+        theory=lambda prediction: _of_one_order(prediction, "ends"),
+    ),
+}
+
 
 def predict(*, three: bool = False) -> pd.DataFrame:
     """Return `THEORY` as numbers: they were counted once, and a changed table changes them.
@@ -174,6 +195,10 @@ def measure(env: Environment, *, three: bool = False) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).assign(runtime=MODEL, attempt=1)
+
+
+def _of_one_order(frame: pd.DataFrame, column: str) -> int:
+    return int(frame.loc[frame["name"] == "one order", column].iloc[-1])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

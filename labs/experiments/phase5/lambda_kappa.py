@@ -16,6 +16,7 @@ from labs.experiments.phase5.rest import wait_for_rest
 from labs.experiments.phase5.stream_log import COLUMNS, TOPICS, count_windows, read_log
 from labs.experiments.phase5.stream_view import read_windows
 from labs.figures import BLUE, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -63,6 +64,18 @@ JUDGED = (
     "events read by each design: exact; the view of Lambda is the same before and after each batch; the view that "
     "Kappa builds again has the sums of the batch, window by window"
 )
+
+GUESSES = {
+    "reads": Guess(
+        "A stream reads each event once. Beside it, a batch reads the whole log so far, five times at "
+        "equal distances. How many times the length of the log do both read together?",
+        "times",
+        measured=lambda samples: _observed(list(each_attempt(samples))[-1])[LAMBDA_READS],
+        right=within_factor(1.1),
+        reference=4,
+        theory=lambda prediction: prediction.set_index("check")["expected"][LAMBDA_READS],
+    ),
+}
 
 
 def predict(*, batches: int = 5) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from labs.experiments.phase5.names import ANALYTICS, PAYMENTS
 from labs.experiments.phase5.orders import cents, place, read_orders
 from labs.experiments.phase5.rest import wait_for_rest
 from labs.figures import BLUE, INK, ORANGE, PREDICTION, SOFT, canvas, legend, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import SETTLED, Case, Finding, doubt, each_attempt, failure, latest, verdict
 from labs.verdicts import Verdict
 
@@ -45,6 +46,17 @@ JUDGED = (
     "every order's net amount is its total when it is completed, else zero; all balances add up to zero, nothing is "
     "owed, and analytics-service counts the same revenue: to the cent"
 )
+
+GUESSES = {
+    "wrong": Guess(
+        "Hundreds of orders are completed, or cancelled and refunded, and no transaction spans the "
+        "services. For how many of them are the charges less the refunds not what they should be?",
+        "orders",
+        measured=lambda samples: _wrong_net_amounts(samples),
+        right=EXACT,
+        reference=0,
+    ),
+}
 
 
 def predict() -> pd.DataFrame:
@@ -95,6 +107,11 @@ def _unordered(ledger: Mapping[str, Any], orders: Iterable[str]) -> int:
     """Return the number of entries that belong to no order that order-service lists."""
     known = set(orders)
     return sum(entry["orderId"] not in known for entry in ledger["charges"] + ledger["refunds"])
+
+
+def _wrong_net_amounts(samples: pd.DataFrame) -> int:
+    owed = samples["total"].where(samples["status"] == "completed", 0)
+    return int((samples["charged"] - samples["refunded"] != owed).sum())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -23,6 +23,7 @@ from labs.experiments.phase5.names import (
 from labs.experiments.phase5.orders import PRODUCT, place, read_outcomes
 from labs.experiments.phase5.rest import wait_for_rest
 from labs.figures import BLUE, GREEN, PREDICTION, VERMILLION, canvas, legend, styled
+from labs.guessing import Guess, within_points
 from labs.judging import SETTLED, Case, Finding, doubt, failure, latest, plural, verdict
 from labs.verdicts import Verdict
 
@@ -65,6 +66,18 @@ JUDGED = (
 )
 
 COLOURS = (BLUE, GREEN)
+
+GUESSES = {
+    "completed": Guess(
+        "A card is refused in 30 % of the orders, and an item is not found in 20 % of the rest. Which "
+        "share of all orders is completed?",
+        "%",
+        measured=lambda samples: 100 * (samples["outcome"] == "completed").mean(),
+        right=within_points(6),
+        reference=56,
+        theory=lambda prediction: 100 * (prediction["outcome"] == "completed").mean(),
+    ),
+}
 
 
 def predict(

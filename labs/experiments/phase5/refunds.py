@@ -15,6 +15,7 @@ from labs.experiments.phase5.log_lines import read_lines
 from labs.experiments.phase5.names import INVENTORY_FAILED, PAYMENTS
 from labs.experiments.phase5.orders import place
 from labs.figures import BLUE, ORANGE, PREDICTION, canvas, legend, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import SETTLED, Case, Finding, doubt, failure, latest, plural, verdict
 from labs.verdicts import Verdict
 
@@ -46,6 +47,18 @@ FEWEST = 20
 JUDGED = (
     "every refund is paid, once, after exactly the attempts that the coin predicts for its order"
 )
+
+GUESSES = {
+    "attempts": Guess(
+        "The bank refuses half of all attempts at a refund, and each refund is tried until it "
+        "succeeds. How many attempts does a refund take in the mean?",
+        "attempts",
+        measured=lambda samples: (samples["refused"] + 1).mean(),
+        right=within_factor(1.3),
+        reference=2,
+        theory=lambda prediction: prediction["attempts"].mean(),
+    ),
+}
 
 
 def predict(

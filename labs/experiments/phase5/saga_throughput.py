@@ -17,6 +17,7 @@ from labs.experiments.phase5 import coin
 from labs.experiments.phase5.names import CANCELLED, CONFIRMED, ORDERS, PARTICIPANTS
 from labs.experiments.phase5.orders import ITEMS
 from labs.figures import BLUE, GREEN, PREDICTION, canvas, legend, mark_set_aside, styled
+from labs.guessing import Guess, within_factor
 from labs.judging import (
     SETTLED,
     Case,
@@ -72,6 +73,17 @@ JUDGED = (
 )
 
 COLOURS = (BLUE, GREEN)
+
+GUESSES = {
+    "tail": Guess(
+        "Dozens of orders come per second. How many times as long as the median order does the "
+        "order take that 99 % are faster than?",
+        "times",
+        measured=lambda samples: _tail(samples),
+        right=within_factor(2),
+        reference=3,
+    ),
+}
 
 
 def predict(*, replicas: Sequence[int] = (1, 3), rate: float = 50) -> pd.DataFrame:
@@ -141,6 +153,12 @@ def _scaled(env: Environment, count: int) -> Iterator[None]:
     finally:
         for service in changed:
             env.scale(service, before[service])
+
+
+def _tail(samples: pd.DataFrame) -> float:
+    """Return the 99th percentile on the fewest replicas, as a multiple of the median."""
+    total = samples.loc[samples["replicas"] == samples["replicas"].min(), "total"]
+    return float(total.quantile(0.99) / total.median())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -23,6 +23,7 @@ from labs.experiments.phase5.names import (
 from labs.experiments.phase5.orders import ITEMS, RESPONSE_SECONDS
 from labs.experiments.phase5.rest import unread
 from labs.figures import canvas, styled
+from labs.guessing import EXACT, Guess
 from labs.judging import (
     SETTLED,
     Case,
@@ -76,6 +77,25 @@ JUDGED = (
     "the events of every order are the predicted ones, below one root, with the client's correlation id and one trace "
     "id, and no cause is later than its effect: exact"
 )
+
+GUESSES = {
+    "events": Guess(
+        "How many events does a completed order cause, without the request for a notification?",
+        "events",
+        measured=lambda samples: _events_of(samples, "completed"),
+        right=EXACT,
+        reference=4,
+        theory=lambda prediction: _events_of(prediction, "completed"),
+    ),
+    "events_of_failed": Guess(
+        "And how many an order that was paid, and whose items are not found?",
+        "events",
+        measured=lambda samples: _events_of(samples, "inventory failed"),
+        right=EXACT,
+        reference=5,
+        theory=lambda prediction: _events_of(prediction, "inventory failed"),
+    ),
+}
 
 
 def predict() -> pd.DataFrame:
@@ -179,6 +199,10 @@ def _row(events: pd.DataFrame, correlation: str, read: pd.DataFrame | None) -> d
         "ended": len(ends) > 0,
         "trace": "\n".join(stories.trace_of(tree, read)) if read is not None else "",
     }
+
+
+def _events_of(frame: pd.DataFrame, outcome: str) -> int:
+    return int(frame.loc[frame["outcome"] == outcome, "events"].mode().iloc[0])
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:

@@ -8,7 +8,7 @@ import pytest
 from labs.experiment import find
 from labs.records import Run, load_record
 from labs.running.report import write_report
-from tests.labs.test_records import environment, keep
+from tests.labs.test_records import SAMPLES, environment, keep
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,9 @@ def page(root: Path) -> str:
         patch.setenv("LAB_RUNS", str(root))
         run = Run(environment(), profile="quick", seconds=9)
     run._seconds["startup"] = 12.34
+    run.guess(find("startup"), share=51, sure=0.8)
+    run._guesses.compare(find("startup"), *SAMPLES["startup"])
+    run.guess(find("hop"), overhead_ms=2, sure=0.6)
     for name in ("independence", "startup", "versions"):
         keep(run, name)
     run.note(
@@ -66,6 +69,22 @@ def test_it_shows_the_time_of_the_lab_and_of_each_experiment(page: str) -> None:
 
 def test_it_asks_the_question_of_each_experiment(page: str) -> None:
     assert all(find(name).TITLE in page for name in ("independence", "startup", "versions"))
+
+
+def test_it_shows_what_was_guessed_and_how_well(page: str) -> None:
+    assert "<td>startup</td><td>share</td>" in page
+    assert '<td class="n">80 %</td>' in page
+    assert "right in 1 of 1 (100%)" in page
+    assert page.count("<td>\u2013</td></tr>") == 1, "a guess that was not measured is not judged"
+
+
+def test_a_lab_without_guesses_has_no_table_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
+    run = Run(environment(), profile="quick")
+    keep(run, "versions")
+    assert "What was guessed" not in write_report([load_record(run.path)], tmp_path).read_text()
 
 
 def test_its_links_lead_to_files(page: str, root: Path) -> None:
