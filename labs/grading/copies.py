@@ -1,12 +1,16 @@
 """Finds samples that two students share: the same numbers, also in another order, rounded, or with rows left out.
 
-Two honest runs have no measured number in common: a duration has digits to the nanosecond. So a column is compared as a
-set of numbers, at the coarser resolution of the two. A column counts only where that resolution is so fine that the
-numbers of two honest runs rarely meet.
+Two honest runs have hardly a measured number in common: a duration has digits to the nanosecond. So a column is compared
+as a set of numbers, at the coarser resolution of the two. It counts only where honest runs would not meet by chance.
+
+Let p be the share of a column's numbers that have a neighbour at the next place of that resolution. A number of another
+honest run lies on one of the column's numbers with a chance of about p. By Chernoff's bound, a share s of n numbers does so
+with a chance of at most exp(-n D), D = s ln(s / p) + (1 - s) ln((1 - s) / (1 - p)).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,16 +21,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-FEWEST = 8
-"""A column with fewer different numbers is no evidence."""
-
 SHARED = 0.9
 """Two columns are a copy when they share this part of the smaller one's numbers."""
 
-PLACES_PER_NUMBER = 10
-"""A resolution is fine enough when the range of a column has this many places for each of its numbers."""
+SURE = 21.0
+"""n D from which on a coincidence is excluded: below one in a billion."""
 
 MOST_DECIMALS = 9
+
+
+Places = npt.NDArray[np.int64]
+"""Numbers as multiples of a resolution, sorted, each once."""
 
 
 @dataclass(frozen=True)
@@ -35,38 +40,44 @@ class Column:
 
     numbers: npt.NDArray[np.float64]
     decimals: int
-    rounded: dict[int, npt.NDArray[np.int64]] = field(default_factory=dict, compare=False)
+    rounded: dict[int, Places] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(cls, values: pd.Series[Any]) -> Column | None:
-        """Return a column of samples; None when it holds too few numbers or can be no evidence."""
+        """Return a column of samples; None when most of its numbers are repeated, or they can be no evidence."""
         known = values.to_numpy(float)
         known = known[np.isfinite(known) & (np.abs(known) < 1e10)]
         numbers = np.unique(known)
-        if len(numbers) < max(FEWEST, len(known) / 2):
+        if len(numbers) < 2 or len(numbers) < len(known) / 2:
             return None
         column = cls(numbers, _decimals(numbers))
-        return column if column.at(column.decimals) is not None else None
+        return column if _is_evidence(column.at(column.decimals)) else None
 
-    def at(self, decimals: int) -> npt.NDArray[np.int64] | None:
-        """Return the numbers as whole multiples of a resolution; None when it is too coarse for evidence."""
+    def at(self, decimals: int) -> Places:
+        """Return the numbers as whole multiples of a resolution, each once."""
         if decimals not in self.rounded:
             scaled = np.round(self.numbers * 10.0**decimals).astype(np.int64)
             self.rounded[decimals] = np.unique(scaled)
-        places = self.rounded[decimals]
-        reach = places[-1] - places[0]
-        return places if reach >= PLACES_PER_NUMBER * len(self.numbers) else None
+        return self.rounded[decimals]
 
     def is_copy_of(self, other: Column) -> bool:
         """Return whether two columns share nearly all numbers of the smaller one."""
         if self.numbers[-1] < other.numbers[0] or other.numbers[-1] < self.numbers[0]:
             return False
         decimals = min(self.decimals, other.decimals)
-        mine, its = self.at(decimals), other.at(decimals)
-        if mine is None or its is None or min(len(mine), len(its)) < FEWEST:
-            return False
-        shared = np.intersect1d(mine, its, assume_unique=True)
-        return len(shared) >= SHARED * min(len(mine), len(its))
+        fewer, more = sorted((self.at(decimals), other.at(decimals)), key=len)
+        shared = np.intersect1d(fewer, more, assume_unique=True)
+        return len(shared) >= SHARED * len(fewer) and _is_evidence(fewer) and _is_evidence(more)
+
+
+def _is_evidence(places: Places) -> bool:
+    """Return whether another honest run would not share most of these numbers by chance."""
+    n = len(places)
+    p = max(1, np.count_nonzero(np.diff(places) == 1)) / n
+    if p >= SHARED:
+        return False
+    s = SHARED
+    return bool(n * (s * math.log(s / p) + (1 - s) * math.log((1 - s) / (1 - p))) > SURE)
 
 
 def _decimals(numbers: npt.NDArray[np.float64]) -> int:

@@ -2,7 +2,8 @@
 
 A judge compares samples with the prediction in the bundle, so that a changed prediction changes the verdict. Most
 predictions state what they were made from: numbers of replicas, of requests, seconds. From these, this module makes
-them again. It does not for an experiment that is not in `INPUTS`; `handbook/decisions/18-evidence-bundles.md` lists those.
+them again. It does not for an experiment that is not in `INPUTS`: `handbook/decisions/18-evidence-bundles.md` lists
+those.
 """
 
 from __future__ import annotations
@@ -181,4 +182,4 @@ INPUTS: dict[str, Callable[[pd.DataFrame, Mapping[str, Any]], Inputs]] = {
     "refunds": _refunds,
     "deadline": _of(timeout=lambda each: float(each["low"].max()), silent=_each("silent")),
 }
-"""How the inputs of a `predict` are read from what it returned. A constant is the labs' own, and no parameter of them."""
+"""How the inputs of a `predict` are read from what it returned. A constant is one that the lab has, too."""
