@@ -1,11 +1,12 @@
 """Finds samples that two students share: the same numbers, also in another order, rounded, or with rows left out.
 
-Two honest runs have hardly a measured number in common: a duration has digits to the nanosecond. So a column is compared
-as a set of numbers, at the coarser resolution of the two. It counts only where honest runs would not meet by chance.
+Two honest runs have hardly a measured number in common: a duration has digits to the nanosecond. So a column is
+compared as a set of numbers, at the coarser resolution of the two. It counts only where honest runs would not meet by
+chance.
 
 Let p be the share of a column's numbers that have a neighbour at the next place of that resolution. A number of another
-honest run lies on one of the column's numbers with a chance of about p. By Chernoff's bound, a share s of n numbers does so
-with a chance of at most exp(-n D), D = s ln(s / p) + (1 - s) ln((1 - s) / (1 - p)).
+honest run lies on one of the column's numbers with a chance of about p. By Chernoff's bound, a share s of n numbers
+does so with a chance of at most exp(-n D), D = s ln(s / p) + (1 - s) ln((1 - s) / (1 - p)).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Column:
 def _is_evidence(places: Places) -> bool:
     """Return whether another honest run would not share most of these numbers by chance."""
     n = len(places)
-    p = max(1, np.count_nonzero(np.diff(places) == 1)) / n
+    p = max(1, int(np.count_nonzero(np.diff(places) == 1))) / n
     if p >= SHARED:
         return False
     s = SHARED
