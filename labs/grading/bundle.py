@@ -3,7 +3,7 @@
 A bundle is a zip file. `manifest.json` names the format, the student, the phase, the version of the course, and the
 SHA-256 of every other file: `record.json` (the run's record as it is: parameters, seed, machine, versions, seconds,
 verdicts), `samples/NAME.csv` and `predictions/NAME.csv` of each experiment, and `code.py`, the code cells of the
-notebook, when the run has kept it.
+notebook, when there is one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from environment.errors import LabError
-from labs.grading.course import course_version
+from labs.grading.course import course_version, labs
 from labs.records import Record, load_record, runs_folder, write_whole
+from labs.running import copies
 
 FORMAT = 1
 """The version of the format; it grows when a grader for the older format would misread a new bundle."""
@@ -165,12 +166,18 @@ def _read(record: Record, name: str) -> bytes:
 
 
 def _code(record: Record) -> str:
-    """Return the code cells of a run's notebook as one text; empty when the run has kept none."""
-    try:
-        text = (record.path / str(record.facts.get("notebook"))).read_text(encoding="utf-8")
-        return code_of(json.loads(text))
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    """Return the code cells of the notebook of a run as one text, empty without a notebook.
+
+    `lab run` keeps the notebook with the record. A run in JupyterLab is one of the student's copy.
+    """
+    kept = record.path / str(record.facts.get("notebook"))
+    copy = copies.MY_LABS / labs()[record.facts["phase"]].path.name
+    for path in (kept, copy):
+        try:
+            return code_of(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return ""
 
 
 def code_of(notebook: Mapping[str, Any]) -> str:

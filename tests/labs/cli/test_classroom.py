@@ -10,6 +10,7 @@ import pytest
 
 from labs.grading import reruns
 from labs.grading.grader import grade_folder
+from labs.running import copies
 from tests.labs.cli.command import Lab, run_lab
 from tests.labs.grading.bundles import hand_in, unpack, write_run
 
@@ -22,6 +23,7 @@ def lab(capsys: pytest.CaptureFixture[str]) -> Lab:
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LAB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr(copies, "MY_LABS", tmp_path / "my-labs")
     return tmp_path / "runs"
 
 
@@ -74,6 +76,15 @@ def test_a_run_without_its_notebook_has_no_code(runs: Path, tmp_path: Path, lab:
     write_run(runs, "phase0", 1, notebook=None)
     lab("hand-in", "phase0", "--student", "ada", "--out", str(tmp_path / "me.zip"))
     assert "code.py" not in unpack(tmp_path / "me.zip")
+
+
+def test_a_run_in_jupyterlab_has_the_code_of_the_students_copy(
+    runs: Path, tmp_path: Path, lab: Lab
+) -> None:
+    write_run(runs, "phase0", 1, notebook=None)
+    copies.make_copies(folder=tmp_path / "my-labs")
+    lab("hand-in", "phase0", "--student", "ada", "--out", str(tmp_path / "me.zip"))
+    assert b"run.measure(versions, prediction, second)" in unpack(tmp_path / "me.zip")["code.py"]
 
 
 def test_another_run_can_be_named(runs: Path, tmp_path: Path, lab: Lab) -> None:
