@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -333,12 +333,15 @@ def _write_frame(path: Path, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _read_frame(folder: Path, entry: Mapping[str, Any]) -> pd.DataFrame:
+    return read_frame(folder / entry["file"], entry["types"])
+
+
+def read_frame(source: Path | IO[bytes], types: Mapping[str, str]) -> pd.DataFrame:
     """Return a frame with the types that it was written with: a version "1" stays a text."""
-    types = entry["types"]
     texts = [name for name, kind in types.items() if kind in ("str", "object")]
     frame = pd.read_csv(
-        folder / entry["file"],
-        dtype=types | dict.fromkeys(texts, "str"),
+        source,
+        dtype=dict(types) | dict.fromkeys(texts, "str"),
         keep_default_na=False,
         na_values={name: [""] for name in types if name not in texts},
     )

@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from environment.errors import LabError
-from labs.cli import doctor, handout, images, kafka, runs, saga, session
+from labs.cli import classroom, doctor, handout, images, kafka, runs, saga, session
 from labs.cli.options import errors
 from labs.cli.output import CannotWrite, give_up
 
@@ -17,7 +17,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (doctor, session, saga, runs, handout):
+for commands in (doctor, session, saga, runs, classroom, handout):
     app.add_typer(commands.app)
 app.add_typer(images.app, name="images")
 app.add_typer(kafka.app, name="kafka")
