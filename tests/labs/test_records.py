@@ -181,6 +181,7 @@ def environment() -> Any:
         seed=7,
         running=True,
         status=lambda: memory,
+        replacements=dict,
     )
 
 
