@@ -76,7 +76,7 @@ GUESSES = {
         "the median request through the gateway take?",
         "ms",
         measured=lambda samples: 1000 * _added(samples),
-        right=within_factor(2),
+        right=within_factor(3),
         reference=1.5,
         theory=lambda prediction: 1000 * _latency_of(prediction, HOP),
     ),

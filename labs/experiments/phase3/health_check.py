@@ -220,11 +220,8 @@ def _stream(env: Environment, fault: str, *, seconds: float, after: float) -> pd
 
 
 def _waits_for_the_hanging(samples: pd.DataFrame) -> float:
-    """Return the share of the requests sent while a replica hung that were answered after it."""
-    requests = samples[samples["fault"] == HANGING]
-    inside = requests["sent"].between(requests["began"] + EDGE, requests["ended"] - EDGE)
-    during = requests[inside]
-    return float((during["sent"] + during["latency"] >= during["ended"]).mean())
+    """Return the share of the requests sent while a replica hung that waited for the fault's end."""
+    return float(_waited(samples[samples["fault"] == HANGING]).mean())
 
 
 def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
@@ -263,8 +260,8 @@ def count_cost(attempt: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, 
     hit = requests["failed"] > 0
     tried = [*sent[hit & (sent < ended)], ended]
     back = sent[(requests["replica"] == requests["faulty"]) & (sent > ended)]
-    during = requests[sent.between(began + EDGE, ended - EDGE)]
-    waited = during["latency"] > (ended - during["sent"]) / 2
+    waited = _waited(requests)
+    during = requests.loc[waited.index]
     return {
         "fault": expected["fault"],
         "during": len(during),
@@ -281,6 +278,14 @@ def count_cost(attempt: pd.DataFrame, expected: Mapping[Any, Any]) -> dict[str, 
         "longest": float(during["latency"].max()) if len(during) else 0.0,
         "longest_allowed": expected["longest"] + ALLOWANCE,
     }
+
+
+def _waited(requests: pd.DataFrame) -> pd.Series[bool]:
+    """Return of each request that was sent during the fault, and not near its ends, whether it waited for the end."""
+    inside = requests["sent"].between(requests["began"] + EDGE, requests["ended"] - EDGE)
+    during = requests[inside]
+    waited: pd.Series[bool] = during["latency"] > (during["ended"] - during["sent"]) / 2
+    return waited
 
 
 def _finding(cost: Mapping[str, Any]) -> Finding:
