@@ -31,6 +31,9 @@ from labs.verdicts import Verdict
 MOST_SECONDS = 30.0
 """Limit of one bundle, which takes less than one second when nobody has tampered with it."""
 
+MOST_RUN_SECONDS = 86_400
+"""A day: a run takes minutes, and hours when a student pauses between the cells."""
+
 MISSING, UNREADABLE = "missing", "unreadable"
 """Verdicts on an experiment that was not handed in, and on one whose samples cannot be judged."""
 
@@ -112,7 +115,10 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
 
 def _read_facts(grade: Grade, record: Mapping[str, Any]) -> None:
     seconds, seed = record.get("seconds"), record.get("seed")
-    grade.run_seconds = float(seconds) if isinstance(seconds, int | float) else None
+    if isinstance(seconds, int | float) and 0 < seconds < MOST_RUN_SECONDS:
+        grade.run_seconds = float(seconds)
+    else:
+        grade.flags.append(Flag("manifest", "its run has no length that a run can have"))
     grade.seed = seed if isinstance(seed, int) else None
     grade.profile = str(record.get("profile", ""))[:20]
     started = (str(record.get("started")), str(seconds))

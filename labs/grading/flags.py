@@ -150,7 +150,8 @@ def _impossible(numbers: pd.DataFrame, record: Mapping[str, Any]) -> Iterator[st
         if known.empty:
             continue
         is_time = known.median() > UNIX_TIME
-        if is_time and (known.min() < began - SLACK_SECONDS or known.max() > ended + SLACK_SECONDS):
+        within = began - SLACK_SECONDS <= known.min() and known.max() <= ended + SLACK_SECONDS
+        if is_time and not within:
             yield f"times in {column} are not within the run"
         if column in DURATIONS and known.min() < 0:
             yield f"a negative {column}"
