@@ -207,7 +207,9 @@ def test_the_other_bundles_are_still_graded(honest: dict[str, Files], tmp_path: 
 def test_a_judge_that_never_ends_costs_one_bundle(
     honest: dict[str, Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(
+        evaluation, "MOST_SECONDS", 5
+    )  # the others need less, on a busy machine too
     monkeypatch.setattr(find("hop"), "judge", lambda *_: time.sleep(60))
     pack(tmp_path / "a.zip", honest["phase1"])
     pack(tmp_path / "b.zip", honest["phase0"])
