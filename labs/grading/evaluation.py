@@ -21,6 +21,7 @@ from labs.grading.flags import (
     code_flags,
     course_flags,
     manifest_flags,
+    replaced_flags,
     sample_flags,
     verdict_flags,
 )
@@ -142,6 +143,7 @@ def _judge(name: str, bundle: Bundle, grade: Grade, *, same_course: bool) -> Non
     try:
         samples, prediction = bundle.samples(name), bundle.prediction(name)
         grade.flags += sample_flags(name, bundle, samples, prediction)
+        grade.flags += replaced_flags(name, entry)
         grade.columns[name] = columns_of(samples)
         ours = _ours(name, bundle, grade)
         verdict: Verdict = find(name).judge(samples, prediction if ours is None else ours)

@@ -142,6 +142,14 @@ def sample_flags(
     )
 
 
+def replaced_flags(name: str, entry: Mapping[str, Any]) -> Iterator[Flag]:
+    """Yield that code of the student ran in the services while an experiment was measured."""
+    replaced = entry.get("replaced")
+    if isinstance(replaced, dict) and replaced:
+        functions = [f"{service}: {function}" for service, function in sorted(replaced.items())]
+        yield Flag("replaced", f"{name} was measured with the student's {_some(functions)}")
+
+
 def _impossible(numbers: pd.DataFrame, record: Mapping[str, Any]) -> Iterator[str]:
     began = datetime.fromisoformat(str(record["started"])).timestamp()
     ended = began + float(record["seconds"])

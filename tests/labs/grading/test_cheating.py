@@ -234,6 +234,14 @@ def test_samples_that_no_run_measures_are_flagged(
     assert message in texts(grade, kind)
 
 
+def test_a_measurement_of_the_students_own_code_is_flagged(honest: Honest, tmp_path: Path) -> None:
+    def replace(record: dict[str, Any]) -> None:
+        record["experiments"]["hop"]["replaced"] = {"api-gateway": "breaker.Breaker 3f2a"}
+
+    grade = graded(tmp_path, signed(with_record(honest["phase1"], replace)))
+    assert "api-gateway: breaker.Breaker 3f2a" in texts(grade, "replaced")
+
+
 @pytest.mark.parametrize(
     ("seeds", "message"), [({"ada": 8}, "used 7, not 8"), ({"bob": 7}, "no seed")]
 )
