@@ -29,6 +29,9 @@ COUNTED = (
 UNITS = ("tests/labs/", "tests/microservices/", "tests/scripts/")
 """Folders whose tests start no system: at most a service or two."""
 
+SYSTEMS = "tests/labs/cli/"
+"""The folder in `UNITS` whose tests do."""
+
 UNITS_ALONE = "gw2"
 """The worker that runs these only."""
 
@@ -77,7 +80,7 @@ class InOrder(LoadFileScheduling):
 
     def _pieces_for(self, node: WorkerController) -> list[str]:
         """Return the pieces that a worker may have, the next one first."""
-        units = [piece for piece in self.workqueue if piece.startswith(UNITS)]
+        units = [piece for piece in self.workqueue if _holds_units(piece)]
         if _runs_units_alone(node):
             return units
         others = [piece for piece in self.workqueue if piece not in units and piece != "measured"]
@@ -105,6 +108,10 @@ class InOrder(LoadFileScheduling):
             for other, work in self.assigned_work.items()
             if other is not node and self._pending_of(work)
         ]
+
+
+def _holds_units(piece: str) -> bool:
+    return piece.startswith(UNITS) and not piece.startswith(SYSTEMS)
 
 
 def _runs_units_alone(node: WorkerController) -> bool:

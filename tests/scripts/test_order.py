@@ -65,7 +65,8 @@ def run(tests: list[str], workers: int, turns: list[int]) -> dict[str, list[str]
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
 @pytest.mark.parametrize("turns", [[0], [1], [2, 0, 1], [0, 0, 0, 1, 2]])
 def test_what_measures_comes_when_the_other_workers_end(workers: int, turns: list[int]) -> None:
-    live = [f"tests/environment/test_{file}.py::test_{n}" for file in "abcd" for n in range(6)]
+    folders = {"a": "environment", "b": "environment/kafka_tools", "c": "labs/cli"}
+    live = [f"tests/{folders[file]}/test_{file}.py::test_{n}" for file in "abc" for n in range(6)]
     units = [f"tests/labs/test_{file}.py::test_{n}" for file in "abcdefg" for n in range(6)]
     tests = [*LABS, *live, *units, *MEASURED]
     ran = run(tests, workers, turns)
