@@ -17,7 +17,7 @@ from tests.residue import nothing_left
 pytestmark = pytest.mark.timeout(120)
 
 COMPUTED_SECONDS = 3
-HEAD_START = 0.5
+HEAD_START = 1.0
 """Seconds between a computation and the request that is sent after it."""
 
 
