@@ -54,6 +54,7 @@ def grade(
     as_json: JsonOption = False,
 ) -> None:
     """Judge the samples of every bundle anew, and flag what is odd; exit 0 also when students fail."""
+    from labs.cli.frames import cell
     from labs.grading.grader import grade_folder, row_of, write_csv
     from labs.grading.reruns import choose_reruns
     from labs.grading.reruns import rerun as run_again
@@ -63,13 +64,13 @@ def grade(
     if not table.parent.is_dir() or table.is_dir():
         raise LabError(f"{table} cannot be written: it should be a file in a folder that exists.")
     given = _read_seeds(seeds) if seeds else None
-    grades = grade_folder(folder, seeds=given, watch=say, ignored=table)
+    grades = grade_folder(folder, seeds=given, watch=lambda line: say(cell(line)), ignored=table)
     write_csv(grades, table)
     if rerun is not None:
         number = secrets.randbelow(10**6) if seed is None else seed
         chosen = choose_reruns(grades, rerun, number)
         say(f"running {len(chosen)} of {len(grades)} again, chosen with --seed {number}")
-        run_again(chosen, say)
+        run_again(chosen, lambda line: say(cell(line)))
         write_csv(grades, table)
     print(json.dumps([row_of(each) for each in grades], indent=2) if as_json else _lines(grades))
 

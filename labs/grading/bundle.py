@@ -52,6 +52,8 @@ def hand_in(
     name = student_id(student)
     _require_free(out, force)
     record = _complete(run, phase) if run else _newest_complete(phase)
+    if not record.facts["experiments"]:
+        raise LabError(f"The run {record.path} is not complete: it kept no experiment.")
     data = _archived(record, name)
     try:
         write_whole(out, lambda draft: _write_zip(draft, data))

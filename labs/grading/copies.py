@@ -130,7 +130,7 @@ def find_copies(bundles: Sequence[Handed]) -> Iterator[tuple[int, int, str]]:
         if shared:
             more = f" and {len(shared) - 3} more" if len(shared) > 3 else ""
             yield i, j, f"the samples of {', '.join(shared[:3])}{more}"
-        elif one.run == other.run:
+        elif one.run and one.run == other.run:
             yield i, j, "the run (its id or its start and length) with other samples"
 
 

@@ -21,6 +21,7 @@ from labs.grading.flags import (
     code_flags,
     course_flags,
     manifest_flags,
+    replaced_flags,
     sample_flags,
     verdict_flags,
 )
@@ -30,6 +31,9 @@ from labs.verdicts import Verdict
 
 MOST_SECONDS = 30.0
 """Limit of one bundle, which takes less than one second when nobody has tampered with it."""
+
+MOST_RUN_SECONDS = 86_400
+"""A day: a run takes minutes, and hours when a student pauses between the cells."""
 
 MISSING, UNREADABLE = "missing", "unreadable"
 """Verdicts on an experiment that was not handed in, and on one whose samples cannot be judged."""
@@ -112,7 +116,10 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
 
 def _read_facts(grade: Grade, record: Mapping[str, Any]) -> None:
     seconds, seed = record.get("seconds"), record.get("seed")
-    grade.run_seconds = float(seconds) if isinstance(seconds, int | float) else None
+    if isinstance(seconds, int | float) and 0 < seconds < MOST_RUN_SECONDS:
+        grade.run_seconds = float(seconds)
+    else:
+        grade.flags.append(Flag("manifest", "its run has no length that a run can have"))
     grade.seed = seed if isinstance(seed, int) else None
     grade.profile = str(record.get("profile", ""))[:20]
     started = (str(record.get("started")), str(seconds))
@@ -136,6 +143,7 @@ def _judge(name: str, bundle: Bundle, grade: Grade, *, same_course: bool) -> Non
     try:
         samples, prediction = bundle.samples(name), bundle.prediction(name)
         grade.flags += sample_flags(name, bundle, samples, prediction)
+        grade.flags += replaced_flags(name, entry)
         grade.columns[name] = columns_of(samples)
         ours = _ours(name, bundle, grade)
         verdict: Verdict = find(name).judge(samples, prediction if ours is None else ours)

@@ -142,6 +142,14 @@ def sample_flags(
     )
 
 
+def replaced_flags(name: str, entry: Mapping[str, Any]) -> Iterator[Flag]:
+    """Yield that code of the student ran in the services while an experiment was measured."""
+    replaced = entry.get("replaced")
+    if isinstance(replaced, dict) and replaced:
+        functions = [f"{service}: {function}" for service, function in sorted(replaced.items())]
+        yield Flag("replaced", f"{name} was measured with the student's {_some(functions)}")
+
+
 def _impossible(numbers: pd.DataFrame, record: Mapping[str, Any]) -> Iterator[str]:
     began = datetime.fromisoformat(str(record["started"])).timestamp()
     ended = began + float(record["seconds"])
@@ -150,7 +158,8 @@ def _impossible(numbers: pd.DataFrame, record: Mapping[str, Any]) -> Iterator[st
         if known.empty:
             continue
         is_time = known.median() > UNIX_TIME
-        if is_time and (known.min() < began - SLACK_SECONDS or known.max() > ended + SLACK_SECONDS):
+        within = began - SLACK_SECONDS <= known.min() and known.max() <= ended + SLACK_SECONDS
+        if is_time and not within:
             yield f"times in {column} are not within the run"
         if column in DURATIONS and known.min() < 0:
             yield f"a negative {column}"

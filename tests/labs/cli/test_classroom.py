@@ -143,6 +143,12 @@ def test_a_record_without_a_file_is_not_complete(runs: Path, tmp_path: Path, lab
     assert (printed.code, "versions.csv cannot be read" in printed.err) == (2, True)
 
 
+def test_a_run_that_kept_nothing_is_not_complete(runs: Path, tmp_path: Path, lab: Lab) -> None:
+    write_run(runs, "phase0", 1, experiments={})
+    printed = lab("hand-in", "phase0", "--student", "ada", "--out", str(tmp_path / "me.zip"))
+    assert (printed.code, "it kept no experiment" in printed.err) == (2, True)
+
+
 def test_ids_of_any_script_are_ids(runs: Path, tmp_path: Path, lab: Lab) -> None:
     write_run(runs, "phase0", 1)
     for student in ("s1234567", "zoë.müller@example.org", "王小明", "a+b"):

@@ -140,6 +140,14 @@ def test_a_run_that_did_not_end_is_flagged(honest: Honest, tmp_path: Path) -> No
     assert "not complete" in texts(graded(tmp_path, signed(files)), "manifest")
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), -1, 1e12, "long", None])
+def test_a_run_of_an_impossible_length_is_flagged(
+    honest: Honest, tmp_path: Path, seconds: object
+) -> None:
+    files = with_record(honest["phase0"], lambda record: record.update(seconds=seconds))
+    assert "no length" in texts(graded(tmp_path, signed(files)), "manifest")
+
+
 def test_missing_and_extra_files_are_named(honest: Honest, tmp_path: Path) -> None:
     files = honest["phase1"] | {"notes.pkl": b"\x80\x04.", "../outside.csv": b"a\n1\n"}
     del files["samples/hop.csv"]
@@ -224,6 +232,14 @@ def test_samples_that_no_run_measures_are_flagged(
     grade = graded(tmp_path, signed(with_samples(honest["phase1"], "hop", change)))
     assert "hop" in texts(grade, kind)
     assert message in texts(grade, kind)
+
+
+def test_a_measurement_of_the_students_own_code_is_flagged(honest: Honest, tmp_path: Path) -> None:
+    def replace(record: dict[str, Any]) -> None:
+        record["experiments"]["hop"]["replaced"] = {"api-gateway": "breaker.Breaker 3f2a"}
+
+    grade = graded(tmp_path, signed(with_record(honest["phase1"], replace)))
+    assert "api-gateway: breaker.Breaker 3f2a" in texts(grade, "replaced")
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,7 @@ def unknown_phase(path: Path, files: Files) -> None:
         (many_files, "more than 200"),
         (two_of_one_name, "two files of one name"),
         (odd_compression, "compression"),
-        (with_password, "password"),
+        (with_password, "with a password"),
         (other_encoding, "manifest.json is not UTF-8"),
         (deep, "record.json is not JSON"),
         (a_list, "record.json is not a JSON object"),
@@ -200,18 +200,32 @@ def test_the_other_bundles_are_still_graded(honest: dict[str, Files], tmp_path: 
         ("course/c.zip", "", 0),
         ("d.zip", "eve", 2),
     ]
+    kinds = [[flag.kind for flag in grade.flags] for grade in grades]
+    assert kinds == [["unreadable"], [], ["unreadable"], []]
 
 
 def test_a_judge_that_never_ends_costs_one_bundle(
     honest: dict[str, Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluation, "MOST_SECONDS", 0.5)
+    monkeypatch.setattr(
+        evaluation, "MOST_SECONDS", 5
+    )  # the others need less, on a busy machine too
     monkeypatch.setattr(find("hop"), "judge", lambda *_: time.sleep(60))
     pack(tmp_path / "a.zip", honest["phase1"])
     pack(tmp_path / "b.zip", honest["phase0"])
     slow, usual = grade_folder(tmp_path, watch=lambda line: None)
     assert "took longer" in slow.flags[-1].text
     assert usual.passed == 2
+
+
+def test_a_judge_that_takes_all_memory_costs_one_experiment(
+    honest: dict[str, Files], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find("hop"), "judge", lambda *_: bytearray(12 * 2**30) and None)
+    pack(tmp_path / "a.zip", honest["phase1"])
+    (grade,) = grade_folder(tmp_path, watch=lambda line: None)
+    assert "MemoryError" in grade.flags[0].text
+    assert grade.verdicts["rate_limit"] == "pass"
 
 
 def test_a_judge_that_ends_its_process_costs_one_bundle(
