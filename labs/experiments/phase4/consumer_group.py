@@ -63,7 +63,7 @@ GUESSES = {
         "members process the same messages?",
         "times",
         measured=lambda samples: _drain_of(samples, 3) / _drain_of(samples, 4),
-        right=within_factor(1.15),
+        right=within_factor(1.2),
         reference=1,
         theory=lambda prediction: _predicted_drain(prediction, 3) / _predicted_drain(prediction, 4),
     ),
