@@ -10,12 +10,11 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 NO_BREAK_SPACE = "\u00a0"
-WORD_JOINER = "\u2060"
 
 _UNITS = r"(?=(?:%|ms|s|min|h|KiB|MiB|GiB)(?!\w))"
 _UNIT = re.compile(rf"(?<=\d)[ \n]{_UNITS}")
 _FIRST_UNIT = re.compile(rf"^[ \n]{_UNITS}")
-_FIRST_SIGN = re.compile(r"^(?=[,.;:)])")
+_FIRST_SIGN = re.compile(r"^[,.;:)]+")
 
 
 def keep_together(app: Sphinx, document: nodes.document) -> None:
@@ -35,6 +34,11 @@ def _kept_together(children: Iterable[nodes.Node]) -> list[nodes.Node]:
             continue
         text = _UNIT.sub(NO_BREAK_SPACE, "".join(str(child) for child in run))
         if kept and isinstance(kept[-1], nodes.math):
-            text = _FIRST_SIGN.sub(WORD_JOINER, _FIRST_UNIT.sub(NO_BREAK_SPACE, text))
+            text = _FIRST_UNIT.sub(NO_BREAK_SPACE, text)
+            # Browsers break a line behind a formula in spite of a word joiner.
+            if sign := _FIRST_SIGN.match(text):
+                parts = kept.pop(), nodes.Text(sign[0])
+                kept.append(nodes.inline("", "", *parts, classes=["together"]))
+                text = text[sign.end() :]
         kept.append(nodes.Text(text))
     return kept
