@@ -21,6 +21,7 @@ from labs.running.site.directives import register
 from labs.running.site.lab_pages import write_lab_page
 from labs.running.site.links import SourceLinks
 from labs.running.site.settings import settings
+from labs.running.site.spacing import keep_together
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NOTE = re.compile(r"(?:WARNING|ERROR|CRITICAL): ")
@@ -91,6 +92,7 @@ def _run_sphinx(book: Book, links: SourceLinks, source: Path, pages: Path, folde
         # Before Sphinx collects the files to copy, which it does at the usual priority of 500.
         app.connect("doctree-read", links.relink, priority=100)
         app.connect("doctree-read", require_alternative_texts)
+        app.connect("doctree-read", keep_together)
         app.build(force_all=True)
     return found.getvalue()
 

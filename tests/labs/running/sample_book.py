@@ -25,6 +25,7 @@ glossary
 {{MORE}}
 
 Predict it. A {term}`replica` is late for $T = \\frac{1}{2} s$ seconds.
+With $n = 3$ s and $n$, it is late for 20 ms, which `sleep 20 s` does not show.
 
 $$ T \\le \\sum_i t_i $$
 

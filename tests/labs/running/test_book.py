@@ -144,6 +144,18 @@ def test_formulas_need_no_script(built: Path) -> None:
     assert not re.search(r"<script[^>]*mathjax", page, re.IGNORECASE)
 
 
+def test_a_line_does_not_separate_a_number_from_its_unit(built: Path) -> None:
+    page = pages(built)["one"]
+    assert "late for 20\u00a0ms, which" in page
+    assert "</math>\u00a0s and <span" in page
+    assert "44\u00a0% and no comment" in page
+    assert '<span class="pre">20</span> <span class="pre">s</span>' in page  # code stays as it is
+
+
+def test_a_line_does_not_separate_a_formula_from_its_comma(built: Path) -> None:
+    assert "</math>,</span> it is late" in pages(built)["one"]
+
+
 def test_a_term_leads_to_the_glossary(built: Path) -> None:
     assert 'href="glossary.html#term-replica"' in pages(built)["one"]
 
