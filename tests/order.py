@@ -1,9 +1,9 @@
 """The order of the tests: which of them run beside which, and that what measures has the machine to itself.
 
-With three workers (`-n 3 --dist loadfile`) the labs on containers come first, on one worker, while another one begins
-with everything else, file by file. The third worker runs what starts no system: it uses the time in which the systems
-of the other two wait, and a third system would be more than two cores can run. What measures comes last, on the worker
-that is left when the others have ended.
+With several workers (`-n 2 --dist loadfile`) the labs on containers come first, on one worker, while the others begin
+with everything else, file by file. A third worker (`-n 3`, as the fast tier has) runs what starts no system: it uses
+the time in which the systems of the other two wait. What measures comes last, on the worker that is left when the
+others have ended.
 """
 
 import pytest

@@ -14,8 +14,8 @@ from tests.scripts.test_venv import ROOT, load
     ("given", "passed"),
     [
         ([], ["-n", "3", "--dist", "loadfile", "-m", "not long", "-p", "tests.tiers"]),
-        (["--all"], ["-n", "3", "--dist", "loadfile"]),
-        (["--all", "-x"], ["-n", "3", "--dist", "loadfile", "-x"]),
+        (["--all"], ["-n", "2", "--dist", "loadfile"]),
+        (["--all", "-x"], ["-n", "2", "--dist", "loadfile", "-x"]),
         (["tests/labs", "-k", "load"], ["tests/labs", "-k", "load"]),
     ],
 )
