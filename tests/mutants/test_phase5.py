@@ -11,6 +11,7 @@ import pytest
 from environment import Environment
 from labs.experiment import until_conclusive
 from labs.experiments.phase5 import coordination, engine, interleavings, trace_replay
+from labs.experiments.phase5.rest import wait_for_quiet
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
 from tests.mutants.descriptions import mutated
@@ -187,7 +188,7 @@ ORCHESTRATORS = ("reserves_before_it_is_paid", "forgetful_orchestrator")
 def test_a_wrong_orchestrator_fails(
     mutant: str, env: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(coordination, "REST_SECONDS", 10)  # what it left reserved is never released
+    monkeypatch.setattr(coordination, "wait_for_rest", wait_for_quiet)  # it leaves items reserved
     command = ["python", "-m", f"tests.mutants.{mutant}", "4"]
     path = mutated(tmp_path, {"order-service": {"command": command}})
     twins = {service: n for service, n in ORCHESTRATED.items() if service != "order-service"}
