@@ -160,17 +160,25 @@ def stub(service: str, target: str) -> str:
 
     Of a class, each method has them. Raises `UnknownName`.
     """
-    node = find_original(service, target).node
+    return stub_of(find_original(service, target).node)
+
+
+def stub_of(node: Definition) -> str:
+    """Return the first lines of a definition, as `stub` does."""
     node.decorator_list = []
-    _empty(node)
+    _empty(node, indent=" " * 4)
     return ast.unparse(node) + "\n"
 
 
-def _empty(node: Definition) -> None:
-    docstring = node.body[:1] if ast.get_docstring(node) is not None else []
+def _empty(node: Definition, *, indent: str) -> None:
+    docstring: list[ast.stmt] = []
+    if text := ast.get_docstring(node):
+        lines = text.replace("\n", f"\n{indent}").replace(f"{indent}\n", "\n")
+        last = f"\n{indent}" if "\n" in text else ""
+        docstring = [ast.Expr(ast.Constant(lines + last))]
     if not isinstance(node, ast.ClassDef):
         node.body = [*docstring, ast.Expr(ast.Constant(...))]
         return
     for part in node.body:
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-            _empty(part)
+            _empty(part, indent=indent + " " * 4)

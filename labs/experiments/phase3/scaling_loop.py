@@ -53,7 +53,9 @@ def run_loop(
     env.scale(GATEWAY, LEAST)
     streams = list(_streams(env[GATEWAY].url, loads, length))
     with Load(*streams, seconds=(len(streams) + 1) * length, seed=env.seed) as load:
-        table = _follow(env, load, partial(_chosen, choose, window), length, count=len(streams))
+        table = _follow(
+            env, load, partial(next_replicas, choose, window), length, count=len(streams)
+        )
         load.end_in(SETTLE)
     requests = load.samples.assign(since=load.samples["intended"] - load.begun)
     requests["interval"] = requests["stream"].astype(int)
@@ -84,7 +86,7 @@ def _streams(url: str, loads: Sequence[float], length: float) -> Iterator[Stream
         )
 
 
-def _chosen(choose: Choose, window: int, intervals: Sequence[Interval]) -> int:
+def next_replicas(choose: Choose, window: int, intervals: Sequence[Interval]) -> int:
     """Return what `choose` chooses. Raises `LabError` if the gateway cannot have it."""
     replicas = choose(intervals, window)
     if type(replicas) is int and LEAST <= replicas <= MOST:
