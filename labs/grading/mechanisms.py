@@ -36,7 +36,7 @@ FOLDER = ROOT / "tests" / "mutants" / "replaced"
 CHILD = Path(__file__).with_name("child.py")
 
 SECONDS = 6.0
-"""Limit of the checks of one source, which take less than one second."""
+"""Limit of the checks of one source, which take less than two seconds."""
 
 RIGHT, WRONG = "right", "wrong"
 NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
