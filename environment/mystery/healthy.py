@@ -79,9 +79,10 @@ connect = partial(httpx.Client, timeout=RESPONSE_SECONDS, trust_env=False)
 def prepare(env: Environment) -> None:
     """Give each service its replicas and settings of `HEALTHY`, and let nginx take turns."""
     for service, (replicas, settings) in HEALTHY.items():
-        env.scale(service, replicas)
+        env.scale(service, 1)  # only one has to be replaced; the others begin as it is then
         if settings:
             env.configure(service, **settings)
+        env.scale(service, replicas)
     env.balance("round_robin")
 
 

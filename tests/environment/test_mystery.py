@@ -8,7 +8,7 @@ import pytest
 
 from environment import Environment, LabError
 from environment.mystery import KINDS, Kind
-from environment.mystery.healthy import PAYMENTS, PAYMENTS_GROUP, prepare
+from environment.mystery.healthy import PAYMENTS, prepare
 from environment.mystery.mystery import chosen
 from tests.residue import nothing_left
 
@@ -34,21 +34,13 @@ def heal_by_command(env: Environment, place: str) -> None:
     subprocess.run(command, check=True, timeout=60, capture_output=True)
 
 
-def skip_message(env: Environment, place: str) -> None:
-    topic, _, number = place.partition("/")
-    partition = int(number)
-    poison = env.kafka.read(topic, partition=partition, offset="latest", limit=1)["offset"].item()
-    with env[PAYMENTS].stopped():
-        env.kafka.reset(PAYMENTS_GROUP, topic, to=poison + 1, partition=partition)
-
-
 REPAIRS: dict[str, Callable[[Environment, str], object]] = {
     "slow replica": restart,
     "failing replica": restart,
     "stale upstream": lambda env, place: env.scale(place, 2),
     "limiter per replica": lambda env, place: env.configure(place, LIMIT_STORE="valkey"),
     "lost updates": lambda env, place: env.configure(place, COUNTER_STORE="incr"),
-    "poisoned partition": skip_message,
+    "poisoned partition": lambda env, _: env.configure(PAYMENTS, RETRY_TRIES=1),
     "stuck consumer": restart,
     "silent relay": restart,
     "missing inbox": lambda env, place: env.configure(place, INBOX="on"),
