@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from environment import Environment, LabError
-from environment.mystery import KINDS, Kind
+from environment.mystery import KINDS, Kind, chosen
 from environment.mystery.healthy import PAYMENTS, prepare
-from environment.mystery.mystery import chosen
 from tests.residue import nothing_left
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]

@@ -8,9 +8,8 @@ import pytest
 
 from environment import Environment, LabError
 from environment.errors import UnknownName
-from environment.mystery import KINDS, Kind, Mystery, kinds, mystery
+from environment.mystery import KINDS, Kind, Mystery, chosen, kinds, mystery
 from environment.mystery.healthy import HEALTHY, PAYMENTS
-from environment.mystery.mystery import chosen
 from environment.replacing.checks import checked
 
 RIGHT = ("slow replica", "user-service-2")
