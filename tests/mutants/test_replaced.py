@@ -17,7 +17,11 @@ from tests.mutants.mechanisms import reference, source, twins
 pytestmark = pytest.mark.timeout(180)
 
 SYSTEMS: dict[str, dict[str, Any]] = {
-    "phase1": {"only": ["api-gateway", "payment-service"]},
+    "phase0": {"only": ["payment-service"]},
+    "phase1": {
+        "only": ["api-gateway", "payment-service"],
+        "settings": {"payment-service": {"PAYMENT_SECONDS": 0}},
+    },
 }
 """What a phase's mechanisms need of its system; the whole of it when a phase is not here."""
 

@@ -62,7 +62,7 @@ def test_an_empty_body_heals(user: Running) -> None:
     set_faults(user, {})
     assert user.http.get("/users").status_code == 200
     found = user.http.get("/faults", headers=AUTHORIZED).json()
-    assert found == {"seconds": 0, "status": None, "rate": 1}
+    assert found == {"seconds": 0, "status": None, "rate": 1, "database": None}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_service_with_events_reports_its_points(shared: dict[str, Running]) ->
     held = {"hold": {"order-created": ["a"], "relay": True}}
     set_faults(payment, held)
     assert payment.http.get("/faults", headers=AUTHORIZED).json() == {
-        **{"seconds": 0, "status": None, "rate": 1},
+        **{"seconds": 0, "status": None, "rate": 1, "database": None},
         **held,
         **{"crash": None, "poison": {}, "overdue": [], "passed": {}, "held": []},
     }
