@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pandas as pd
 
+from environment.waiting import wait_until
+from labs.experiments.phase1.metrics import read_metrics
 from labs.judging import (
     SETTLED,
     Case,
@@ -66,6 +68,7 @@ def measure(env: Environment, *, service: str = "payment-service") -> pd.DataFra
         rows += [_probed(client, BACK) for _ in range(PROBES)]
     with ThreadPoolExecutor(2) as pool:
         payment = pool.submit(httpx.post, f"{url}/pay", json={"amount": 1}, timeout=30)
+        wait_until(lambda: _in_flight(url) > 1, timeout=10)
         probes = pool.submit(lambda: list(_until_closed(url, payment)))
         with env[service].stopped():
             rows += probes.result()
@@ -87,6 +90,13 @@ def _asked(client: httpx.Client, part: str) -> dict[str, object]:
         "closing": response.headers.get("connection") == "close",
         "seconds": time.monotonic() - began,
     }
+
+
+def _in_flight(url: str) -> float:
+    """Return the requests that a replica answers now; the one that asks is one of them."""
+    with httpx.Client(timeout=10) as client:
+        samples = read_metrics(client, url)
+    return next(each.value for each in samples if each.name == "http_requests_in_flight")
 
 
 def _until_closed(url: str, payment: Future[httpx.Response]) -> Iterator[dict[str, object]]:
