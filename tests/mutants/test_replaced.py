@@ -5,7 +5,6 @@ experiment cannot see are in `tests/labs/grading/test_mechanisms.py` alone.
 """
 
 from collections.abc import Iterator
-from sys import intern
 from typing import Any
 
 import pytest
@@ -18,15 +17,18 @@ from tests.mutants.mechanisms import function, reference, source, twins
 pytestmark = pytest.mark.timeout(180)
 
 SYSTEMS: dict[str, dict[str, Any]] = {
-    "phase1": {"only": ["api-gateway", "payment-service"]},
+    "phase0": {"only": ["payment-service"]},
+    "phase1": {
+        "only": ["api-gateway", "payment-service"],
+        "settings": {"payment-service": {"PAYMENT_SECONDS": 0}},
+    },
     "phase2": {"only": ["nginx", "valkey", "api-gateway"]},
     "phase3": {"only": ["nginx", "api-gateway"]},
 }
 """What a phase's mechanisms need of its system; the whole of it when a phase is not here."""
 
-# The same object for one phase: pytest sets a fixture up anew for another one, even if it is equal.
 SOURCES = [
-    (intern(f"phase{id[1]}"), id, twin, why)
+    (f"phase{id[1]}", id, twin, why)
     for id in every_mechanism()
     for twin, why in [("reference", None), *((twin, live) for twin, (live, _) in twins(id).items())]
     if why or twin == "reference"
@@ -34,10 +36,23 @@ SOURCES = [
 
 
 @pytest.fixture(scope="module")
-def env(request: pytest.FixtureRequest) -> Iterator[Environment]:
+def running() -> Iterator[dict[str, Environment]]:
+    """The system that runs, by its phase."""
+    systems: dict[str, Environment] = {}
+    yield systems
+    for system in systems.values():
+        system.stop()
+
+
+@pytest.fixture
+def env(request: pytest.FixtureRequest, running: dict[str, Environment]) -> Environment:
+    """The system of a phase, which its tests share; a fixture of the module with parameters starts anew for each."""
     phase = request.param
-    with Environment(phase, runtime="process", **SYSTEMS.get(phase, {})) as started:
-        yield started
+    if phase not in running:
+        for other in list(running):
+            running.pop(other).stop()
+        running[phase] = Environment(phase, runtime="process", **SYSTEMS.get(phase, {})).start()
+    return running[phase]
 
 
 def judged(env: Environment, id: str, written: str) -> Verdict:
