@@ -33,8 +33,8 @@ MECHANISMS = (
         task=(
             "Write the compensation without the saga's table. It is called in a transaction for each event that has a "
             "payment undone, and any of these events may come first, come again, or come after another one. "
-            "`charging.state_of` returns the state of an order, `microservices.kit.events.participant.save_state` stores "
-            "it, `store.find_charge` finds the charge, and `debts.owe` writes a debt, which the service's worker pays."
+            "`participant.find` and `participant.save` read and store the state of an order, `store.find_charge` reads "
+            "its charge, and `debts.owe` writes a debt, which another part of the service pays."
         ),
         lines=10,
         judge=_judge_compensation,
@@ -44,9 +44,9 @@ MECHANISMS = (
         service="analytics-service",
         target="watermark.newest_common",
         task=(
-            "Write the function that decides how far the watermark may go. A partition is a `Position`: the time of its "
-            "newest event that was read, whether it has unread messages, and for how long none of it was read. "
-            "`is_active` returns whether the watermark has to wait for it."
+            "Write the function that decides how far the watermark may go. A `Position` of a partition has the time of "
+            "its newest event that was read, whether messages are unread, and for how long none was read. `is_active` "
+            "returns whether the watermark has to wait for the partition."
         ),
         lines=6,
         judge=_judge_watermark,

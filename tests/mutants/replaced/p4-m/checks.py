@@ -18,7 +18,9 @@ GROUP = ("group-1", "group-2", "group-1")
 def database(module: ModuleType) -> Iterator[Engine]:
     with TemporaryDirectory() as folder:
         limit = {"timeout": LOCKED_SECONDS}
-        engine = create_engine(f"sqlite:///{folder}/inbox.db", connect_args=limit, poolclass=NullPool)
+        engine = create_engine(
+            f"sqlite:///{folder}/inbox.db", connect_args=limit, poolclass=NullPool
+        )
         module.table.create(engine)
         yield engine
 

@@ -1,13 +1,11 @@
 """A wrong twin: it asks for a charge and not for the state, so that a second reason to cancel fails for ever."""
 
-from microservices.kit.events.participant import save_state
-
 
 def compensate(connection, event, *, participant):
     order_id = event.data.order_id
     charged = store.find_charge(connection, order_id)
     if charged is not None:
         debts.owe(connection, charged, event.cause)
-        save_state(connection, order_id, "owed")
+        participant.save(connection, order_id, "owed")
     else:
-        save_state(connection, order_id, "barred")
+        participant.save(connection, order_id, "barred")
