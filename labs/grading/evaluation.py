@@ -25,6 +25,7 @@ from labs.grading.flags import (
     sample_flags,
     verdict_flags,
 )
+from labs.grading.mechanisms import graded
 from labs.grading.predictions import predicted, same
 from labs.grading.reading import Bundle, BundleError, read_bundle, student_of
 from labs.verdicts import Verdict
@@ -45,12 +46,16 @@ class OutOfTime(BaseException):
 
 @dataclass
 class Grade:
-    """What the grader found out about one bundle. `verdicts` holds every experiment of the phase."""
+    """What the grader found out about one bundle.
+
+    `verdicts` holds every experiment of the phase, `mechanisms` every mechanism to write.
+    """
 
     file: str
     student: str = ""
     phase: str = ""
     verdicts: dict[str, str] = field(default_factory=dict)
+    mechanisms: dict[str, str] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
     run_seconds: float | None = None
     profile: str = ""
@@ -110,6 +115,7 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
     for name in _names(bundle):
         _judge(name, bundle, grade, same_course=not course)
     grade.flags += code_flags(bundle)
+    grade.mechanisms = graded(bundle)
     if seeds is not None:
         grade.flags += _seed_flags(grade, seeds)
 

@@ -139,6 +139,7 @@ def row_of(grade: Grade) -> dict[str, Any]:
         "passed": grade.passed,
         "of": len(grade.verdicts),
         "verdicts": grade.verdicts,
+        "mechanisms": grade.mechanisms,
         "rerun": grade.rerun,
         "flags": [flag._asdict() for flag in grade.flags],
         "seconds": grade.run_seconds,
@@ -147,19 +148,21 @@ def row_of(grade: Grade) -> dict[str, Any]:
 
 
 def write_csv(grades: Sequence[Grade], path: Path) -> None:
-    """Write one row per bundle, with a column for each experiment.
+    """Write one row per bundle, with a column for each experiment, and for each mechanism to write.
 
     Raises:
         LabError: The file cannot be written.
     """
     experiments = list(dict.fromkeys(name for grade in grades for name in grade.verdicts))
-    columns = ["student", "file", "phase", "passed", "of", *experiments]
+    mechanisms = list(dict.fromkeys(id for grade in grades for id in grade.mechanisms))
+    columns = ["student", "file", "phase", "passed", "of", *experiments, *mechanisms]
     text = io.StringIO()
     table = csv.DictWriter(text, [*columns, "rerun", "flags", "seconds", "graded_in"], restval="")
     table.writeheader()
     for grade in grades:
         row = row_of(grade)
-        row |= row.pop("verdicts") | {"flags": "; ".join(map(str, grade.flags))}
+        row |= row.pop("verdicts") | row.pop("mechanisms")
+        row |= {"flags": "; ".join(map(str, grade.flags))}
         table.writerow({name: _cell(value) for name, value in row.items()})
     data = text.getvalue().encode("utf-8", "backslashreplace")
     try:
