@@ -31,8 +31,8 @@ MECHANISMS = (
         service="payment-service",
         target="kit.events.inbox.accept",
         task=(
-            "Write the inbox: it is called in the transaction of an event's effect, before that effect, and `table` has "
-            "one column, `event_id`. A transaction that is rolled back takes the effect with it, and the event is "
+            "Write the inbox. It is called in the transaction of an event's effect, before that effect, and `table` "
+            "has one column, `event_id`. A transaction that is rolled back takes the effect with it, and the event is "
             "delivered again; another replica may have had the effect; several events may share one transaction."
         ),
         lines=7,

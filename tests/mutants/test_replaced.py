@@ -13,11 +13,14 @@ from environment import Environment
 from labs.mechanisms import every_mechanism
 from labs.verdicts import Outcome
 from tests.mutants.mechanisms import reference, source, twins
+from tests.mutants.shop import STOCK, VERSIONS
 
 pytestmark = pytest.mark.timeout(180)
 
 SYSTEMS: dict[str, dict[str, Any]] = {
     "phase1": {"only": ["api-gateway", "payment-service"]},
+    "phase4": {"only": ["kafka", "order-service", "payment-service"]},
+    "phase5": {"only": ["kafka", *VERSIONS], "settings": STOCK},
 }
 """What a phase's mechanisms need of its system; the whole of it when a phase is not here."""
 

@@ -58,10 +58,11 @@ def test_a_wrong_twin_fails_the_check_that_is_made_for_it(id: str, twin: str) ->
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_a_mechanism_has_three_twins_that_its_experiment_sees(id: str) -> None:
+def test_a_mechanism_has_three_twins_and_its_experiment_sees_one(id: str) -> None:
     files = {path.stem.removeprefix("twin_") for path in (FOLDER / id).glob("twin_*.py")}
     assert files == set(twins(id))
-    assert sum(live is not None for live, _ in twins(id).values()) >= 3
+    assert len(files) >= 3
+    assert any(live is not None for live, _ in twins(id).values())
 
 
 @pytest.mark.parametrize("id", IDS)
