@@ -21,7 +21,7 @@ def _judge_compensation(env: Environment) -> Verdict:
 
 def _judge_watermark(env: Environment) -> Verdict:
     prediction = windows.predict()
-    samples = until_conclusive(windows, prediction, env)
+    samples = until_conclusive(windows, prediction, env, seconds=9)
     return windows.judge(samples, prediction)
 
 

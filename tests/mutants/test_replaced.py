@@ -5,6 +5,7 @@ experiment cannot see are in `tests/labs/grading/test_mechanisms.py` alone.
 """
 
 from collections.abc import Iterator
+from sys import intern
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ SYSTEMS: dict[str, dict[str, Any]] = {
 }
 """What a phase's mechanisms need of its system; the whole of it when a phase is not here."""
 
+# The same object for one phase: pytest sets a fixture up anew for another one, even if it is equal.
 SOURCES = [
-    (f"phase{id[1]}", id, twin, why)
+    (intern(f"phase{id[1]}"), id, twin, why)
     for id in every_mechanism()
     for twin, why in [("reference", None), *((twin, live) for twin, (live, _) in twins(id).items())]
     if why or twin == "reference"
