@@ -1,7 +1,7 @@
 """Why each wrong twin is wrong: what the lab's experiment finds, and the quick check that fails.
 
-`None`: the experiment cannot see it, since no effect of it fails, no two deliveries of an event share a transaction, and
-a dead letter is no second charge; or it finds there what it finds in the first twin.
+`None`: the experiment cannot see it, since no effect of it fails, no two deliveries of an event share a transaction,
+and a dead letter is no second charge; or it finds there what it finds in the first twin.
 """
 
 SECOND = "It accepts the second delivery of an event, or raises instead of returning false."
