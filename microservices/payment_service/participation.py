@@ -79,10 +79,9 @@ def take_payment(
 
 
 def compensate(connection: Connection, event: Event, *, participant: Participant) -> None:
-    """Undo the payment of an order that is cancelled, whatever was done of it so far.
+    """Undo the payment of an order that is cancelled, whatever was done of it so far, and for good.
 
-    An order that is `charged` becomes `owed`: its charge is owed to the customer. One that payment-service has not met
-    (`none`) becomes `barred`, and will never be charged. Every other state stays as it is.
+    The states are those of the saga's table.
     """
     participant.receive(connection, event)
 
