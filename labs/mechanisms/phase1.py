@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 
 def _judge_breaker(env: Environment) -> Verdict:
-    env.configure("payment-service", PAYMENT_SECONDS=0)
     prediction = circuit_breaker.predict(failures=3, refusals=20)
     samples = until_conclusive(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
     return circuit_breaker.judge(samples, prediction)

@@ -14,10 +14,12 @@ from labs.grading.mechanisms import (
     NOT_CHECKED,
     NOT_HANDED_IN,
     RIGHT,
+    graded,
     outcome,
     run_checks,
     submitted,
 )
+from labs.grading.reading import Bundle
 from labs.mechanisms import Mechanism, every_mechanism
 from tests.mutants.mechanisms import reference, twins
 from tests.mutants.mechanisms import source as twin_source
@@ -160,6 +162,14 @@ def test_a_source_has_no_environment_and_an_empty_folder(monkeypatch: pytest.Mon
     result = judged("p1-m", "import random\n" + breaker(line))
     assert "SECRET" not in result
     assert result.endswith("(KeyError: [])") or "LC_CTYPE" in result
+
+
+def test_a_bundle_has_an_outcome_for_each_mechanism_of_its_phase(tmp_path: Path) -> None:
+    code = notebook("x = 1", MAGIC + reference("p1-m")).encode()
+    bundle = Bundle({}, {"phase": "phase1", "experiments": {}}, {"code.py": code})
+    assert graded(bundle) == {"p1-m": RIGHT}
+    assert graded(bundle, tmp_path) == {"p1-m": NOT_CHECKED}
+    assert set(graded(Bundle({}, {"phase": "phase0"}, {}))) == {"p0-m"}
 
 
 def test_each_mechanism_states_what_a_student_needs() -> None:

@@ -21,7 +21,7 @@ def test_a_phase_shows_the_task_the_size_the_cell_and_what_judges_it() -> None:
     assert "```python\n%%replace api-gateway breaker.Breaker\nclass Breaker:\n" in shown
     assert "async def call(self, send: " in shown
     assert 'mechanisms.judge("p1-m", env)' in shown
-    assert "```python\nenv.configure(" in shown
+    assert "```python\nprediction = circuit_breaker.predict(" in shown
     assert "return circuit_breaker.judge(samples, prediction)\n```" in shown
 
 
