@@ -166,19 +166,27 @@ def stub(service: str, target: str) -> str:
 def stub_of(node: Definition) -> str:
     """Return the first lines of a definition, as `stub` does."""
     node.decorator_list = []
-    _empty(node, indent=" " * 4)
+    _empty(node)
     return ast.unparse(node) + "\n"
 
 
-def _empty(node: Definition, *, indent: str) -> None:
-    docstring: list[ast.stmt] = []
-    if text := ast.get_docstring(node):
-        lines = text.replace("\n", f"\n{indent}").replace(f"{indent}\n", "\n")
-        last = f"\n{indent}" if "\n" in text else ""
-        docstring = [ast.Expr(ast.Constant(lines + last))]
+def _empty(node: Definition, depth: int = 1) -> None:
+    text = ast.get_docstring(node)
+    docstring = [] if text is None else [ast.Expr(ast.Constant(_indented(text, depth)))]
     if not isinstance(node, ast.ClassDef):
         node.body = [*docstring, ast.Expr(ast.Constant(...))]
         return
+    node.body[: len(docstring)] = docstring
     for part in node.body:
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-            _empty(part, indent=indent + " " * 4)
+            _empty(part, depth + 1)
+
+
+def _indented(docstring: str, depth: int) -> str:
+    """Return a docstring for a place that may be less deep than the original's."""
+    margin = " " * 4 * depth
+    lines = docstring.splitlines()
+    if len(lines) < 2:
+        return docstring
+    rest = [margin + line if line else "" for line in lines[1:]]
+    return "\n".join([lines[0], *rest, margin])
