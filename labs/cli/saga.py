@@ -13,7 +13,7 @@ from environment import Environment
 from environment.client.status import aligned
 from environment.errors import LabError
 from labs.cli.frames import cell, lines_of, print_frame
-from labs.cli.options import JsonOption, SessionOption, errors
+from labs.cli.options import JsonOption, SessionOption, errors, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,6 +122,7 @@ def _check_answer(exercise: str, words: list[str]) -> None:
     values = [_value(word) for word in words]
     feedback = exercises.check(exercise, values[0] if len(values) == 1 else values)
     print(feedback)
+    say("Not kept for the hand-in: `exercises.check` in the lab keeps an answer, with its run.")
     raise typer.Exit(0 if feedback.right else 1)
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pandas as pd
 
 from environment.errors import LabError, UnknownName
+from labs.answering import NOT_PLAIN, Answers, plain
 from labs.verdicts import COLOURS, Outcome
 
 
@@ -36,22 +37,27 @@ class OddAnswer(LabError):
 
 @dataclass(frozen=True)
 class Feedback:
-    """Whether an answer is right; if not, `advice` names what to look at, and not the answer."""
+    """Whether an answer is right; if not, `advice` names what to look at, and not the answer.
+
+    `not_kept` says why no run keeps the answer; it is empty when one does.
+    """
 
     exercise: str
     right: bool
     advice: str = ""
+    not_kept: str = ""
 
     def __str__(self) -> str:
         return (
             f"{self.exercise}: right." if self.right else f"{self.exercise}: not yet. {self.advice}"
         )
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"{self} Not kept for the hand-in: {self.not_kept}" if self.not_kept else str(self)
 
     def _repr_html_(self) -> str:
         colour = COLOURS[Outcome.PASS if self.right else Outcome.INCONCLUSIVE]
-        return f'<div style="border-left:4px solid {colour};padding:.3em .8em">{html.escape(str(self))}</div>'
+        return f'<div style="border-left:4px solid {colour};padding:.3em .8em">{html.escape(repr(self))}</div>'
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,7 @@ class Exercise:
 
 
 def check(exercise: str, answer: Any) -> Feedback:
-    """Check an answer to an exercise.
+    """Check an answer to an exercise, and keep it in the record of this process's newest run.
 
     Args:
         exercise: Its id: the phase and the exercise's number, such as `p1-3`.
@@ -82,12 +88,38 @@ def check(exercise: str, answer: Any) -> Feedback:
     known = every_exercise()
     if exercise not in known:
         raise UnknownName(f"There is no exercise {exercise!r}; there are: {', '.join(known)}")
-    one = known[exercise]
+    value = answer
     try:
-        advice = one.advise(answer)
+        value = _plain(answer)
+        advice = known[exercise].advise(value)
     except OddAnswer as error:
-        raise OddAnswer(f"{exercise} asks for {one.answer}; {error}") from None
-    return Feedback(exercise, advice is None, advice or "")
+        _keep(exercise, value, right=False)
+        raise OddAnswer(f"{exercise} asks for {known[exercise].answer}; {error}") from None
+    not_kept = _keep(exercise, value, right=advice is None)
+    return Feedback(exercise, advice is None, advice or "", not_kept)
+
+
+def _plain(answer: Any) -> Any:
+    """Return an answer as it is kept, so that what is checked here is what is checked again when it is graded."""
+    if answer is ...:
+        return None
+    try:
+        return plain(answer)
+    except NOT_PLAIN:
+        raise OddAnswer(f"this is {_kind(answer)}.") from None
+
+
+def _keep(exercise: str, answer: Any, *, right: bool) -> str:
+    """Let the newest run of this process keep an answer; return why it does not."""
+    answers = Answers.newest
+    if answer is None:
+        return "it is no answer."
+    if answers is None:
+        return "no run is open here. In a lab, run its cells up to `run = Run(...)` first."
+    phase = f"phase{exercise.partition('-')[0].removeprefix('p')}"
+    if answers.phase != phase:
+        return f"the newest run is one of {answers.phase}, and this exercise is one of {phase}."
+    return answers.keep(exercise, answer, right=right)
 
 
 @cache
@@ -103,13 +135,17 @@ def every_exercise() -> Mapping[str, Exercise]:
     }
 
 
+def exercises_of(phase: str) -> dict[str, Exercise]:
+    """Return the exercises of a phase such as `phase0` by their ids."""
+    begin = f"p{phase.removeprefix('phase')}-"
+    return {id: one for id, one in every_exercise().items() if id.startswith(begin)}
+
+
 def of(phase: str) -> pd.DataFrame:
     """Return the exercises of a phase such as `phase0`: their titles, levels, and the answers they take, by id."""
-    begin = f"p{phase.removeprefix('phase')}-"
     rows = {
         id: {"exercise": one.title, "level": one.level.value, "answer": one.answer}
-        for id, one in every_exercise().items()
-        if id.startswith(begin)
+        for id, one in exercises_of(phase).items()
     }
     if not rows:
         raise UnknownName(
@@ -126,6 +162,8 @@ def number(answer: Any) -> float:
         value = float(answer)
     except (TypeError, ValueError):
         raise OddAnswer(f"this is {_kind(answer)}.") from None
+    except OverflowError:
+        raise OddAnswer("this number is too large.") from None
     if not math.isfinite(value):
         raise OddAnswer("this number is not finite.")
     return value
