@@ -17,14 +17,17 @@ MOST_KEPT = 2_000
 """Attempts in one record, of which a run keeps far fewer."""
 
 
-def check_answers(record: Mapping[str, Any], phase: str) -> tuple[dict[str, str], list[Flag]]:
+def check_answers(
+    record: Mapping[str, Any], phase: str, seed: int
+) -> tuple[dict[str, str], list[Flag]]:
     """Return the verdict on the last answer to each exercise of a phase, empty without one, and what is odd.
 
     Args:
         record: The record in a bundle; one from before answers were kept has none.
         phase: A phase of this course.
+        seed: Chooses the numbers of the exercises.
     """
-    exercises, flags = exercises_of(phase), list[Flag]()
+    exercises, flags = exercises_of(phase, seed), list[Flag]()
     verdicts = dict.fromkeys(exercises, "")
     last = {str(each["exercise"]): each for each in _attempts(record, flags)}
     for name in exercises:

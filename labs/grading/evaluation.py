@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labs.exercises.checking import DEFAULT_SEED
 from labs.experiment import find, modules
 from labs.grading.answers import check_answers
 from labs.grading.copies import Columns, Handed, columns_of
@@ -114,7 +115,9 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
         grade.flags.append(Flag("manifest", "its run is not complete"))
     for name in _names(bundle):
         _judge(name, bundle, grade, same_course=not course)
-    grade.answers, odd = check_answers(record, grade.phase)
+    given = (seeds or {}).get(grade.student, grade.seed)
+    seed = DEFAULT_SEED if given is None else given
+    grade.answers, odd = check_answers(record, grade.phase, seed)
     grade.flags += odd
     grade.flags += code_flags(bundle)
     if seeds is not None:

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from environment.errors import LabError
 from labs import answering
 from labs.answering import NOT_PLAIN, Answers, as_json, plain
-from labs.exercises import check
-from labs.exercises.checking import OddAnswer, every_exercise
+from labs.exercises import check, every_exercise, of
+from labs.exercises.checking import OddAnswer
 from labs.records import Run, load_record
 from tests.labs.exercises.test_exercises import ODD, RIGHT, WRONG
 
@@ -75,6 +76,30 @@ def test_an_odd_answer_is_kept_as_its_text(run: Run) -> None:
     assert [each["answer"] for each in kept(run)][1:] == ["nan", "(3+1j)"]
 
 
+def test_the_seed_of_the_run_chooses_the_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_RUNS", str(tmp_path))
+    run = new_run("phase1", seed=8)
+    limit = every_exercise(8)["p1-1"].given["limit"]
+    assert check("p1-1", 2 * limit - 1).right
+    assert limit != 3
+    assert of("phase1")["your numbers"]["p1-1"].startswith(f"limit={limit}")
+    assert [each["right"] for each in kept(run)] == [True]
+
+
+def test_an_answer_for_another_seed_is_not_kept(run: Run) -> None:
+    assert "checked with seed 8, and the run has seed 7" in check("p1-1", 5, seed=8).not_kept
+    assert check("p1-1", 5, seed=np.int64(7)).not_kept == ""  # type: ignore[arg-type]
+    assert len(kept(run)) == 1
+
+
+@pytest.mark.parametrize("seed", ["8", 7.0, []])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(LabError, match="a seed is a whole number"):
+        check("p1-1", 5, seed=seed)
+
+
 @pytest.mark.parametrize("answer", [..., None])
 def test_dots_are_no_answer(run: Run, answer: object) -> None:
     with pytest.raises(OddAnswer, match="no answer"):
@@ -85,7 +110,7 @@ def test_dots_are_no_answer(run: Run, answer: object) -> None:
 def test_without_a_run_the_feedback_names_it() -> None:
     feedback = check("p1-1", 5)
     assert str(feedback) == "p1-1: right."
-    assert "Not kept for the hand-in: no run is open here." in repr(feedback)
+    assert "Not kept for the hand-in: no run is open here" in repr(feedback)
     assert "Not kept" in feedback._repr_html_()
 
 

@@ -79,6 +79,21 @@ def test_edited_feedback_is_flagged(
     assert answer_flags(grade) == [flagged]
 
 
+@pytest.mark.parametrize(
+    ("seed", "seeds", "limit"),
+    [(8, None, 4), (8, {"ada": 7}, 3), (7, {"ada": 8}, 4), (7, {"bob": 8}, 3), (None, None, 3)],
+)
+def test_the_seed_of_the_student_chooses_the_numbers(
+    honest: Honest, tmp_path: Path, seed: int | None, seeds: dict[str, int] | None, limit: int
+) -> None:
+    """The seed that was given counts, else that of the run, and a run without one has the labs' own."""
+    for answer in (3, 4):
+        kept = [attempt("p1-1", 2 * answer - 1, True)]
+        files = with_record(honest["phase1"], lambda record: record.update(seed=seed, answers=kept))  # noqa: B023
+        grade = evaluate(pack(tmp_path / "it.zip", signed(files)), "it.zip", seeds)
+        assert grade.answers["p1-1"] == ("right" if answer == limit else "not yet")
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
@@ -97,7 +112,7 @@ HOSTILE = [
 def test_no_answer_disturbs_the_grading(exercise: str) -> None:
     phase, began = f"phase{exercise[1]}", time.process_time()
     for answer in HOSTILE:
-        verdicts, flags = check_answers({"answers": [attempt(exercise, answer, False)]}, phase)
+        verdicts, flags = check_answers({"answers": [attempt(exercise, answer, False)]}, phase, 7)
         assert verdicts[exercise] in ("odd", "not yet")
         assert flags == []
     assert time.process_time() - began < 0.5 * len(HOSTILE)
@@ -105,7 +120,7 @@ def test_no_answer_disturbs_the_grading(exercise: str) -> None:
 
 def test_an_answer_that_is_too_long_is_odd_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     long = ["GET /users"] * MOST_CHARACTERS
-    verdicts, _ = check_answers({"answers": [attempt("p0-1", long, False)]}, "phase0")
+    verdicts, _ = check_answers({"answers": [attempt("p0-1", long, False)]}, "phase0", 7)
     assert verdicts["p0-1"] == "odd"
 
 
@@ -155,5 +170,5 @@ def test_every_reference_answer_is_right_in_a_bundle() -> None:
         phase = f"phase{exercise[1]}"
         for answer, verdict in ((RIGHT[exercise][0], "right"), (WRONG[exercise][0][0], "not yet")):
             stored = json.loads(json.dumps(attempt(exercise, answer, verdict == "right")))
-            verdicts, flags = check_answers({"answers": [stored]}, phase)
+            verdicts, flags = check_answers({"answers": [stored]}, phase, 7)
             assert (verdicts[exercise], flags) == (verdict, [])
