@@ -22,6 +22,7 @@ from tests.labs.exercises.test_exercises import ODD, RIGHT, WRONG
 GIVEN = [(id, one) for id, its in RIGHT.items() for one in its]
 GIVEN += [(id, one) for id, its in WRONG.items() for one, _ in its]
 GIVEN += [(id, one) for id, one, _ in ODD]
+GIVEN += [("p1-1", pd.Series([5])), ("p1-1", np.array(5)), ("p0-1", iter(["GET /users"]))]
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ ODD = [
     ("p0-2", None, "no answer"),
     ("p0-2", ..., "no answer"),
     ("p0-2", float("nan"), "not finite"),
+    ("p0-2", 10**400, "too large"),
     ("p0-3", 6.0, "a float"),
     ("p0-3", (6.0, 1.25, 3.0), "this has 3"),
     ("p0-1", [1, 2], "no names"),
