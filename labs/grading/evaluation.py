@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from labs.experiment import find, modules
+from labs.grading.contributions import Answered, Guessed, answers_in, guesses_in
 from labs.grading.copies import Columns, Handed, columns_of
 from labs.grading.course import labs
 from labs.grading.flags import (
@@ -57,6 +58,8 @@ class Grade:
     seed: int | None = None
     run: tuple[str, ...] = ()
     columns: dict[str, Columns] = field(default_factory=dict)
+    guesses: list[Guessed] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
     seconds: float = 0.0
     rerun: str = ""
 
@@ -108,7 +111,9 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
     if record.get("status") != "complete":
         grade.flags.append(Flag("manifest", "its run is not complete"))
     for name in _names(bundle):
+        grade.guesses += guesses_in(bundle, name)
         _judge(name, bundle, grade, same_course=not course)
+    grade.answered += answers_in(bundle)
     grade.flags += code_flags(bundle)
     if seeds is not None:
         grade.flags += _seed_flags(grade, seeds)
