@@ -56,7 +56,7 @@ def circuit_breaker_samples(
             calls += index in reach
             sent = began + 0.01 * index
             rows.append({"part": part, "sent": sent, "ended": sent + 0.008, "status": status})
-            rows[-1] |= {"calls": calls, "state": "closed"}
+            rows[-1] |= {"calls": calls, "state": "closed", "correlation": f"{part}-{index}"}
 
     leaking = set(range(opens_after + 2, opens_after + 2 + leaks))
     ask(REFUSALS, 100, 404, 0.0, reach=set(range(refused)))
