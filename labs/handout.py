@@ -23,8 +23,8 @@ from labs.running.outputs import read
 FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "scripts/test.py")
 """What a handout leaves out; with the tests goes the command that runs them."""
 
-ANSWERS = ("tests/notebooks/test_answers*.py", "tests/labs/exercises/test_exercises.py")
-"""The reference answers: in code, and as values with the usual wrong ones."""
+ANSWERS = ("tests/notebooks/test_answers*.py", "tests/labs/exercises/test_*.py")
+"""The reference answers: in code, and as values and formulas with the usual wrong ones."""
 
 LABS = "labs/phase*.ipynb"
 
@@ -64,7 +64,8 @@ def write_solutions(folder: Path) -> int:
             "# Solutions",
             "",
             "The labs with their stored verdicts, the reference answers as code (`tests/notebooks/`), and each",
-            "answer as a value, with the usual wrong ones (`tests/labs/exercises/`).",
+            "answer as a value, with the usual wrong ones, and as a formula for the numbers of any seed",
+            "(`tests/labs/exercises/`).",
             "",
             "| exercise | title | level | the answer is |",
             "|---|---|---|---|",

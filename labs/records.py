@@ -21,6 +21,7 @@ import pandas as pd
 from IPython.display import display
 
 from environment.errors import LabError
+from labs.answering import Answers
 from labs.calibration import Calibration, as_table
 from labs.evidence import Evidence, counterexample_of, find_evidence
 from labs.experiment import Experiment, find, name_of, until_conclusive
@@ -72,7 +73,7 @@ class RecordFolder:
     ) -> RecordFolder:
         """Create a new folder with a record of what is known before a measurement."""
         now = datetime.now().astimezone()
-        facts = {
+        facts: dict[str, Any] = {
             "format": FORMAT,
             "run": os.environ.get("LAB_RUN"),
             "phase": phase,
@@ -86,6 +87,7 @@ class RecordFolder:
             "versions": versions(),
             "revision": revision(),
             "guesses": {},
+            "answers": [],
             "experiments": {},
         }
         path = _new_folder(root or runs_folder(), f"{now:%Y%m%d-%H%M%S}-{phase}-{runtime}")
@@ -105,7 +107,8 @@ class Run:
     """The record of a run in progress.
 
     Make it after `env.start()`: `Run(env, profile=PROFILE, seconds=9)`. Keyword arguments other than `profile` are the
-    run's parameters. `guess` locks a guess, `measure` and `keep` add an experiment, `finish` closes the record.
+    run's parameters. `guess` locks a guess, `measure` and `keep` add an experiment, `finish` closes the record. The
+    newest run of a process also keeps the answers that `labs.exercises.check` gets.
     """
 
     def __init__(self, env: Environment, *, profile: str, **parameters: Any) -> None:
@@ -123,6 +126,8 @@ class Run:
         )
         self._guesses = Guesses(self._folder.facts["guesses"])
         self._evidence: dict[str, Evidence | None] = {}
+        facts = self._folder.facts
+        Answers.newest = Answers(env.phase, env.seed, facts["answers"], self._folder.write)
         self.note()
 
     @property

@@ -154,10 +154,10 @@ def _exercises(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]
     for exercise, asked in every_exercise().items():
         tries = [[each for each in g.answered if each.exercise == exercise] for g in grades]
         students = [(g.student, made) for g, made in zip(grades, tries, strict=True) if made]
-        wrong: dict[str, list[str]] = {}
+        wrong: dict[tuple[str, str], list[str]] = {}
         for student, made in students:
-            for text in dict.fromkeys(each.text for each in made if not each.right):
-                wrong.setdefault(text, []).append(student)
+            for answer in dict.fromkeys((a.text, a.numbers) for a in made if not a.right):
+                wrong.setdefault(answer, []).append(student)
         common = sorted(wrong.items(), key=lambda item: -len(item[1]))
         if students:
             yield {
@@ -166,7 +166,9 @@ def _exercises(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]
                 "students": len(students),
                 "first": sum(made[0].right for _, made in students),
                 "right": sum(any(each.right for each in made) for _, made in students),
-                "wrong": [(text, len(who), who if names else []) for text, who in common[:MOST]],
+                "wrong": [
+                    (*answer, len(who), who if names else []) for answer, who in common[:MOST]
+                ],
                 "more": len(common[MOST:]),
             }
 

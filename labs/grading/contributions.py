@@ -9,16 +9,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from labs.exercises import every_exercise
+from labs.exercises.checking import Exercise, exercises_of
 from labs.experiment import find
+from labs.grading.answers import MOST_KEPT
 from labs.grading.reading import Bundle, BundleError
 from labs.guessing import Guess, guesses_of
 
 Frames = tuple[pd.DataFrame, pd.DataFrame]
 """The samples and the prediction of an experiment."""
-
-MOST_ATTEMPTS = 1000
-"""Attempts of one bundle that count: the last."""
 
 MOST_CHARACTERS = 60
 """Characters of an answer that a page shows."""
@@ -37,11 +35,12 @@ class Guessed(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """One attempt at an exercise: the answer as a short text, and whether it is right."""
+    """One attempt at an exercise: the answer as a short text, whether it is right, and for which numbers, as a text."""
 
     exercise: str
     text: str
     right: bool
+    numbers: str = ""
 
 
 def guesses_in(bundle: Bundle, name: str) -> Iterator[Guessed]:
@@ -89,22 +88,25 @@ def _compared(
     return found["theory"], found["measured"], found["right"]
 
 
-def answers_in(bundle: Bundle) -> Iterator[Answered]:
-    """Yield the attempts at the exercises of the bundle's phase, in their order, each checked anew."""
-    kept = bundle.record.get("answers")
-    begin = f"p{bundle.phase.removeprefix('phase')}-"
-    for attempt in kept[-MOST_ATTEMPTS:] if isinstance(kept, list) else ():
-        exercise = attempt.get("exercise") if isinstance(attempt, dict) else None
-        if not isinstance(exercise, str) or exercise not in every_exercise():
-            continue
-        if exercise.startswith(begin) and "answer" in attempt:
-            answer = attempt["answer"]
-            yield Answered(exercise, answer_text(answer), _is_right(exercise, answer))
+def answers_in(bundle: Bundle, seed: int) -> Iterator[Answered]:
+    """Yield the attempts at the exercises of the bundle's phase, in their order, each checked anew.
+
+    Args:
+        bundle: The bundle.
+        seed: Chooses the numbers of the exercises.
+    """
+    exercises, kept = exercises_of(bundle.phase, seed), bundle.record.get("answers")
+    for attempt in kept[-MOST_KEPT:] if isinstance(kept, list) else ():
+        name = attempt.get("exercise") if isinstance(attempt, dict) else None
+        if isinstance(name, str) and name in exercises and "answer" in attempt:
+            exercise, answer = exercises[name], attempt["answer"]
+            right = _is_right(exercise, answer)
+            yield Answered(name, answer_text(answer), right, exercise.numbers)
 
 
-def _is_right(exercise: str, answer: Any) -> bool:
+def _is_right(exercise: Exercise, answer: Any) -> bool:
     try:
-        return every_exercise()[exercise].advise(answer) is None
+        return exercise.advise(answer) is None
     except Exception:  # an answer of another kind than the exercise asks for
         return False
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from labs.exercises.checking import DEFAULT_SEED
 from labs.experiment import find, modules
+from labs.grading.answers import check_answers
 from labs.grading.contributions import Answered, Guessed, answers_in, guesses_in
 from labs.grading.copies import Columns, Handed, columns_of
 from labs.grading.course import labs
@@ -46,12 +48,16 @@ class OutOfTime(BaseException):
 
 @dataclass
 class Grade:
-    """What the grader found out about one bundle. `verdicts` holds every experiment of the phase."""
+    """What the grader found out about one bundle.
+
+    `verdicts` holds every experiment of the phase, and `answers` every exercise.
+    """
 
     file: str
     student: str = ""
     phase: str = ""
     verdicts: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
     run_seconds: float | None = None
     profile: str = ""
@@ -113,7 +119,11 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
     for name in _names(bundle):
         grade.guesses += guesses_in(bundle, name)
         _judge(name, bundle, grade, same_course=not course)
-    grade.answered += answers_in(bundle)
+    given = (seeds or {}).get(grade.student, grade.seed)
+    seed = DEFAULT_SEED if given is None else given
+    grade.answers, odd = check_answers(record, grade.phase, seed)
+    grade.flags += odd
+    grade.answered += answers_in(bundle, seed)
     grade.flags += code_flags(bundle)
     if seeds is not None:
         grade.flags += _seed_flags(grade, seeds)

@@ -152,7 +152,7 @@ def test_the_exercises_are_those_of_the_labs() -> None:
             if cell["cell_type"] == "markdown" and cell["id"].startswith("exercise-")
         ]
         text = lab.path.read_text(encoding="utf-8")
-        assert f'exercises.of(\\"{lab.phase}\\")' in text
+        assert f'exercises.of(\\"{lab.phase}\\", seed=SEED)' in text
     assert found == list(every_exercise())
 
 

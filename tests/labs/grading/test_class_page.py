@@ -104,6 +104,12 @@ def test_only_the_common_wrong_answers_are_shown() -> None:
     assert "and 4 more" in text
 
 
+def test_answers_for_other_numbers_are_other_answers() -> None:
+    answers = [Answered("p1-1", "6", False, f"limit={limit}") for limit in (3, 4)]
+    page = render([grade("ada", answers[0]), grade("bob", answers[1])], names=False)
+    assert {"6 for limit=3 (1)", "6 for limit=4 (1)"} <= set(rows_of(page))
+
+
 def test_verdicts_are_counted_by_their_outcome(page: str) -> None:
     assert "hop 2 1 ·" in rows_of(page)
 

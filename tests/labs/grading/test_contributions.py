@@ -79,7 +79,22 @@ def test_each_attempt_at_an_exercise_is_checked_anew(
         {"exercise": "p1-1", "answer": 5.0, "right": False},
     ]
     grade = graded(tmp_path, honest["phase1"], answers=answers)
-    assert grade.answered == [Answered("p1-1", "3", False), Answered("p1-1", "5", True)]
+    numbers = "limit=3, seconds=1"
+    assert grade.answered == [
+        Answered("p1-1", "3", False, numbers),
+        Answered("p1-1", "5", True, numbers),
+    ]
+
+
+def test_an_answer_is_checked_with_the_numbers_of_the_students_seed(
+    honest: dict[str, Files], tmp_path: Path
+) -> None:
+    answers = [{"exercise": "p1-1", "answer": 5, "right": True}]
+    grade = graded(tmp_path, honest["phase1"], answers=answers, seed=8)
+    (answered,) = grade.answered
+    assert not answered.right
+    assert answered.numbers.startswith("limit=")
+    assert answered.numbers != "limit=3, seconds=1"
 
 
 @pytest.mark.parametrize(
