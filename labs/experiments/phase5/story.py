@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
 from labs import story as stories
+from labs.client import new_client
 from labs.evidence import Counterexample, first_order
 from labs.experiments.phase5 import coin, space_time
 from labs.experiments.phase5.names import (
@@ -169,7 +169,7 @@ def _follow(env: Environment, placed: Mapping[str, Mapping[str, str]]) -> tuple[
 def _place(env: Environment, keys: Any, user: str) -> dict[str, str]:
     """Place orders, one after the other; return their ids, each with the correlation id that was sent."""
     url, body, placed = f"{env[ORDERS].url}/orders", {"userId": user, "items": ITEMS}, {}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         for key in keys:
             headers = {"Idempotency-Key": key, "X-Correlation-Id": f"{user}-{key}"}
             response = client.post(url, json=body, headers=headers).raise_for_status()
