@@ -69,7 +69,8 @@ def _office(answer: Any, *, office: str) -> str | None:
         return None
     return first_advice(
         [(given not in range(1, 5), "The replicas have the numbers 1 to 4.")],
-        "Of an IPv4 address nginx hashes the first three numbers only. What does `distribution.predict` return for both?",
+        "Of an IPv4 address nginx hashes the first three numbers only. What does `distribution.predict` return "
+        "for both addresses?",
     )
 
 
