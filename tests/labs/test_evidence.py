@@ -21,12 +21,15 @@ from labs.evidence import (
     read_trail,
 )
 from labs.experiment import find
-from labs.experiments.phase1 import circuit_breaker
+from labs.experiments.phase1 import circuit_breaker, retry_storm
+from labs.experiments.phase1.retry_storm import TWO
 from labs.verdicts import Outcome
 from tests.labs.events import BEGAN, SOLD_OUT, chain, frame
 from tests.labs.experiments.phase1.gateway_frames import (
     circuit_breaker_prediction,
     circuit_breaker_samples,
+    retry_storm_prediction,
+    retry_storm_samples,
 )
 from tests.labs.test_records import SAMPLES
 
@@ -243,6 +246,16 @@ def test_the_payment_that_contradicts_the_breaker_is_chosen(
     assert (found.name, text in found.text) == (name, True), found
     older = frame.drop(columns="correlation")
     assert counterexample_of(circuit_breaker, older, prediction) is None
+
+
+def test_the_click_that_became_too_many_calls_is_chosen() -> None:
+    frame, prediction = retry_storm_samples(), retry_storm_prediction()
+    wrong = frame.index[(frame["way"] == TWO) & (frame["tries"] == 2)][3]
+    frame.loc[wrong, "calls"] += 5
+    found = counterexample_of(retry_storm, frame, prediction)
+    assert found
+    assert found.name == f"{TWO}, 2 tries, click 4"
+    assert counterexample_of(retry_storm, frame.drop(columns="correlation"), prediction) is None
 
 
 def test_the_evidence_of_a_failure_is_read_from_the_logs() -> None:
