@@ -71,7 +71,7 @@ class Evidence:
 
     @property
     def remark(self) -> str:
-        """Which services logged nothing about it; empty when each did."""
+        """Which services neither logged nor published anything about it; empty when each did."""
         if not self.silent:
             return ""
         return (
@@ -82,7 +82,7 @@ class Evidence:
     def _rows(self) -> Iterator[tuple[str, str, str]]:
         began = self.trail["time"].min()
         rows = [
-            (f"{1000 * (time - began):.0f}", replica, _shortened(line))
+            (f"{1000 * (time - began):.1f}", replica, _shortened(line))
             for time, replica, line in self.trail.itertuples(index=False)
         ]
         half, left_out = MOST_LINES // 2, len(rows) - MOST_LINES
@@ -155,7 +155,7 @@ def first_order(
 
 
 def read_trail(env: Environment, name: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Return what services logged and published about a request or an order, and the services that logged nothing.
+    """Return what services logged and published about a request or an order, and the services that did neither.
 
     A line belongs to it when it holds the id, or the correlation id of an event of the order.
 
@@ -174,12 +174,12 @@ def read_trail(env: Environment, name: str) -> tuple[pd.DataFrame, tuple[str, ..
         [event["at"], event["by"], f"published {event['type']} at {place_of(event)}"]
         for event in events
     ]
-    silent = []
+    publishers, silent = {event["by"] for event in events}, []
     for service in env.services:
         lines = [fields for line in env[service].logs(LINES).splitlines() if (fields := _own(line))]
         about = [fields for fields in lines if ids & set(map(str, fields.values()))]
         rows += [[_time(fields), fields["instance"], text_of(fields)] for fields in about]
-        if lines and not about:
+        if lines and not about and service not in publishers:
             silent.append(service)
     table = pd.DataFrame(rows, columns=COLUMNS).sort_values("time", kind="stable")
     return table.reset_index(drop=True), tuple(silent)
