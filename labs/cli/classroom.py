@@ -79,7 +79,9 @@ def grade(
 def class_page(
     folder: Annotated[Path, typer.Argument(help="The folder of the bundles.", metavar="DIR")],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("class.html"),
-    names: Annotated[bool, typer.Option(help="Name the students on the page.")] = False,
+    names: Annotated[
+        bool, typer.Option("--names", help="Name the students, and the files that are no bundles.")
+    ] = False,
 ) -> None:
     """Write a page about a class: its guesses, calibration, verdicts and common wrong answers."""
     from labs.cli.frames import cell
