@@ -37,6 +37,22 @@ def grade_folder(
     watch: Watch,
     ignored: Path | None = None,
 ) -> list[Grade]:
+    """Return the grade of each file in a folder and its subfolders, compared with the others.
+
+    Args and errors are those of `evaluate_folder`.
+    """
+    grades = evaluate_folder(folder, seeds=seeds, watch=watch, ignored=ignored)
+    _compare(grades)
+    return grades
+
+
+def evaluate_folder(
+    folder: Path,
+    *,
+    seeds: Mapping[str, int] | None = None,
+    watch: Watch,
+    ignored: Path | None = None,
+) -> list[Grade]:
     """Return the grade of each file in a folder and its subfolders, in the order of their names.
 
     Args:
@@ -58,7 +74,6 @@ def grade_folder(
     for grade in _evaluate_all(list(zip(paths, names, strict=True)), seeds):
         grades.append(grade)
         watch(f"{len(grades)} of {len(paths)}  {grade.file}")
-    _compare(grades)
     return grades
 
 
