@@ -154,6 +154,10 @@ class Changing(Protocol):
         """Make the targets answer a share `rate` (0 to 1) of the requests with `status`."""
         ...
 
+    def lose_database(self, targets: Sequence[str], *, holder: Holder = TERMINAL) -> None:
+        """Take their databases away from the targets."""
+        ...
+
     def hold(
         self,
         targets: Sequence[str],

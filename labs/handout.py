@@ -23,8 +23,12 @@ from labs.running.outputs import read
 FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "scripts/test.py")
 """What a handout leaves out; with the tests goes the command that runs them."""
 
-ANSWERS = ("tests/notebooks/test_answers*.py", "tests/labs/exercises/test_*.py")
-"""The reference answers: in code, and as values and formulas with the usual wrong ones."""
+ANSWERS = (
+    "tests/notebooks/test_answers*.py",
+    "tests/labs/exercises/test_*.py",
+    "tests/mutants/replaced/*",
+)
+"""The reference answers: in code, as values and formulas with the usual wrong ones, and of the mechanisms to write."""
 
 LABS = "labs/phase*.ipynb"
 

@@ -81,6 +81,10 @@ class Target:
             lambda verbs, holder: verbs.fail([self._name], status, rate, holder=holder)
         )
 
+    def without_database(self) -> AbstractContextManager[Fault]:
+        """Take its database away: every read and write fails, and an honest `/ready` answers 503."""
+        return self._block(lambda verbs, holder: verbs.lose_database([self._name], holder=holder))
+
     @contextmanager
     def held(
         self,

@@ -9,6 +9,7 @@ from environment.supervisor.plan import Replica
 from environment.verbs import Holder
 
 KILLED, STOPPED, PAUSED, SLOWED, FAILING = "killed", "stopped", "paused", "slowed", "made to fail"
+WITHOUT_DATABASE = "cut off from its database"
 AT_POINTS = "given a fault at a point of its events' way"
 REPLACED = "given other code"
 

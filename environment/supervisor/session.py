@@ -23,6 +23,7 @@ from environment.supervisor.faults import (
     PAUSED,
     SLOWED,
     STOPPED,
+    WITHOUT_DATABASE,
     Faults,
 )
 from environment.supervisor.healing import Healing
@@ -206,6 +207,10 @@ class Session(Looking, Changing):
     ) -> None:
         """Make the targets answer a share of the requests with an error."""
         self._inject(targets, {"status": status, "rate": rate}, FAILING, holder)
+
+    def lose_database(self, targets: Sequence[str], *, holder: Holder = TERMINAL) -> None:
+        """Take their databases away from the targets."""
+        self._inject(targets, {"database": "away"}, WITHOUT_DATABASE, holder)
 
     def hold(
         self,

@@ -28,6 +28,7 @@ from labs.grading.flags import (
     sample_flags,
     verdict_flags,
 )
+from labs.grading.mechanisms import graded
 from labs.grading.predictions import predicted, same
 from labs.grading.reading import Bundle, BundleError, read_bundle, student_of
 from labs.verdicts import Verdict
@@ -50,7 +51,7 @@ class OutOfTime(BaseException):
 class Grade:
     """What the grader found out about one bundle.
 
-    `verdicts` holds every experiment of the phase, and `answers` every exercise.
+    `verdicts` holds every experiment of the phase, `answers` every exercise, and `mechanisms` every mechanism to write.
     """
 
     file: str
@@ -58,6 +59,7 @@ class Grade:
     phase: str = ""
     verdicts: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
+    mechanisms: dict[str, str] = field(default_factory=dict)
     flags: list[Flag] = field(default_factory=list)
     run_seconds: float | None = None
     profile: str = ""
@@ -125,6 +127,7 @@ def _evaluate(path: Path, grade: Grade, seeds: Mapping[str, int] | None) -> None
     grade.flags += odd
     grade.answered += answers_in(bundle, seed)
     grade.flags += code_flags(bundle)
+    grade.mechanisms = graded(bundle)
     if seeds is not None:
         grade.flags += _seed_flags(grade, seeds)
 

@@ -155,6 +155,7 @@ def row_of(grade: Grade) -> dict[str, Any]:
         "of": len(grade.verdicts),
         "verdicts": grade.verdicts,
         "answers": grade.answers,
+        "mechanisms": grade.mechanisms,
         "rerun": grade.rerun,
         "flags": [flag._asdict() for flag in grade.flags],
         "seconds": grade.run_seconds,
@@ -163,20 +164,21 @@ def row_of(grade: Grade) -> dict[str, Any]:
 
 
 def write_csv(grades: Sequence[Grade], path: Path) -> None:
-    """Write one row per bundle, with a column for each experiment and each exercise.
+    """Write one row per bundle, with a column for each experiment, each exercise and each mechanism to write.
 
     Raises:
         LabError: The file cannot be written.
     """
     experiments = list(dict.fromkeys(name for grade in grades for name in grade.verdicts))
     exercises = sorted({name for grade in grades for name in grade.answers})
-    columns = ["student", "file", "phase", "passed", "of", *experiments, *exercises]
+    mechanisms = sorted({name for grade in grades for name in grade.mechanisms})
+    columns = ["student", "file", "phase", "passed", "of", *experiments, *exercises, *mechanisms]
     text = io.StringIO()
     table = csv.DictWriter(text, [*columns, "rerun", "flags", "seconds", "graded_in"], restval="")
     table.writeheader()
     for grade in grades:
         row = row_of(grade)
-        row |= row.pop("verdicts") | row.pop("answers")
+        row |= row.pop("verdicts") | row.pop("answers") | row.pop("mechanisms")
         row["flags"] = "; ".join(map(str, grade.flags))
         table.writerow({name: _cell(value) for name, value in row.items()})
     data = text.getvalue().encode("utf-8", "backslashreplace")

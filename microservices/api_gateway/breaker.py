@@ -35,9 +35,10 @@ class CircuitOpen(Exception):
 class Breaker:
     """The breaker of one upstream: a thin layer over interlock, whose types stay in this module."""
 
-    def __init__(self, name: str, *, failures: int, open_seconds: float) -> None:
-        self.name = name
-        self._transitions: Counter | None = None
+    def __init__(
+        self, *, failures: int, open_seconds: float, changed: Callable[[str, str], None]
+    ) -> None:
+        """Start closed; `changed` is called at each change, with the old state and the new one."""
         config = interlock.Config(
             # The last `failures` calls, all of them failed: that is a row of failures.
             window_size=failures,
@@ -49,7 +50,10 @@ class Breaker:
             max_concurrent_probes=1,
         )
         self._breaker = interlock.CircuitBreaker(
-            name=name, config=config, classifier=Classifier(self), listener=self
+            name="upstream",
+            config=config,
+            classifier=Classifier(self),
+            listener=Listener(changed),
         )
 
     @property
@@ -69,46 +73,9 @@ class Breaker:
             # Without a time, the probe is in flight, and its outcome decides within moments.
             raise CircuitOpen(error.retry_after or 1.0) from None
 
-    def observe(self, registry: CollectorRegistry) -> None:
-        """Register the state, and its changes, for `/metrics`."""
-        gauge = Gauge(
-            "circuit_breaker_state",
-            "1 for the state the breaker is in",
-            ["upstream", "state"],
-            registry=registry,
-        )
-        for state in STATES.values():
-            gauge.labels(self.name, state).set_function(partial(self._is, state))
-        self._transitions = Counter(
-            "circuit_breaker_transitions",
-            "Changes of state, by the new one",
-            ["upstream", "state"],
-            registry=registry,
-        )
-
-    def _is(self, state: str) -> float:
-        return float(self.state == state)
-
     def is_failure(self, status: int) -> bool:
         """Return whether a response with this status is a failure of the upstream; no response is always one."""
         return status >= 500
-
-    # -- called by interlock --
-
-    def on_state_change(self, *, name: str, old: interlock.State, new: interlock.State) -> None:
-        """Log a change, and count it."""
-        log.warning("circuit breaker of %s is %s, was %s", name, STATES[new], STATES[old])
-        if self._transitions is not None:
-            self._transitions.labels(name, STATES[new]).inc()
-
-    def on_call(self, *, name: str, outcome: interlock.Outcome, duration: float) -> None:
-        """Do nothing: requests are counted where they are answered."""
-
-    def on_rejected(self, *, name: str) -> None:
-        """Do nothing: requests are counted where they are answered."""
-
-    def on_reset(self, *, name: str) -> None:
-        """Do nothing: this breaker is never reset."""
 
 
 class Classifier:
@@ -122,3 +89,58 @@ class Classifier:
         return exception is not None or (
             isinstance(result, UpstreamResponse) and self._breaker.is_failure(result.status)
         )
+
+
+class Listener:
+    """Receives from interlock what happens to a breaker."""
+
+    def __init__(self, changed: Callable[[str, str], None]) -> None:
+        self._changed = changed
+
+    def on_state_change(self, *, name: str, old: interlock.State, new: interlock.State) -> None:
+        """Pass a change on."""
+        self._changed(STATES[old], STATES[new])
+
+    def on_call(self, *, name: str, outcome: interlock.Outcome, duration: float) -> None:
+        """Do nothing: requests are counted where they are answered."""
+
+    def on_rejected(self, *, name: str) -> None:
+        """Do nothing: requests are counted where they are answered."""
+
+    def on_reset(self, *, name: str) -> None:
+        """Do nothing: this breaker is never reset."""
+
+
+class BreakerMetrics:
+    """The lines in the log, and the metrics, of the breaker of the upstream `name`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._transitions: Counter | None = None
+
+    def changed(self, old: str, new: str) -> None:
+        """Log a change of state, and count it."""
+        log.warning("circuit breaker of %s is %s, was %s", self.name, new, old)
+        if self._transitions is not None:
+            self._transitions.labels(self.name, new).inc()
+
+    def observe(self, breaker: Breaker, registry: CollectorRegistry) -> None:
+        """Register the state, and its changes, for `/metrics`."""
+        gauge = Gauge(
+            "circuit_breaker_state",
+            "1 for the state the breaker is in",
+            ["upstream", "state"],
+            registry=registry,
+        )
+        for state in STATES.values():
+            gauge.labels(self.name, state).set_function(partial(_is, breaker, state))
+        self._transitions = Counter(
+            "circuit_breaker_transitions",
+            "Changes of state, by the new one",
+            ["upstream", "state"],
+            registry=registry,
+        )
+
+
+def _is(breaker: Breaker, state: str) -> float:
+    return float(breaker.state == state)

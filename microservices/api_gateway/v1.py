@@ -6,7 +6,7 @@ from functools import partial
 from fastapi import FastAPI
 
 from microservices.api_gateway import api, dashboard, forward
-from microservices.api_gateway.breaker import Breaker
+from microservices.api_gateway.breaker import Breaker, BreakerMetrics
 from microservices.api_gateway.client_address import ClientAddress
 from microservices.api_gateway.computation import Computation
 from microservices.api_gateway.counter import open_counter
@@ -23,10 +23,11 @@ def build(settings: GatewaySettings) -> FastAPI:
     upstream = partial(
         Upstream, seconds=settings.upstream_timeout_seconds, tries=settings.retry_tries
     )
+    breaker_metrics = BreakerMetrics("payment-service")
     breaker = Breaker(
-        "payment-service",
         failures=settings.breaker_failures,
         open_seconds=settings.breaker_open_seconds,
+        changed=breaker_metrics.changed,
     )
     users = upstream("user-service", settings.user_service_url)
     orders = upstream("order-service", settings.order_service_url)
@@ -51,6 +52,6 @@ def build(settings: GatewaySettings) -> FastAPI:
     app.state.limiter = open_limiter(settings)
     app.state.counter = open_counter(settings, shared)
     app.state.loop_delay, app.state.computation = loop_delay, computation
-    for each in (breaker, loop_delay):
-        each.observe(app.state.metrics.registry)
+    breaker_metrics.observe(breaker, app.state.metrics.registry)
+    loop_delay.observe(app.state.metrics.registry)
     return app

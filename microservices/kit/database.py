@@ -121,7 +121,7 @@ class Database:
         self._waiting: deque[Write] = deque()
         self._turns: asyncio.Task[None] | None = None
         self._starting: asyncio.Task[None] | None = None
-        self._prepared = False
+        self._prepared = self.taken_away = False
         self._tables: Sequence[str] = ()
         self._failure = ""
 
@@ -231,6 +231,8 @@ class Database:
 
     @contextmanager
     def _transaction(self, *, writes: bool) -> Iterator[Connection]:
+        if self.taken_away:
+            raise DatabaseAway("it was taken away through /faults")
         engine = self._engine if writes else self._reading
         with translate_away(), engine.begin() as connection:
             self._begin(connection, writes)

@@ -17,17 +17,17 @@ from tests.residue import nothing_left
 pytestmark = pytest.mark.timeout(180)
 
 TARGET = "breaker.Breaker.is_failure"
-OBSERVE = "breaker.Breaker.observe"
+OBSERVE = "breaker.BreakerMetrics.observe"
 """What the gateway calls while it starts."""
 
 ENDLESS = """
-def observe(self, registry):
+def observe(self, breaker, registry):
     while True: pass
 """
 FAILING = """
 import math
 
-def observe(self, registry):
+def observe(self, breaker, registry):
     halves = math.floor(2.5)
     return halves / 0
 """
@@ -168,18 +168,18 @@ def test_a_source_that_is_refused_restarts_nothing(env: Environment) -> None:
         (OBSERVE, FAILING, "line 5, `return halves / 0`: ZeroDivisionError: division by zero."),
         (
             OBSERVE,
-            "HALVES = 1 / 0\n\ndef observe(self, registry): ...\n",
+            "HALVES = 1 / 0\n\ndef observe(self, breaker, registry): ...\n",
             "line 1, `HALVES = 1 / 0`: ZeroDivisionError: division by zero.",
         ),
         (
-            "breaker.Breaker.__init__",
-            "def __init__(self, name, *, failures, open_seconds): ...",
-            "AttributeError: 'Breaker' object has no attribute 'name'. "
+            "breaker.BreakerMetrics.__init__",
+            "def __init__(self, name): ...",
+            "AttributeError: 'BreakerMetrics' object has no attribute 'name'. "
             "That was raised by a line that is not yours.",
         ),
         (
             OBSERVE,
-            "def observe(self, registry):\n    raise SystemExit(3)\n",
+            "def observe(self, breaker, registry):\n    raise SystemExit(3)\n",
             "it ended with exit code 3 before it was ready, without an error in its log.",
         ),
         (

@@ -200,6 +200,9 @@ def test_slowed_and_failing_end_with_their_block(env: Environment) -> None:
     with env["user-service"].failing(status=503, rate=1.0):
         assert httpx.get(f"{url}/users").status_code == 503
         assert httpx.get(f"{url}/health").status_code == 200
+    with env["user-service"].without_database():
+        assert httpx.post(f"{url}/users", json={"name": "Ada"}).status_code == 503
+        assert httpx.get(f"{url}/ready").status_code == 503
     assert httpx.get(f"{url}/users").elapsed.total_seconds() < 0.3
 
 

@@ -42,7 +42,7 @@ def test_the_moving_window_decides_as_the_library(
 def test_the_breaker_decides_as_the_library(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, chance = Clock(), random.Random(seed)
     monkeypatch.setattr("time.monotonic", clock)
-    theirs = Breaker("payment-service", failures=3, open_seconds=2)
+    theirs = Breaker(failures=3, open_seconds=2, changed=lambda old, new: None)
     ours = CircuitBreaker(failures=3, open_seconds=2)
     passed = []
     for _ in range(400):

@@ -11,6 +11,7 @@ from labs import handout
 from labs.exercises import every_exercise
 from labs.handout import write_handout, write_solutions
 from labs.machine import ROOT
+from labs.mechanisms import every_mechanism
 from labs.running.notebooks import all_labs
 from labs.running.outputs import read
 from tests.labs.exercises.test_exercises import RIGHT
@@ -50,6 +51,8 @@ def test_the_solutions_name_every_exercise_and_hold_the_answers(tmp_path: Path) 
     assert [name for name in every_exercise() if f"| {name} |" not in text] == []
     assert (folder / "tests/labs/exercises/test_exercises.py").exists()
     assert len(list((folder / "tests/notebooks").glob("test_answers*.py"))) >= len(all_labs())
+    for id in every_mechanism():
+        assert (folder / "tests/mutants/replaced" / id / "reference.py").exists()
     assert any(cell.get("outputs") for cell in read(folder / "labs/phase0_services.ipynb").cells)
 
 

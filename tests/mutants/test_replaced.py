@@ -1,47 +1,60 @@
-"""Functions that a student writes, in the real service: a lab's own experiment accepts the reference and no twin.
+"""Mechanisms that a student writes, in the real service: the lab's own experiment accepts the reference and no twin.
 
-A reference answer and its wrong twins are sources in `tests/mutants/replaced/`.
+The reference answer of each mechanism and its wrong twins are sources in `tests/mutants/replaced/ID/`. Twins that an
+experiment cannot see are in `tests/labs/grading/test_mechanisms.py` alone.
 """
 
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
 import pytest
 
 from environment import Environment
-from labs.experiment import until_conclusive
-from labs.experiments.phase1 import circuit_breaker
-from labs.experiments.phase1.circuit_breaker import FAILURES, REFUSALS, WRONG
+from labs.mechanisms import every_mechanism
 from labs.verdicts import Outcome
+from tests.mutants.mechanisms import reference, source, twins
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(180)
 
-SOURCES = Path(__file__).parent / "replaced"
+SYSTEMS: dict[str, dict[str, Any]] = {
+    "phase0": {"only": ["payment-service"]},
+    "phase1": {
+        "only": ["api-gateway", "payment-service"],
+        "settings": {"payment-service": {"PAYMENT_SECONDS": 0}},
+    },
+}
+"""What a phase's mechanisms need of its system; the whole of it when a phase is not here."""
+
+SOURCES = [
+    (f"phase{id[1]}", id, twin, why)
+    for id in every_mechanism()
+    for twin, why in [("reference", None), *((twin, live) for twin, (live, _) in twins(id).items())]
+    if why or twin == "reference"
+]
 
 
 @pytest.fixture(scope="module")
-def env() -> Iterator[Environment]:
-    settings = {"payment-service": {"PAYMENT_SECONDS": 0}}
-    services = ["api-gateway", "payment-service"]
-    with Environment("phase1", runtime="process", only=services, settings=settings) as started:
+def env(request: pytest.FixtureRequest) -> Iterator[Environment]:
+    phase = request.param
+    with Environment(phase, runtime="process", **SYSTEMS.get(phase, {})) as started:
         yield started
 
 
 @pytest.mark.parametrize(
-    ("source", "outcome", "part"),
-    [
-        ("is_failure", Outcome.PASS, None),
-        ("is_failure_counts_refusals", Outcome.FAIL, REFUSALS),
-        ("is_failure_only_500", Outcome.FAIL, FAILURES),
-    ],
+    ("env", "id", "twin", "why"),
+    SOURCES,
+    indirect=["env"],
+    ids=[f"{id}-{twin}" for _, id, twin, _ in SOURCES],
 )
-def test_the_breakers_experiment_judges_a_students_is_failure(
-    env: Environment, source: str, outcome: Outcome, part: str | None
+def test_an_experiment_accepts_the_reference_and_no_wrong_twin(
+    env: Environment, id: str, twin: str, why: str | None
 ) -> None:
-    prediction = circuit_breaker.predict(refusals=20)
-    with env["api-gateway"].replaced("breaker.Breaker.is_failure", SOURCES / f"{source}.py"):
-        samples = until_conclusive(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
-    verdict = circuit_breaker.judge(samples, prediction)
-    assert verdict.outcome is outcome
-    if part:
-        assert f"{part}: {WRONG[part]}" in verdict.reasons
+    mechanism = every_mechanism()[id]
+    written = source(id, twin) if why else reference(id)
+    with env[mechanism.service].replaced(mechanism.target, written):
+        verdict = mechanism.judge(env)
+    if why is None:
+        assert verdict.outcome is Outcome.PASS, verdict.reasons
+    else:
+        assert verdict.outcome is Outcome.FAIL
+        assert any(why in reason for reason in verdict.reasons), verdict.reasons

@@ -1,17 +1,19 @@
 """Faults on demand: `PUT /faults` makes a replica slow or failing, or holds or ends it at a point (`kit/points.py`).
 
 Present only with `FAULTS=on`, and only for requests with `CONTROL_TOKEN`. The state is in memory: a
-restarted replica is healthy. Probes, metrics and documentation are never affected.
+restarted replica is healthy. Probes, metrics and documentation are not affected, except that `/ready`
+asks the database.
 """
 
 import asyncio
 import random
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, model_validator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from microservices.kit.database import Database
 from microservices.kit.http.bearer import check_bearer
 from microservices.kit.http.problem import Problem, documented, problem_response
 from microservices.kit.http.strict_json import StrictRoute, json_response
@@ -25,12 +27,14 @@ class Faults(PointFaults):
     """The faults of this replica; by default none.
 
     `seconds` delays every business request. `status` is the answer to a share `rate` of them (all,
-    when not given) instead of the service's own. The others are for services that exchange events.
+    when not given) instead of the service's own. With `database` at `away` the replica cannot use its
+    database. The others are for services that exchange events.
     """
 
     seconds: Annotated[float, Field(ge=0, le=60, allow_inf_nan=False)] = 0
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     rate: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 1
+    database: Literal["away"] | None = None
 
     @model_validator(mode="after")
     def _rate_of_something(self) -> Self:
@@ -59,6 +63,11 @@ async def put_faults(request: Request, faults: Faults) -> Response:
     check_token(request)
     if reason := request.app.state.points.refusal(faults):
         raise Problem(422, reason)
+    database: Database | None = request.app.state.database
+    if database is not None:
+        database.taken_away = faults.database is not None
+    elif faults.database:
+        raise Problem(422, "this service has no database")
     request.app.state.faults.faults = faults
     request.app.state.points.apply(faults)
     return _answer(request)

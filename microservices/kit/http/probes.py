@@ -1,5 +1,6 @@
 """Probes: whether the process is alive (`/health`), and whether it takes requests (`/ready`)."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,6 +13,9 @@ from microservices.kit.http.metrics import get_metrics
 from microservices.kit.http.problem import Problem, documented
 from microservices.kit.http.strict_json import json_response
 from microservices.kit.wire import WireModel, encode
+
+NEED_SECONDS = 2.0
+"""A part that has not answered by then is not usable. The parts' own limits are shorter."""
 
 NUMBERS = re.compile(r"[\d.]+")
 
@@ -74,10 +78,21 @@ def log_change(app: FastAPI, reason: str | None) -> None:
 
 
 async def unready(drain: Drain, needs: Sequence[Need]) -> str | None:
-    """Return why this replica takes no requests, `None` when it does."""
+    """Return why this replica takes no requests, `None` when it does.
+
+    It takes none while it drains (`drain.draining`), and none when one of its parts returns a reason (`await need()`),
+    raises, or does not answer within `NEED_SECONDS`. The reason is that of the first such part.
+    """
     if drain.draining:
         return "draining: this replica is about to stop"
     for need in needs:
-        if reason := await need():
+        try:
+            reason = await asyncio.wait_for(need(), NEED_SECONDS)
+        except TimeoutError:
+            return f"a part of this service did not answer within {NEED_SECONDS:g} s"
+        except Exception as error:
+            log.exception("a part of this service cannot be checked")
+            return f"a part of this service cannot be checked: {type(error).__name__}"
+        if reason:
             return reason
     return None

@@ -169,6 +169,7 @@ def test_a_class_is_graded_into_a_table(handed_in: Path, tmp_path: Path, lab: La
     assert (ada["student"], ada["versions"], ada["flags"]) == ("ada", "pass", "")
     assert (bob["student"], bob["versions"], bob["passed"]) == ("bob", "fail", "1")
     assert bob["startup"] == "missing"
+    assert (ada["p0-m"], bob["p0-m"]) == ("not handed in", "not handed in")
     assert "versions was handed in as pass" in bob["flags"]
 
 
@@ -176,6 +177,7 @@ def test_json_holds_the_same_rows(handed_in: Path, tmp_path: Path, lab: Lab) -> 
     printed = lab("grade", str(handed_in), "--csv", str(tmp_path / "grades.csv"), "--json")
     ada, bob = json.loads(printed.out)
     assert ada["verdicts"] == {"independence": "pass", "startup": "missing", "versions": "pass"}
+    assert ada["mechanisms"] == {"p0-m": "not handed in"}
     assert (ada["passed"], ada["of"], ada["flags"], ada["seconds"]) == (2, 3, [], 30.0)
     assert {flag["kind"] for flag in bob["flags"]} == {"verdict"}
 

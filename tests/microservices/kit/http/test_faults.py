@@ -57,12 +57,30 @@ def test_seconds_delay_every_answer(user: Running) -> None:
     assert time.monotonic() - began >= 0.2
 
 
+def test_a_database_taken_away_is_seen_by_requests_and_by_readiness(user: Running) -> None:
+    set_faults(user, {"database": "away"})
+    assert user.http.post("/users", json={"name": "Ada"}).status_code == 503
+    unready = user.http.get("/ready")
+    assert unready.status_code == 503
+    assert "it was taken away through /faults" in unready.json()["detail"]
+    assert user.http.get("/health").status_code == 200
+    set_faults(user, {})
+    assert user.http.get("/ready").status_code == 200
+    assert user.http.post("/users", json={"name": "Ada"}).status_code == 201
+
+
+def test_a_service_without_a_database_refuses_to_take_it_away(gateway: Running) -> None:
+    refused = gateway.http.put("/faults", json={"database": "away"}, headers=AUTHORIZED)
+    assert refused.status_code == 422
+    assert refused.json()["detail"] == "this service has no database"
+
+
 def test_an_empty_body_heals(user: Running) -> None:
     set_faults(user, {"status": 503})
     set_faults(user, {})
     assert user.http.get("/users").status_code == 200
     found = user.http.get("/faults", headers=AUTHORIZED).json()
-    assert found == {"seconds": 0, "status": None, "rate": 1}
+    assert found == {"seconds": 0, "status": None, "rate": 1, "database": None}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +114,7 @@ def test_a_service_with_events_reports_its_points(shared: dict[str, Running]) ->
     held = {"hold": {"order-created": ["a"], "relay": True}}
     set_faults(payment, held)
     assert payment.http.get("/faults", headers=AUTHORIZED).json() == {
-        **{"seconds": 0, "status": None, "rate": 1},
+        **{"seconds": 0, "status": None, "rate": 1, "database": None},
         **held,
         **{"crash": None, "poison": {}, "overdue": [], "passed": {}, "held": []},
     }

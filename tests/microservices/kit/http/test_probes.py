@@ -5,7 +5,10 @@ import httpx
 import pytest
 
 from microservices.kit.database import open_database
+from microservices.kit.drain import Drain
+from microservices.kit.http import probes
 from microservices.kit.http.app import create_app
+from microservices.kit.http.probes import unready
 from microservices.kit.settings import Settings
 from tests.microservices.running import Running
 
@@ -84,3 +87,33 @@ def test_a_database_that_is_away_is_reported_before_what_stalls_because_of_it(
     unready = asyncio.run(look())
     assert unready.status_code == 503
     assert "the database of this service" in unready.json()["detail"]
+
+
+async def usable() -> None:
+    return None
+
+
+def test_a_part_that_never_answers_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "NEED_SECONDS", 0.05)
+
+    async def silent() -> None:
+        await asyncio.Event().wait()
+
+    reason = asyncio.run(unready(Drain(), [usable, silent]))
+    assert reason == "a part of this service did not answer within 0.05 s"
+
+
+def test_a_part_that_raises_is_a_reason(caplog: pytest.LogCaptureFixture) -> None:
+    async def raising() -> None:
+        raise KeyError("secret")
+
+    reason = asyncio.run(unready(Drain(), [usable, raising]))
+    assert reason == "a part of this service cannot be checked: KeyError"
+    assert "secret" in caplog.text
+
+
+def test_a_part_is_not_asked_while_the_service_drains() -> None:
+    drain = Drain()
+    assert asyncio.run(unready(drain, [usable])) is None
+    drain.start()
+    assert "draining" in (asyncio.run(unready(drain, [])) or "")

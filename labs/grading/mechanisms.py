@@ -1,0 +1,187 @@
+"""Runs the functions and classes that a bundle's code hands in against quick checks that no student has.
+
+A handed-in source is a cell `%%replace SERVICE TARGET`, or the argument of `replaced(TARGET, ...)` in a cell. It is
+read here and run in a process of its own, `labs/grading/child.py`, in which the service's module has the submitted
+definition. The checks lie in `tests/mutants/replaced/ID/checks.py`; a clone without them checks nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from environment.errors import LabError
+from environment.replacing import Replacement
+from environment.replacing.checks import checked
+from labs.grading.bundle import CODE
+from labs.grading.reading import Bundle
+from labs.machine import ROOT
+from labs.mechanisms import Mechanism, every_mechanism
+
+FOLDER = ROOT / "tests" / "mutants" / "replaced"
+"""For each mechanism a folder with its checks, its reference answer and its wrong twins."""
+
+CHILD = Path(__file__).with_name("child.py")
+
+SECONDS = 6.0
+"""Limit of the checks of one source, which take less than one second."""
+
+RIGHT, WRONG = "right", "wrong"
+NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
+
+CELL = re.compile(r"^# %% cell \d+\n", re.MULTILINE)
+MAGIC = re.compile(r"\s*%%replace[ \t]+(\S+)[ \t]+(\S+)[ \t]*(?:\n|$)")
+LINE_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+
+
+def graded(bundle: Bundle, folder: Path = FOLDER) -> dict[str, str]:
+    """Return the outcome of each mechanism of a bundle's phase, such as `right`, or `wrong:` and the reason."""
+    begin = f"p{bundle.phase.removeprefix('phase')}-"
+    known = {id: one for id, one in every_mechanism().items() if id.startswith(begin)}
+    code = bundle.files.get(CODE, b"").decode("utf-8", "replace")
+    return {id: outcome(one, code, folder / id / "checks.py") for id, one in known.items()}
+
+
+def outcome(mechanism: Mechanism, code: str, checks: Path) -> str:
+    """Return the outcome of one mechanism in the code of a notebook."""
+    if not checks.is_file():
+        return NOT_CHECKED
+    try:
+        source = submitted(mechanism, code)
+        if source is None:
+            return NOT_HANDED_IN
+        return run_checks(checked(mechanism.service, mechanism.target, source), checks)
+    except LabError as problem:
+        return f"{NOT_READABLE}: {problem}"
+
+
+def submitted(mechanism: Mechanism, code: str) -> str | None:
+    """Return the last source for a mechanism in a notebook's code; `None` for none, or the stub as it was.
+
+    Raises:
+        LabError: The code has a block `replaced(TARGET, ...)` whose source is not in it.
+    """
+    cells = CELL.split(code)
+    found: str | None = None
+    for number, cell in enumerate(cells):
+        magic = MAGIC.match(cell)
+        if magic and magic[2] == mechanism.target:
+            found = cell[magic.end() :]
+        elif not magic and mechanism.target in cell:
+            found = _of_block(mechanism.target, cells[: number + 1]) or found
+    if found is None or not found.strip() or _same(found, mechanism.stub):
+        return None
+    return found
+
+
+def _of_block(target: str, cells: list[str]) -> str | None:
+    """Return the source that the last cell gives to `replaced(TARGET, ...)`; it may be defined in any cell."""
+    trees = [(text, _tree(text)) for text in map(_plain, cells)]
+    given = [call.args[1] for call in _calls(trees[-1][1]) if _replaces(call, target)]
+    if not given:
+        return None
+    last = given[-1]
+    if isinstance(last, ast.Constant) and isinstance(last.value, str):
+        return last.value
+    name = last.id if isinstance(last, ast.Name) else None
+    for text, tree in reversed(trees):
+        for node in reversed(tree.body):
+            if name and getattr(node, "name", None) == name:
+                return ast.get_source_segment(text, node)
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+                names = [each.id for each in node.targets if isinstance(each, ast.Name)]
+                if name in names and isinstance(node.value.value, str):
+                    return node.value.value
+    raise LabError(f"The cells do not hold the source that they give to `replaced` for {target}.")
+
+
+def _plain(cell: str) -> str:
+    return "" if MAGIC.match(cell) else LINE_MAGIC.sub("", cell)
+
+
+def _tree(text: str) -> ast.Module:
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.parse(text)
+    return ast.Module([], [])
+
+
+def _calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def _replaces(call: ast.Call, target: str) -> bool:
+    named = isinstance(call.func, ast.Attribute) and call.func.attr == "replaced"
+    return named and len(call.args) > 1 and ast.unparse(call.args[0]) == repr(target)
+
+
+def _same(source: str, stub: str) -> bool:
+    return ast.dump(_tree(source)) == ast.dump(_tree(stub))
+
+
+def run_checks(replacement: Replacement, checks: Path) -> str:
+    """Return the outcome of a source that the services would take: `right`, or `wrong:` and the reason."""
+    key = secrets.token_hex(8)
+    task = {
+        "key": key,
+        "root": str(ROOT),
+        "checks": str(checks),
+        "module": replacement.module,
+        "name": replacement.name,
+        "source": replacement.source,
+    }
+    with tempfile.TemporaryDirectory(prefix="lab-checks-") as folder:
+        output, ended = _run(json.dumps(task), Path(folder))
+    lines = [line for line in _objects(output) if line.get("key") == key]
+    if lines and lines[-1].get("end") == RIGHT:
+        return RIGHT
+    check = next((line["check"] for line in reversed(lines) if "check" in line), "")
+    detail = lines[-1].get("error", "") if lines and "end" in lines[-1] else ended
+    return f"{WRONG}: {check}" + (f" ({detail})" if detail else "")
+
+
+def _run(task: str, folder: Path) -> tuple[str, str]:
+    """Return the output of the process that checks, and how it ended."""
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(CHILD)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=folder,
+        env={},
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(task, timeout=SECONDS)
+        return output, f"its process ended with code {process.returncode}"
+    except subprocess.TimeoutExpired:
+        _end(process)
+        return process.communicate()[0], f"it did not end within {SECONDS:.0f} s"
+    finally:
+        _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the process, and those that it started."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _objects(output: str) -> Iterator[dict[str, Any]]:
+    for line in output.splitlines():
+        with suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                yield value

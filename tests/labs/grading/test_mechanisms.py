@@ -1,0 +1,173 @@
+"""The quick checks of handed-in mechanisms: the reference is right, and each twin is wrong for its reason."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from environment.replacing import Replacement
+from environment.replacing.checks import checked
+from environment.replacing.originals import find_original
+from labs.grading import mechanisms
+from labs.grading.mechanisms import (
+    FOLDER,
+    NOT_CHECKED,
+    NOT_HANDED_IN,
+    RIGHT,
+    graded,
+    outcome,
+    run_checks,
+    submitted,
+)
+from labs.grading.reading import Bundle
+from labs.mechanisms import Mechanism, every_mechanism
+from tests.mutants.mechanisms import reference, twins
+from tests.mutants.mechanisms import source as twin_source
+
+pytestmark = pytest.mark.timeout(60)
+
+IDS = list(every_mechanism())
+TWINS = [(id, twin) for id in IDS for twin in twins(id)]
+
+ONE = every_mechanism()["p1-m"]
+CHECKS = FOLDER / "p1-m" / "checks.py"
+
+
+def judged(id: str, source: str) -> str:
+    mechanism = every_mechanism()[id]
+    return run_checks(
+        checked(mechanism.service, mechanism.target, source), FOLDER / id / "checks.py"
+    )
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_reference_answer_passes_every_check(id: str) -> None:
+    assert judged(id, reference(id)) == RIGHT
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_service_s_own_code_passes_every_check(id: str) -> None:
+    original = find_original(every_mechanism()[id].service, every_mechanism()[id].target)
+    own = ast.get_source_segment(original.text, original.node) or ""
+    replacement = Replacement(original.target, original.module, original.name, own)
+    assert run_checks(replacement, FOLDER / id / "checks.py") == RIGHT
+
+
+@pytest.mark.parametrize(("id", "twin"), TWINS)
+def test_a_wrong_twin_fails_the_check_that_is_made_for_it(id: str, twin: str) -> None:
+    _, reason = twins(id)[twin]
+    assert judged(id, twin_source(id, twin)).startswith(f"wrong: {reason}")
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_mechanism_has_three_twins_that_its_experiment_sees(id: str) -> None:
+    files = {path.stem.removeprefix("twin_") for path in (FOLDER / id).glob("twin_*.py")}
+    assert files == set(twins(id))
+    assert sum(live is not None for live, _ in twins(id).values()) >= 3
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_the_stated_size_is_that_of_the_reference_answer(id: str) -> None:
+    [*_, definition] = ast.parse(reference(id)).body
+    lines = (ast.get_source_segment(reference(id), definition) or "").splitlines()
+    assert every_mechanism()[id].lines == sum(bool(line.strip()) for line in lines)
+
+
+def notebook(*cells: str) -> str:
+    return "".join(f"# %% cell {number}\n{cell}\n\n" for number, cell in enumerate(cells, start=1))
+
+
+MAGIC = f"%%replace {ONE.service} {ONE.target}\n"
+
+
+@pytest.mark.parametrize(
+    ("cells", "source"),
+    [
+        ([], None),
+        (["x = 1"], None),
+        ([MAGIC], None),
+        ([ONE.cell], None),
+        ([MAGIC + "class Breaker: ..."], "class Breaker: ..."),
+        ([MAGIC + "class A: ...", "%heal", MAGIC + "class B: ..."], "class B: ..."),
+        (["%%replace api-gateway limiter.Limiter\nclass A: ..."], None),
+        (
+            ["class Mine: ...", f'with env["x"].replaced("{ONE.target}", Mine):\n    pass'],
+            "class Mine: ...",
+        ),
+        ([f'%heal\nwith env["x"].replaced("{ONE.target}", "class M: ..."): pass'], "class M: ..."),
+        (['SOURCE = "class M: ..."', f'e.replaced("{ONE.target}", SOURCE)'], "class M: ..."),
+        ([f"# {ONE.target} and nothing else"], None),
+    ],
+)
+def test_the_last_source_for_a_target_is_what_was_handed_in(
+    cells: list[str], source: str | None
+) -> None:
+    found = submitted(ONE, notebook(*cells))
+    assert (found or "").strip() == (source or "")
+
+
+def test_a_block_whose_source_is_not_in_the_notebook_is_not_readable() -> None:
+    code = notebook(f'with env["x"].replaced("{ONE.target}", Path("mine.py")): pass')
+    assert outcome(ONE, code, CHECKS).startswith("not readable: The cells do not hold the source")
+
+
+def test_a_source_that_no_service_takes_is_not_readable() -> None:
+    code = notebook(MAGIC + "import os\nclass Breaker: ...")
+    assert "not readable: Your `Breaker`, line 1, `import os`" in outcome(ONE, code, CHECKS)
+
+
+def test_nothing_is_checked_in_a_clone_without_the_checks(tmp_path: Path) -> None:
+    assert outcome(ONE, notebook(), tmp_path / "checks.py") == NOT_CHECKED
+    assert outcome(ONE, notebook(), CHECKS) == NOT_HANDED_IN
+
+
+FIRST = "    def __init__(self, *, failures, open_seconds, changed):\n"
+
+
+def breaker(first: str) -> str:
+    """Return the reference answer with one more line at the beginning of its first method."""
+    return reference("p1-m").replace(FIRST, f"{FIRST}        {first}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("raise SystemExit(0)", "(SystemExit: 0)"),
+        ("raise ValueError('ä\\n€')", "(ValueError: \\xe4 \\u20ac)"),
+        ("self.much = bytearray(4 << 30)", "(MemoryError: )"),
+        ("random._os._exit(0)", "(its process ended with code 0)"),
+        ("print({'end': 'right'})", ""),
+    ],
+)
+def test_a_source_cannot_end_the_grading(line: str, reason: str) -> None:
+    result = judged("p1-m", "import random\n" + breaker(line))
+    assert (reason in result and result.startswith("wrong: ")) if reason else result == RIGHT
+
+
+def test_an_endless_loop_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mechanisms, "SECONDS", 1.0)
+    result = judged("p1-m", breaker("while True: pass"))
+    assert result.endswith("(it did not end within 1 s)")
+
+
+def test_a_source_has_no_environment_and_an_empty_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "x")
+    line = "raise KeyError([*random._os.environ, *random._os.listdir()])"
+    result = judged("p1-m", "import random\n" + breaker(line))
+    assert "SECRET" not in result
+    assert result.endswith("(KeyError: [])") or "LC_CTYPE" in result
+
+
+def test_a_bundle_has_an_outcome_for_each_mechanism_of_its_phase(tmp_path: Path) -> None:
+    code = notebook("x = 1", MAGIC + reference("p1-m")).encode()
+    bundle = Bundle({}, {"phase": "phase1", "experiments": {}}, {"code.py": code})
+    assert graded(bundle) == {"p1-m": RIGHT}
+    assert graded(bundle, tmp_path) == {"p1-m": NOT_CHECKED}
+    assert set(graded(Bundle({}, {"phase": "phase0"}, {}))) == {"p0-m"}
+
+
+def test_each_mechanism_states_what_a_student_needs() -> None:
+    for mechanism in every_mechanism().values():
+        assert isinstance(mechanism, Mechanism)
+        assert mechanism.stub in mechanism.cell
+        assert mechanism.stub.count("...") >= 1

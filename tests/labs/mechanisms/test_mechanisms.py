@@ -1,0 +1,60 @@
+"""What a notebook shows of the mechanisms to write."""
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from environment.errors import UnknownName
+from environment.replacing.checks import checked
+from labs import mechanisms
+from labs.mechanisms import every_mechanism
+from labs.verdicts import Outcome, Verdict
+
+
+def test_a_phase_shows_the_task_the_size_the_cell_and_what_judges_it() -> None:
+    shown = mechanisms.of("phase1")._repr_markdown_()
+    assert shown == repr(mechanisms.of("phase1"))
+    mechanism = every_mechanism()["p1-m"]
+    assert mechanism.task in shown
+    assert f"The reference answer has {mechanism.lines} lines." in shown
+    assert "```python\n%%replace api-gateway breaker.Breaker\nclass Breaker:\n" in shown
+    assert "async def call(self, send: " in shown
+    assert 'mechanisms.judge("p1-m", env)' in shown
+    assert "```python\nprediction = circuit_breaker.predict(" in shown
+    assert "return circuit_breaker.judge(samples, prediction)\n```" in shown
+
+
+def test_showing_a_phase_loads_the_magics() -> None:
+    shell = InteractiveShell.instance()
+    try:
+        mechanisms.of("phase1")
+        assert "replace" in shell.magics_manager.magics["cell"]
+    finally:
+        InteractiveShell.clear_instance()
+
+
+def test_a_phase_without_a_mechanism_lists_those_there_are() -> None:
+    with pytest.raises(UnknownName, match=r"no mechanism to write in 'phase9'; there are: .*p1-m"):
+        mechanisms.of("phase9")
+    with pytest.raises(UnknownName, match=r"no mechanism 'p1'; there are: .*p1-m"):
+        mechanisms.judge("p1", None)  # type: ignore[arg-type]
+
+
+def test_judging_runs_the_mechanism_s_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    verdict = Verdict("circuit_breaker", Outcome.PASS, "x")
+    asked = []
+    mechanism = every_mechanism()["p1-m"]
+
+    def judge(env: object) -> Verdict:
+        asked.append(env)
+        return verdict
+
+    monkeypatch.setitem(mechanism.__dict__, "judge", judge)
+    assert mechanisms.judge("p1-m", "the environment") is verdict  # type: ignore[arg-type]
+    assert asked == ["the environment"]
+
+
+@pytest.mark.parametrize("mechanism", every_mechanism().values(), ids=list(every_mechanism()))
+def test_the_stub_is_a_source_that_the_service_takes(mechanism: mechanisms.Mechanism) -> None:
+    checked(mechanism.service, mechanism.target, mechanism.stub)
+    assert "..." in mechanism.stub
+    assert mechanism.task.count(".") <= 4

@@ -1,0 +1,25 @@
+"""The reference answers of the mechanisms to write, their wrong twins, and why each of these is wrong."""
+
+import runpy
+
+from labs.grading.mechanisms import FOLDER
+
+Twins = dict[str, tuple[str | None, str]]
+"""By a twin's name: a part of the reason that the experiment gives, `None` when it cannot see the twin, and the quick
+check that fails."""
+
+
+def reference(id: str) -> str:
+    """Return the source of the reference answer."""
+    return (FOLDER / id / "reference.py").read_text(encoding="utf-8")
+
+
+def source(id: str, twin: str) -> str:
+    """Return the source of a wrong twin."""
+    return (FOLDER / id / f"twin_{twin}.py").read_text(encoding="utf-8")
+
+
+def twins(id: str) -> Twins:
+    """Return the wrong twins of a mechanism."""
+    found: Twins = runpy.run_path(str(FOLDER / id / "twins.py"))["TWINS"]
+    return found
