@@ -190,14 +190,14 @@ def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample 
     """Return an order that was charged otherwise than predicted."""
     for row in prediction.to_dict("records"):
         orders, times = _of(samples, row), plural(row["deliveries"], "time")
-        counted, more = (
-            orders["drained"],
-            (row["inbox"] == ON) & (orders["charges"] > row["charges"]),
-        )
+        inbox, counted = row["inbox"] == ON, orders["drained"]
         found = first_order(
             orders,
             {
-                f"an order whose event was delivered {times} and that was charged again": more,
+                f"an order whose event was delivered {times} and that was charged again": inbox
+                & (orders["charges"] > row["charges"]),
+                f"an order whose event was delivered {times} and whose payment was published again": inbox
+                & (orders["payments"] > row["charges"]),
                 f"an order whose event was delivered {times} and that lacks a charge": counted
                 & (orders["charges"] < row["charges"]),
             },
