@@ -36,7 +36,11 @@ def checked(service: str, target: str, source: str) -> Replacement:
         LabError: it cannot be one; the message has the line, and its code, that has to change.
         UnknownName: the service has nothing of that name.
     """
-    original = find_original(service, target)
+    return checked_for(find_original(service, target), source)
+
+
+def checked_for(original: Original, source: str) -> Replacement:
+    """Return a source as the replacement of a definition. Raises `LabError` as `checked` does."""
     text = _Text(source, original)
     tree = text.parsed()
     new = text.definition(tree)
@@ -45,7 +49,7 @@ def checked(service: str, target: str, source: str) -> Replacement:
     text.require_imports(tree)
     text.require_same_kind(original.node, new)
     text.require_names(tree)
-    replacement = Replacement(target, original.module, original.name, source)
+    replacement = Replacement(original.target, original.module, original.name, source)
     size = len(replacement.variable().encode())
     if size > MOST_BYTES:
         raise LabError(

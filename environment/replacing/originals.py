@@ -160,17 +160,33 @@ def stub(service: str, target: str) -> str:
 
     Of a class, each method has them. Raises `UnknownName`.
     """
-    node = find_original(service, target).node
+    return stub_of(find_original(service, target).node)
+
+
+def stub_of(node: Definition) -> str:
+    """Return the first lines of a definition, as `stub` does."""
     node.decorator_list = []
     _empty(node)
     return ast.unparse(node) + "\n"
 
 
-def _empty(node: Definition) -> None:
-    docstring = node.body[:1] if ast.get_docstring(node) is not None else []
+def _empty(node: Definition, depth: int = 1) -> None:
+    text = ast.get_docstring(node)
+    docstring = [] if text is None else [ast.Expr(ast.Constant(_indented(text, depth)))]
     if not isinstance(node, ast.ClassDef):
         node.body = [*docstring, ast.Expr(ast.Constant(...))]
         return
+    node.body[: len(docstring)] = docstring
     for part in node.body:
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
-            _empty(part)
+            _empty(part, depth + 1)
+
+
+def _indented(docstring: str, depth: int) -> str:
+    """Return a docstring for a place that may be less deep than the original's."""
+    margin = " " * 4 * depth
+    lines = docstring.splitlines()
+    if len(lines) < 2:
+        return docstring
+    rest = [margin + line if line else "" for line in lines[1:]]
+    return "\n".join([lines[0], *rest, margin])

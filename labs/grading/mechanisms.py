@@ -1,8 +1,9 @@
 """Runs the functions and classes that a bundle's code hands in against quick checks that no student has.
 
-A handed-in source is a cell `%%replace SERVICE TARGET`, or the argument of `replaced(TARGET, ...)` in a cell. It is
-read here and run in a process of its own, `labs/grading/child.py`, in which the service's module has the submitted
-definition. The checks lie in `tests/mutants/replaced/ID/checks.py`; a clone without them checks nothing.
+A handed-in source is a cell `%%replace SERVICE TARGET`, or the argument of `replaced(TARGET, ...)` in a cell; for a
+mechanism that is no part of a service, the cell that defines the function. It is read here and run in a process of its
+own, `labs/grading/child.py`, in which the service's or the lab's module has the submitted definition. The checks lie in
+`tests/mutants/replaced/ID/checks.py`; a clone without them checks nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from environment.errors import LabError
 from environment.replacing import Replacement
-from environment.replacing.checks import checked
+from environment.replacing.originals import imported
 from labs.grading.bundle import CODE
 from labs.grading.reading import Bundle
 from labs.machine import ROOT
@@ -35,13 +36,16 @@ FOLDER = ROOT / "tests" / "mutants" / "replaced"
 CHILD = Path(__file__).with_name("child.py")
 
 SECONDS = 6.0
-"""Limit of the checks of one source, which take less than one second."""
+"""Limit of the checks of one source, which take less than two seconds."""
 
 RIGHT, WRONG = "right", "wrong"
 NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
 
 CELL = re.compile(r"^# %% cell \d+\n", re.MULTILINE)
 MAGIC = re.compile(r"\s*%%replace[ \t]+(\S+)[ \t]+(\S+)[ \t]*(?:\n|$)")
+KEPT = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
+"""The statements of a cell that belong to the function that it defines."""
+
 LINE_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
@@ -61,7 +65,7 @@ def outcome(mechanism: Mechanism, code: str, checks: Path) -> str:
         source = submitted(mechanism, code)
         if source is None:
             return NOT_HANDED_IN
-        return run_checks(checked(mechanism.service, mechanism.target, source), checks)
+        return run_checks(mechanism.checked(source), checks)
     except LabError as problem:
         return f"{NOT_READABLE}: {problem}"
 
@@ -76,13 +80,29 @@ def submitted(mechanism: Mechanism, code: str) -> str | None:
     found: str | None = None
     for number, cell in enumerate(cells):
         magic = MAGIC.match(cell)
-        if magic and magic[2] == mechanism.target:
+        if mechanism.service is None:
+            found = _of_function(mechanism.name, cell) or found
+        elif magic and magic[2] == mechanism.target:
             found = cell[magic.end() :]
         elif not magic and mechanism.target in cell:
             found = _of_block(mechanism.target, cells[: number + 1]) or found
     if found is None or not found.strip() or _same(found, mechanism.stub):
         return None
     return found
+
+
+def _of_function(name: str, cell: str) -> str | None:
+    """Return what a cell that defines a function holds for it; what it imports from the lab is in the lab's module."""
+    text = _plain(cell)
+    body = _tree(text).body
+    if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in body):
+        return None
+    kept = [node for node in body if isinstance(node, KEPT) and not _imports_the_lab(node)]
+    return "\n\n".join(ast.get_source_segment(text, node) or "" for node in kept)
+
+
+def _imports_the_lab(node: ast.AST) -> bool:
+    return any(name.partition(".")[0] == "labs" for name in imported(node))
 
 
 def _of_block(target: str, cells: list[str]) -> str | None:

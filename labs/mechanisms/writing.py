@@ -13,44 +13,68 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
-from environment.errors import UnknownName
-from environment.replacing.originals import stub
+from environment.compose import ROOT
+from environment.errors import LabError, UnknownName
+from environment.replacing.checks import checked_for
+from environment.replacing.originals import Original, definitions, find_original, stub_of
 
 if TYPE_CHECKING:
     from environment import Environment
+    from environment.replacing import Replacement
     from labs.verdicts import Verdict
 
 
 @dataclass(frozen=True)
 class Mechanism:
-    """A function or a small class of a service that a student writes.
+    """A function or a small class that a student writes: of a service, or one that an experiment takes as an argument.
 
-    `target` is what `env[service].replaced` takes. `task` states the contract in one to three sentences. `lines` is the
-    size of the reference answer. `judge` measures the running system with an experiment of the lab and returns the
-    verdict; its source is shown to the student.
+    `target` is what `env[service].replaced` takes. Without a service it is the full name of a function of the lab, such
+    as `labs.experiments.phase3.autoscaler.choose`, and `judge` takes the student's function after the environment.
+    `task` states the contract in one to three sentences. `lines` is the size of the reference answer. `judge` measures
+    the running system with an experiment of the lab and returns the verdict; its source is shown to the student.
     """
 
     title: str
-    service: str
+    service: str | None
     target: str
     task: str
     lines: int
-    judge: Callable[[Environment], Verdict]
+    judge: Callable[..., Verdict]
+
+    @property
+    def name(self) -> str:
+        """The name of the function or class."""
+        return self.target.rpartition(".")[2]
+
+    @property
+    def original(self) -> Original:
+        """The definition that the student's stands for."""
+        if self.service is not None:
+            return find_original(self.service, self.target)
+        return _function_of_the_lab(self.target)
 
     @property
     def stub(self) -> str:
         """The original with dots in place of its code."""
-        return stub(self.service, self.target)
+        return stub_of(self.original.node)
 
     @property
     def cell(self) -> str:
         """The cell that a student copies and fills in."""
-        return f"%%replace {self.service} {self.target}\n{self.stub}"
+        if self.service is not None:
+            return f"%%replace {self.service} {self.target}\n{self.stub}"
+        constants = sorted(name for name in self.original.names() if name.isupper())
+        return f"from {self.original.module} import {', '.join(constants)}\n\n\n{self.stub}"
+
+    def checked(self, source: str) -> Replacement:
+        """Return a student's source as the replacement of the original. Raises `LabError` if it cannot be one."""
+        return checked_for(self.original, source)
 
 
 class Task:
@@ -83,16 +107,25 @@ def of(phase: str) -> Task:
     return Task(found)
 
 
-def judge(mechanism: str, env: Environment) -> Verdict:
+def judge(mechanism: str, env: Environment, *function: Callable[..., Any]) -> Verdict:
     """Measure and judge the running system with the experiment of a mechanism such as `p1-m`.
+
+    Args:
+        mechanism: Its id.
+        env: The running system.
+        function: Yours, for a mechanism that is no part of a service.
 
     Raises:
         UnknownName: There is no such mechanism; the message lists those there are.
+        LabError: It needs a function, and none was given, or the other way round.
     """
     known = every_mechanism()
     if mechanism not in known:
         raise UnknownName(f"There is no mechanism {mechanism!r}; there are: {', '.join(known)}.")
-    return known[mechanism].judge(env)
+    one = known[mechanism]
+    if len(function) != (one.service is None) or not all(map(callable, function)):
+        raise LabError(f"Write `{_call(mechanism, one)}`.")
+    return one.judge(env, *function)
 
 
 @cache
@@ -108,20 +141,42 @@ def every_mechanism() -> Mapping[str, Mechanism]:
     }
 
 
+def _function_of_the_lab(target: str) -> Original:
+    """Return a function of the lab by its full name, without annotations: no cell has the names in them."""
+    module, _, name = target.rpartition(".")
+    file = Path(*module.split(".")).with_suffix(".py")
+    text = (ROOT / file).read_text(encoding="utf-8")
+    node = definitions(ast.parse(text))[name]
+    assert isinstance(node, ast.FunctionDef)
+    node.returns = None
+    for argument in node.args.args:
+        argument.annotation = None
+    return Original(target, "", file, name, text, node)
+
+
+def _call(id: str, mechanism: Mechanism) -> str:
+    function = f", {mechanism.name}" if mechanism.service is None else ""
+    return f'mechanisms.judge("{id}", env{function})'
+
+
 def _described(id: str, mechanism: Mechanism) -> str:
+    restart, heal = "", ""
+    if mechanism.service is not None:
+        restart = f". {mechanism.service} then starts anew with your code"
+        heal = ", then bring the original back with `%heal`"
     return "\n".join(
         [
             f"**{mechanism.title}** (`{id}`)",
             "",
             f"{mechanism.task} The reference answer has {mechanism.lines} lines.",
             "",
-            f"Copy this into a cell of your own, and fill it in. {mechanism.service} then starts anew with your code:",
+            f"Copy this into a cell of your own, and fill it in{restart}:",
             "",
             "```python",
             mechanism.cell.rstrip(),
             "```",
             "",
-            f'Judge it with `mechanisms.judge("{id}", env)`, then bring the original back with `%heal`. This runs:',
+            f"Judge it with `{_call(id, mechanism)}`{heal}. This runs:",
             "",
             "```python",
             _body(mechanism.judge),

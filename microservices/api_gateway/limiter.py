@@ -14,7 +14,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 
 from microservices.api_gateway.settings import GatewaySettings
-from microservices.api_gateway.shared_state import TIMEOUTS, answering
+from microservices.api_gateway.shared_state import TIMEOUTS, SharedState, answering
 
 POLICY = "per-client"
 """The name of the limit in the header fields."""
@@ -50,27 +50,44 @@ class Limiter:
     def __init__(self, limiter: RateLimiter, *, requests: int, seconds: int) -> None:
         self._limiter = limiter
         self._item = RateLimitItemPerSecond(requests, seconds)
-        self._seconds = seconds
+        self.requests, self.seconds = requests, seconds
 
     async def hit(self, client: str) -> Verdict:
-        """Count a request of `client`.
-
-        Raises:
-            Problem: 503, the store does not answer.
-        """
-        with answering():
-            admitted = await self._limiter.hit(self._item, client)
-            stats = await self._limiter.get_window_stats(self._item, client)
+        """Count a request of `client` if it is admitted."""
+        admitted = await self._limiter.hit(self._item, client)
+        stats = await self._limiter.get_window_stats(self._item, client)
         reset = max(1, math.ceil(stats.reset_time - time.time()))
         remaining = max(0, stats.remaining) if admitted else 0
-        return Verdict(admitted, self._item.amount, self._seconds, remaining, reset)
+        return Verdict(admitted, self.requests, self.seconds, remaining, reset)
 
 
-def open_limiter(settings: GatewaySettings) -> Limiter:
+class SharedLimiter(Limiter):
+    """Keeps the windows in Valkey, so that all replicas together admit the limit once."""
+
+    def __init__(
+        self, limiter: RateLimiter, shared: SharedState, *, requests: int, seconds: int
+    ) -> None:
+        super().__init__(limiter, requests=requests, seconds=seconds)
+        self.valkey = shared.valkey
+
+    async def hit(self, client: str) -> Verdict:
+        """Count a request of `client` in Valkey if it is admitted.
+
+        Raises:
+            Problem: 503, Valkey does not answer.
+        """
+        with answering():
+            return await super().hit(client)
+
+
+def open_limiter(settings: GatewaySettings, shared: SharedState | None) -> Limiter:
     """Return the limiter that `LIMIT_STORE` and `LIMIT_WINDOW` name."""
     kind = MovingWindowRateLimiter if settings.limit_window == "moving" else FixedWindowRateLimiter
     limiter = kind(open_store(settings))
-    return Limiter(limiter, requests=settings.limit_requests, seconds=settings.limit_seconds)
+    limit = {"requests": settings.limit_requests, "seconds": settings.limit_seconds}
+    if settings.limit_store == "memory" or shared is None:
+        return Limiter(limiter, **limit)
+    return SharedLimiter(limiter, shared, **limit)
 
 
 def open_store(settings: GatewaySettings) -> Storage:

@@ -49,7 +49,7 @@ def build(settings: GatewaySettings) -> FastAPI:
         needs=[shared.unavailable] if shared and settings.shares_state else [],
     )
     app.state.clients = ClientAddress(settings.trusted_proxy)
-    app.state.limiter = open_limiter(settings)
+    app.state.limiter = open_limiter(settings, shared)
     app.state.counter = open_counter(settings, shared)
     app.state.loop_delay, app.state.computation = loop_delay, computation
     breaker_metrics.observe(breaker, app.state.metrics.registry)

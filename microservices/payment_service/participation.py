@@ -11,7 +11,7 @@ from microservices.kit.database import Database
 from microservices.kit.events.app import create_event_app
 from microservices.kit.events.consumer_config import ConsumerConfig, Handler
 from microservices.kit.events.envelope import Event
-from microservices.kit.events.event_types import Data
+from microservices.kit.events.event_types import Data, OrderConfirmed
 from microservices.kit.events.gauges import GaugeOf
 from microservices.kit.events.participant import Moment, Participant
 from microservices.kit.events.periodic import Task
@@ -78,6 +78,14 @@ def take_payment(
     participant.receive(connection, event, fails=refused)
 
 
+def compensate(connection: Connection, event: Event, *, participant: Participant) -> None:
+    """Undo the payment of an order that is cancelled, whatever was done of it so far, and for good.
+
+    The states are those of the saga's table.
+    """
+    participant.receive(connection, event)
+
+
 def compose(
     settings: PaymentSettings,
     *,
@@ -93,6 +101,7 @@ def compose(
         await pay.work(settings.payment_seconds)
 
     charge = partial(take_payment, participant=participant, settings=settings)
+    cancel = partial(compensate, participant=participant)
     pay_back = partial(refunds.pay_due, participant=participant, settings=settings)
     limit = ConcurrencyLimit(settings.payment_slots)
     app = create_event_app(
@@ -106,7 +115,11 @@ def compose(
             [
                 Handler(charges_on, charge, work),
                 *(
-                    Handler(kind, participant.receive, give_up=kind not in never_given_up)
+                    Handler(
+                        kind,
+                        participant.receive if kind is OrderConfirmed else cancel,
+                        give_up=kind not in never_given_up,
+                    )
                     for kind in consumes
                     if kind is not charges_on
                 ),

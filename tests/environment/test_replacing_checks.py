@@ -1,5 +1,6 @@
 """A student's source is read before a service runs it: each mistake is explained with its line, and nothing runs."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from environment.errors import LabError, UnknownName
 from environment.replacing import MOST_BYTES, Replacement
 from environment.replacing.checks import checked
 from environment.replacing.explanation import explained
-from environment.replacing.originals import READ_FIRST, find_original, targets
+from environment.replacing.originals import READ_FIRST, find_original, stub, targets
 from environment.replacing.sources import source_of
 from microservices.kit.settings import REPLACED_BYTES
 
@@ -267,3 +268,13 @@ def test_a_failed_start_is_explained_in_the_students_lines(log: str, reason: str
         f"api-gateway did not start with your `is_failure`: {reason}\n"
         "It runs its original `is_failure` again."
     )
+
+
+def test_the_stub_of_a_method_has_its_docstring_as_deep_as_its_code() -> None:
+    text = stub("order-service", "kit.events.relay.Relay.publish_oldest")
+    (function,) = ast.parse(text).body
+    assert isinstance(function, ast.AsyncFunctionDef)
+    margins = {len(line) - len(line.lstrip()) for line in text.splitlines()[1:] if line}
+    assert margins == {4}
+    original = find_original("order-service", "kit.events.relay.Relay.publish_oldest").node
+    assert ast.get_docstring(function) == ast.get_docstring(original)

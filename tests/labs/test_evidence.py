@@ -184,6 +184,12 @@ def test_samples_that_pass_hold_no_counterexample(name: str) -> None:
     ("name", "row", "change", "text"),
     [
         ("duplicates", -1, {"charges": 2}, "delivered 4 times and that was charged again"),
+        (
+            "duplicates",
+            -1,
+            {"payments": 2},
+            "delivered 4 times and whose payment was published again",
+        ),
         ("duplicates", 3, {"charges": 1}, "delivered 2 times and that lacks a charge"),
         ("dual_write", -2, {"published": 0, "status": "pending"}, "was never published"),
         ("dual_write", 5, {"status": "missing"}, "does not list"),

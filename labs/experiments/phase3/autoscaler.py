@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 TARGET = 0.4
 """The utilisation that the loop aims at. What is left carries the load that the loop measures too
@@ -15,6 +16,23 @@ TOLERANCE = 0.1
 
 LEAST, MOST = 1, 8
 """Replicas, as `env.scale` can have them."""
+
+
+class Interval(NamedTuple):
+    """What the loop measured in one interval: the replicas, and their utilisation (0 to 1)."""
+
+    replicas: int
+    utilisation: float
+
+
+def choose(intervals: Sequence[Interval], window: int) -> int:
+    """Return how many replicas to run in the next interval.
+
+    Args:
+        intervals: All intervals so far, the oldest first; each has its `replicas` and their `utilisation` (0 to 1).
+        window: The stabilisation window, in intervals: from 1, which is none.
+    """
+    return stabilised([recommended(*interval) for interval in intervals], window)
 
 
 def recommended(replicas: int, utilisation: float) -> int:

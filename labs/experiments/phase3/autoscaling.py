@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase3.autoscaler import (
-    LEAST,
-    TARGET,
-    changes_of_direction,
-    recommended,
-    stabilised,
-)
+from labs.experiments.phase3 import autoscaler
+from labs.experiments.phase3.autoscaler import LEAST, TARGET, Interval, changes_of_direction
 from labs.experiments.phase3.gateways import GATEWAY
-from labs.experiments.phase3.scaling_loop import PATH, SETTLE, WORK, interval_seconds, run_loop
+from labs.experiments.phase3.scaling_loop import (
+    PATH,
+    SETTLE,
+    WORK,
+    Choose,
+    interval_seconds,
+    run_loop,
+)
 from labs.figures import BLUE, ORANGE, PREDICTION, SOFT, canvas, legend, styled
 from labs.guessing import EXACT, Guess
 from labs.judging import (
@@ -106,11 +108,11 @@ def predict(*, swings: int, window: int) -> pd.DataFrame:
     """
     rows = []
     for loop, length in ((WITHOUT, 1), (WITH, window)):
-        replicas, recommendations = LEAST, list[int]()
+        replicas, intervals = LEAST, list[Interval]()
         for interval, load in enumerate(shape(swings, window)):
             utilisation = min(1.0, load * TARGET / replicas)
-            recommendations.append(recommended(replicas, utilisation))
-            chosen = stabilised(recommendations, length)
+            intervals.append(Interval(replicas, utilisation))
+            chosen = autoscaler.choose(intervals, length)
             rows.append((loop, interval, load, utilisation, replicas, chosen))
             replicas = chosen
     columns = ["loop", "interval", "load", "utilisation", "replicas", "chosen"]
@@ -118,7 +120,12 @@ def predict(*, swings: int, window: int) -> pd.DataFrame:
 
 
 def measure(
-    env: Environment, *, swings: int = 1, window: int = 2, watch: float = 0.7
+    env: Environment,
+    *,
+    swings: int = 1,
+    window: int = 2,
+    watch: float = 0.7,
+    choose: Choose = autoscaler.choose,
 ) -> pd.DataFrame:
     """Scale the gateway in a loop under a ramp and `swings`, without a stabilisation window and with one.
 
@@ -131,6 +138,7 @@ def measure(
         window: The stabilisation window, in intervals.
         watch: Seconds in which utilisation is measured, at the end of an interval that first has
             time to scale, as this machine needs it.
+        choose: What chooses the replicas of the next interval, such as a function of your own.
 
     Returns:
         One row per request. Columns: those of `Load.samples`; `loop`, `interval` (by its intended
@@ -142,7 +150,7 @@ def measure(
     length = interval_seconds(env, watch)
     loads = shape(swings, window)
     parts = [
-        run_loop(env, loads, window=intervals, length=length).assign(loop=loop)
+        run_loop(env, loads, window=intervals, length=length, choose=choose).assign(loop=loop)
         for loop, intervals in ((WITHOUT, 1), (WITH, window))
     ]
     env.scale(GATEWAY, LEAST)
@@ -248,11 +256,9 @@ def _others_answered(table: pd.DataFrame) -> bool:
 def _by_formula(table: pd.DataFrame) -> list[int]:
     """Return what should have been chosen for the measured utilisation."""
     measured = zip(table["replicas"], table["utilisation"], strict=True)
-    recommendations = [recommended(replicas, utilisation) for replicas, utilisation in measured]
+    intervals = [Interval(replicas, utilisation) for replicas, utilisation in measured]
     window = int(table["window"].iloc[0])
-    return [
-        stabilised(recommendations[: number + 1], window) for number in range(len(recommendations))
-    ]
+    return [autoscaler.choose(intervals[: n + 1], window) for n in range(len(intervals))]
 
 
 @styled

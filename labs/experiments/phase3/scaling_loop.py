@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from labs.experiments.phase3.autoscaler import LEAST, TARGET, recommended, stabilised
+from environment.errors import LabError
+from labs.experiments.phase3.autoscaler import LEAST, MOST, TARGET, Interval
 from labs.experiments.phase3.gateways import GATEWAY
 from labs.load.open_loop import Load, Stream
 
 if TYPE_CHECKING:
     from environment import Environment
+
+Choose = Callable[[Sequence[Interval], int], int]
+"""Chooses the replicas of the next interval from all intervals so far and a window, as `autoscaler.choose` does."""
 
 PATH = "/api/blocking"
 WORK = 0.05
@@ -28,7 +33,7 @@ PACE = 1.5
 
 
 def run_loop(
-    env: Environment, loads: Sequence[float], *, window: int, length: float
+    env: Environment, loads: Sequence[float], *, window: int, length: float, choose: Choose
 ) -> pd.DataFrame:
     """Scale the gateway, from one replica on, through intervals with these loads.
 
@@ -37,14 +42,20 @@ def run_loop(
         loads: Of each interval, in what one replica carries at its target.
         window: The stabilisation window, in intervals.
         length: Seconds of an interval.
+        choose: What chooses the replicas.
 
     Returns:
         One row per request, with the columns of `autoscaling.measure` but `loop`.
+
+    Raises:
+        LabError: `choose` returns something else than a number of replicas that the gateway can have.
     """
     env.scale(GATEWAY, LEAST)
     streams = list(_streams(env[GATEWAY].url, loads, length))
     with Load(*streams, seconds=(len(streams) + 1) * length, seed=env.seed) as load:
-        table = _follow(env, load, window=window, length=length, count=len(streams))
+        table = _follow(
+            env, load, partial(next_replicas, choose, window), length, count=len(streams)
+        )
         load.end_in(SETTLE)
     requests = load.samples.assign(since=load.samples["intended"] - load.begun)
     requests["interval"] = requests["stream"].astype(int)
@@ -75,11 +86,27 @@ def _streams(url: str, loads: Sequence[float], length: float) -> Iterator[Stream
         )
 
 
+def next_replicas(choose: Choose, window: int, intervals: Sequence[Interval]) -> int:
+    """Return what `choose` chooses. Raises `LabError` if the gateway cannot have it."""
+    replicas = choose(intervals, window)
+    if type(replicas) is int and LEAST <= replicas <= MOST:
+        return replicas
+    raise LabError(
+        f"After {intervals[-1].replicas} replicas with a utilisation of {intervals[-1].utilisation:.2f} `choose` "
+        f"returned {replicas!r}. Return a whole number from {LEAST} to {MOST}."
+    )
+
+
 def _follow(
-    env: Environment, load: Load, *, window: int, length: float, count: int
+    env: Environment,
+    load: Load,
+    chosen_after: Callable[[Sequence[Interval]], int],
+    length: float,
+    *,
+    count: int,
 ) -> pd.DataFrame:
     """Run the loop: watch, compute, choose, scale. Return one row per interval."""
-    rows, recommendations, replicas = [], list[int](), LEAST
+    rows, intervals, replicas = [], list[Interval](), LEAST
     for interval in range(count):
         began = max(time.time(), load.begun + interval * length) + SETTLE
         due = (interval + 1) * length
@@ -87,8 +114,8 @@ def _follow(
         ended = time.time()
         answered = _answered(env, began, ended)
         utilisation = len(answered) * WORK / ((ended - began) * replicas)
-        recommendations.append(recommended(replicas, utilisation))
-        chosen = stabilised(recommendations, window)
+        intervals.append(Interval(replicas, utilisation))
+        chosen = chosen_after(tuple(intervals))
         late = ended - load.begun - due
         rows.append((replicas, answered.nunique(), utilisation, ended - began, late, chosen))
         if chosen != replicas and interval + 1 < count:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import MOST, follow
-from labs.experiments.phase4.names import CREATED, PAYMENTS, PAYMENTS_GROUP
+from labs.experiments.phase4.names import CREATED, PAID, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import charges, drained, place
 from labs.figures import BLUE, ORANGE, PREDICTION, canvas, mark_set_aside, styled
 from labs.guessing import EXACT, Guess
@@ -51,7 +51,10 @@ DELIVERIES = (1, 2, 4)
 PUBLISHED_SECONDS = 20.0
 """Longest wait for the events of new orders to be in their topic."""
 
-JUDGED = "an order whose event is delivered d times is charged once with the inbox, d times without: exact"
+JUDGED = (
+    "an order whose event is delivered d times is charged once with the inbox, and its payment published once; "
+    "without, charged d times: exact"
+)
 
 GUESSES = {
     "without_inbox": Guess(
@@ -94,7 +97,7 @@ def measure(
 
     One row per order. Columns: `inbox`, `order`, `deliveries` (that were meant), `delivered` (messages of the order in
     the topic), `drained` (whether payment-service was past them all), `charges` (of the order in the ledger),
-    `runtime`, `attempt`.
+    `payments` (different events of its payment in their topic), `runtime`, `attempt`.
     """
     rows: list[dict[str, Any]] = []
     for inbox in NAMES:
@@ -104,6 +107,8 @@ def measure(
         _send_again(env, meant)
         done, charged = drained(env, PAYMENTS_GROUP), charges(env)
         delivered = env.kafka.read(CREATED, limit=MOST)["key"].value_counts()
+        # A relay may send one event twice, with the same bytes.
+        paid = env.kafka.read(PAID, limit=MOST).drop_duplicates("value")["key"].value_counts()
         rows += [
             {
                 "inbox": inbox,
@@ -112,6 +117,7 @@ def measure(
                 "delivered": int(delivered.get(order, 0)),
                 "drained": done,
                 "charges": charged[order],
+                "payments": int(paid.get(order, 0)),
             }
             for order, d in meant.items()
         ]
@@ -164,8 +170,11 @@ def _read_to_the_end(orders: pd.DataFrame) -> Counted:
 
 
 def _charged(orders: pd.DataFrame, counted: Counted, expected: Mapping[Any, Any]) -> Finding:
-    if expected["inbox"] == ON and (orders["charges"] > expected["charges"]).any():
-        return failure("charged more than once")  # at any moment, whatever is still to be read
+    if expected["inbox"] == ON:  # at any moment, whatever is still to be read
+        if (orders["charges"] > expected["charges"]).any():
+            return failure("charged more than once")
+        if (orders["payments"] > expected["charges"]).any():
+            return failure("the payment was published more than once")
     if orders.empty:
         return doubt("not measured")
     if counted.finding:
@@ -181,14 +190,14 @@ def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample 
     """Return an order that was charged otherwise than predicted."""
     for row in prediction.to_dict("records"):
         orders, times = _of(samples, row), plural(row["deliveries"], "time")
-        counted, more = (
-            orders["drained"],
-            (row["inbox"] == ON) & (orders["charges"] > row["charges"]),
-        )
+        inbox, counted = row["inbox"] == ON, orders["drained"]
         found = first_order(
             orders,
             {
-                f"an order whose event was delivered {times} and that was charged again": more,
+                f"an order whose event was delivered {times} and that was charged again": inbox
+                & (orders["charges"] > row["charges"]),
+                f"an order whose event was delivered {times} and whose payment was published again": inbox
+                & (orders["payments"] > row["charges"]),
                 f"an order whose event was delivered {times} and that lacks a charge": counted
                 & (orders["charges"] < row["charges"]),
             },

@@ -139,18 +139,30 @@ class Relay:
         if self._points.holds_relay():
             return False
         self._seen = self._database.version()  # before the read, so that no later commit is missed
+        if not await self.publish_oldest():
+            return False
+        self._stalls.clear(NAME)
+        await asyncio.sleep(PACE_SECONDS)
+        return True
+
+    async def publish_oldest(self) -> bool:
+        """Publish the oldest events of the outbox, `BATCH` at most, and delete those that Kafka has; false for none.
+
+        Kafka has them when `self._renewing(self._producer.send(records))` returns; then `self._were_sent(records)` is
+        called. It raises `NotSent`, with an error or `None` for each record, when Kafka has not all of them: then
+        `self._send_one_by_one(rows, errors)` goes on.
+        """
         rows = await self._database.read(outbox.first, BATCH)
         if not rows:
             return False
+        records = [record for _, record in rows]
         try:
-            await self._renewing(self._producer.send([record for _, record in rows]))
+            await self._renewing(self._producer.send(records))
         except NotSent as error:
             await self._send_one_by_one(rows, error.errors)
         else:
-            self._were_sent([record for _, record in rows])
+            self._were_sent(records)
             await self._database.write(outbox.remove, [position for position, _ in rows])
-        self._stalls.clear(NAME)
-        await asyncio.sleep(PACE_SECONDS)
         return True
 
     async def _send_one_by_one(

@@ -6,8 +6,6 @@ from pathlib import Path
 import pytest
 
 from environment.replacing import Replacement
-from environment.replacing.checks import checked
-from environment.replacing.originals import find_original
 from labs.grading import mechanisms
 from labs.grading.mechanisms import (
     FOLDER,
@@ -34,10 +32,7 @@ CHECKS = FOLDER / "p1-m" / "checks.py"
 
 
 def judged(id: str, source: str) -> str:
-    mechanism = every_mechanism()[id]
-    return run_checks(
-        checked(mechanism.service, mechanism.target, source), FOLDER / id / "checks.py"
-    )
+    return run_checks(every_mechanism()[id].checked(source), FOLDER / id / "checks.py")
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -47,7 +42,7 @@ def test_the_reference_answer_passes_every_check(id: str) -> None:
 
 @pytest.mark.parametrize("id", IDS)
 def test_the_service_s_own_code_passes_every_check(id: str) -> None:
-    original = find_original(every_mechanism()[id].service, every_mechanism()[id].target)
+    original = every_mechanism()[id].original
     own = ast.get_source_segment(original.text, original.node) or ""
     replacement = Replacement(original.target, original.module, original.name, own)
     assert run_checks(replacement, FOLDER / id / "checks.py") == RIGHT
@@ -60,10 +55,16 @@ def test_a_wrong_twin_fails_the_check_that_is_made_for_it(id: str, twin: str) ->
 
 
 @pytest.mark.parametrize("id", IDS)
-def test_a_mechanism_has_three_twins_that_its_experiment_sees(id: str) -> None:
+def test_a_mechanism_has_three_twins(id: str) -> None:
     files = {path.stem.removeprefix("twin_") for path in (FOLDER / id).glob("twin_*.py")}
     assert files == set(twins(id))
-    assert sum(live is not None for live, _ in twins(id).values()) >= 3
+    assert len(files) >= 3
+
+
+@pytest.mark.parametrize("phase", sorted({id.partition("-")[0] for id in IDS}))
+def test_the_experiments_of_a_phase_see_a_twin(phase: str) -> None:
+    reasons = [live for id in IDS if id.startswith(phase) for live, _ in twins(id).values()]
+    assert any(reasons)
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -104,6 +105,41 @@ def test_the_last_source_for_a_target_is_what_was_handed_in(
 ) -> None:
     found = submitted(ONE, notebook(*cells))
     assert (found or "").strip() == (source or "")
+
+
+CHOOSE = every_mechanism()["p3-m"]
+OWN = "def choose(intervals, window):\n    return floor(1)"
+
+
+@pytest.mark.parametrize(
+    ("cells", "source"),
+    [
+        ([CHOOSE.cell], None),
+        (["choose = 1", "mechanisms.judge('p3-m', env, choose)"], None),
+        (["def choose(intervals, window: ..."], None),
+        ([OWN, "# yours"], OWN),
+        ([OWN.replace("1", "2"), OWN, 'mechanisms.judge("p3-m", env, choose)'], OWN),
+        ([f"from math import floor\n{OWN}\nchoose([], 1)"], f"from math import floor\n\n{OWN}"),
+        ([f"from labs.experiments.phase3.autoscaler import TARGET\n{OWN}"], OWN),
+        ([f"%matplotlib inline\nN = 2\n{OWN}"], f"N = 2\n\n{OWN}"),
+    ],
+)
+def test_the_last_cell_that_defines_a_function_of_the_lab_is_what_was_handed_in(
+    cells: list[str], source: str | None
+) -> None:
+    assert submitted(CHOOSE, notebook(*cells)) == source
+
+
+def test_a_function_of_the_lab_is_checked_as_it_stands_in_its_cell() -> None:
+    header = CHOOSE.cell[: CHOOSE.cell.index("def ")]
+    right = notebook(f"import math\n\n{header}{reference('p3-m')}", "choose([(1, 0.5)], 1)")
+    assert outcome(CHOOSE, right, FOLDER / "p3-m" / "checks.py") == RIGHT
+    other = notebook(OWN.replace("choose(", "chosen("))
+    assert outcome(CHOOSE, other, FOLDER / "p3-m" / "checks.py") == NOT_HANDED_IN
+    unknown = outcome(CHOOSE, notebook(OWN), FOLDER / "p3-m" / "checks.py")
+    assert (
+        "neither your source nor labs/experiments/phase3/autoscaler.py defines `floor`" in unknown
+    )
 
 
 def test_a_block_whose_source_is_not_in_the_notebook_is_not_readable() -> None:

@@ -1,10 +1,12 @@
 """What a notebook shows of the mechanisms to write."""
 
+import re
+from typing import Any
+
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from environment.errors import UnknownName
-from environment.replacing.checks import checked
+from environment.errors import LabError, UnknownName
 from labs import mechanisms
 from labs.mechanisms import every_mechanism
 from labs.verdicts import Outcome, Verdict
@@ -21,6 +23,16 @@ def test_a_phase_shows_the_task_the_size_the_cell_and_what_judges_it() -> None:
     assert 'mechanisms.judge("p1-m", env)' in shown
     assert "```python\nprediction = circuit_breaker.predict(" in shown
     assert "return circuit_breaker.judge(samples, prediction)\n```" in shown
+
+
+def test_a_function_of_the_lab_is_shown_as_a_cell_that_runs() -> None:
+    cell = every_mechanism()["p3-m"].cell
+    names: dict[str, object] = {}
+    exec(cell, names)
+    assert {"choose", "LEAST", "MOST", "TARGET", "TOLERANCE"} <= set(names)
+    shown = repr(mechanisms.of("phase3"))
+    assert f"```python\n{cell.rstrip()}\n```" in shown
+    assert 'Judge it with `mechanisms.judge("p3-m", env, choose)`. This runs:' in shown
 
 
 def test_showing_a_phase_loads_the_magics() -> None:
@@ -53,8 +65,35 @@ def test_judging_runs_the_mechanism_s_experiment(monkeypatch: pytest.MonkeyPatch
     assert asked == ["the environment"]
 
 
+def choose(intervals: object, window: int) -> int:
+    return 1
+
+
+def test_a_function_of_the_lab_is_judged_as_an_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    mechanism = every_mechanism()["p3-m"]
+    monkeypatch.setitem(mechanism.__dict__, "judge", lambda *given: asked.append(given))
+    mechanisms.judge("p3-m", "the environment", choose)  # type: ignore[arg-type]
+    assert asked == [("the environment", choose)]
+
+
+@pytest.mark.parametrize(
+    ("id", "given", "call"),
+    [
+        ("p3-m", (), r'mechanisms.judge\("p3-m", env, choose\)'),
+        ("p3-m", (3,), r'mechanisms.judge\("p3-m", env, choose\)'),
+        ("p1-m", (choose,), r'mechanisms.judge\("p1-m", env\)'),
+    ],
+)
+def test_another_call_than_the_mechanism_needs_is_explained(
+    id: str, given: tuple[Any, ...], call: str
+) -> None:
+    with pytest.raises(LabError, match=f"Write `{call}`"):
+        mechanisms.judge(id, None, *given)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("mechanism", every_mechanism().values(), ids=list(every_mechanism()))
-def test_the_stub_is_a_source_that_the_service_takes(mechanism: mechanisms.Mechanism) -> None:
-    checked(mechanism.service, mechanism.target, mechanism.stub)
+def test_the_stub_is_a_source_that_is_taken(mechanism: mechanisms.Mechanism) -> None:
+    mechanism.checked(mechanism.stub)
     assert "..." in mechanism.stub
-    assert mechanism.task.count(".") <= 4
+    assert len(re.findall(r"\.(?: |$)", mechanism.task)) <= 4

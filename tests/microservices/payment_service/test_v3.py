@@ -1,6 +1,9 @@
 """payment-service 3: the coin, tombstones and debts, on a database and over HTTP."""
 
 import time
+from contextlib import suppress
+from types import ModuleType
+from unittest.mock import MagicMock
 
 import pytest
 from sqlalchemy import Connection
@@ -11,7 +14,16 @@ from microservices.kit.events.event_types import Data, OrderCancelled, OrderConf
 from microservices.kit.http.pages import PageRequest
 from microservices.kit.items import Item
 from microservices.kit.saga import Contradiction
-from microservices.payment_service import charging, debts, ledger, refunds, store, v3
+from microservices.payment_service import (
+    charging,
+    debts,
+    ledger,
+    participation,
+    refunds,
+    store,
+    v3,
+    v4,
+)
 from microservices.payment_service.settings import PaymentSettings
 from tests.microservices.conftest import NO_KAFKA, Start
 from tests.microservices.running import Running
@@ -130,6 +142,26 @@ def test_a_refused_refund_waits_longer_each_time(connection: Connection) -> None
     assert waits[:8] == sorted(waits[:8])
     assert waits[0] < 0.3
     assert all(29 < wait <= 33.1 for wait in waits[8:])
+
+
+@pytest.mark.parametrize(
+    ("version", "undone_by"),
+    [(v3, {"OrderCancelled", "InventoryFailed"}), (v4, {"RefundRequested"})],
+)
+def test_only_events_that_undo_a_payment_are_compensated(
+    version: ModuleType, undone_by: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = MagicMock()
+    compensated: list[str] = []
+    monkeypatch.setattr(participation, "create_event_app", built)
+    monkeypatch.setattr(
+        participation, "compensate", lambda _, event, *, participant: compensated.append(event)
+    )
+    version.build(PaymentSettings(port=1))
+    for handler in built.call_args.kwargs["consumes"].handlers:
+        with suppress(AttributeError):  # of the other handlers, which need a database
+            handler.effect(None, handler.kind.__name__)
+    assert set(compensated) == undone_by
 
 
 @pytest.fixture

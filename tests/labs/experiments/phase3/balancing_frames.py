@@ -142,9 +142,9 @@ def autoscaling_prediction() -> pd.DataFrame:
     return autoscaling.predict(swings=1, window=2)
 
 
-def autoscaling_samples() -> pd.DataFrame:
-    """Both loops, in intervals of two seconds, as predicted."""
-    table = autoscaling_prediction()
+def autoscaling_samples(table: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Both loops, in intervals of two seconds, as predicted, or as in a table of that form."""
+    table = autoscaling_prediction() if table is None else table
     rate = table["load"] * TARGET / WORK
     times = [
         [2 * row + n / r for n in range(int(2 * r))]

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from labs.experiments.phase3 import autoscaling
+from environment.errors import LabError
+from labs.experiments.phase3 import autoscaler, autoscaling
 from labs.experiments.phase3.autoscaler import (
     TARGET,
     changes_of_direction,
@@ -11,8 +12,10 @@ from labs.experiments.phase3.autoscaler import (
     stabilised,
 )
 from labs.experiments.phase3.autoscaling import WITH, WITHOUT
+from labs.experiments.phase3.scaling_loop import next_replicas
 from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase3 import balancing_frames
+from tests.mutants.mechanisms import function, source
 
 PREDICTION = balancing_frames.autoscaling_prediction()
 FRAME = balancing_frames.autoscaling_samples
@@ -71,6 +74,36 @@ def test_a_step_that_is_not_the_formulas_fails() -> None:
     verdict = judge(changed(WITH, 3, chosen=2))  # as without the window
     assert verdict.outcome is Outcome.FAIL
     assert verdict.reasons == (f"{WITH}: a step was not the formula's",)
+
+
+@pytest.mark.parametrize(
+    ("twin", "loops"),
+    [
+        ("forgets_the_window", [WITH]),
+        ("rounds_to_nearest", [WITHOUT, WITH]),
+        ("mean_of_the_window", [WITH]),
+        ("lowest_of_the_window", [WITH]),
+        ("never_scales_down", [WITHOUT, WITH]),
+        ("replicas_of_now", [WITH]),
+        ("no_tolerance", []),
+        ("no_bounds", []),
+    ],
+)
+def test_a_loop_by_a_wrong_function_fails(
+    twin: str, loops: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(autoscaler, "choose", function("p3-m", source("p3-m", twin)))
+        table = balancing_frames.autoscaling_prediction()
+    verdict = judge(FRAME(table))
+    assert verdict.reasons == tuple(f"{loop}: a step was not the formula's" for loop in loops)
+
+
+@pytest.mark.parametrize("returned", [0, 9, 2.0, None, True])
+def test_a_number_of_replicas_that_cannot_run_is_explained(returned: object) -> None:
+    interval = autoscaler.Interval(2, 0.25)
+    with pytest.raises(LabError, match=rf"utilisation of 0.25 `choose` returned {returned}\. Ret"):
+        next_replicas(lambda intervals, window: returned, 1, [interval])  # type: ignore[arg-type,return-value]
 
 
 def test_other_replicas_at_work_than_were_chosen_fail() -> None:

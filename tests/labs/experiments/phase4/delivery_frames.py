@@ -30,6 +30,7 @@ def duplicates_samples() -> pd.DataFrame:
         order=[f"order-{n}" for n in rows.index],
         delivered=rows["deliveries"],
         drained=True,
+        payments=rows["charges"],
         runtime="process",
         attempt=1,
     )

@@ -44,6 +44,13 @@ def test_two_charges_with_the_inbox_fail_at_any_moment(drained: bool) -> None:
     assert verdict.outcome is Outcome.FAIL
 
 
+def test_a_second_payment_with_the_inbox_fails_although_a_key_refused_the_charge() -> None:
+    verdict = judge(changed(ON, 2, payments=2))
+    assert verdict.reasons == (
+        "INBOX=on, delivered 2 times: the payment was published more than once",
+    )
+
+
 @pytest.mark.parametrize(("inbox", "charges"), [(ON, 0), (OFF, 1)])
 def test_fewer_charges_than_predicted_fail_once_all_is_read(inbox: str, charges: int) -> None:
     assert judge(changed(inbox, 4, charges=charges)).outcome is Outcome.FAIL

@@ -1,0 +1,21 @@
+"""A wrong twin: all clients have one window, and one of them uses up the limit of the others."""
+
+from uuid import uuid4
+
+
+async def hit(self, client):
+    key, now, request = "window-of-all", time.time(), uuid4().hex
+    with answering():
+        async with self.valkey.pipeline() as steps:
+            steps.zremrangebyscore(key, "-inf", now - self.seconds)
+            steps.zadd(key, {request: now})
+            steps.zcard(key)
+            steps.zrange(key, 0, 0, withscores=True)
+            steps.expire(key, self.seconds + 1)
+            _, _, count, [(_, oldest)], _ = await steps.execute()
+        admitted = count <= self.requests
+        if not admitted:
+            await self.valkey.zrem(key, request)
+    remaining = max(0, self.requests - count)
+    reset = max(1, math.ceil(oldest + self.seconds - now))
+    return Verdict(admitted, self.requests, self.seconds, remaining, reset)

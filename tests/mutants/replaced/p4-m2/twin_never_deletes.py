@@ -1,0 +1,14 @@
+"""A wrong twin: it publishes the same events again and again."""
+
+
+async def publish_oldest(self):
+    rows = await self._database.read(outbox.first, BATCH)
+    if not rows:
+        return False
+    try:
+        await self._renewing(self._producer.send([record for _, record in rows]))
+    except NotSent as error:
+        await self._send_one_by_one(rows, error.errors)
+    else:
+        self._were_sent([record for _, record in rows])
+    return True
