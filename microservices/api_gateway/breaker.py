@@ -4,6 +4,7 @@
 BREAKER_OPEN_SECONDS later: one request passes, the probe; its outcome closes or opens again. A
 failure is a 5xx, or no response. Any other response, a 4xx too, shows that the upstream works, and
 ends a row of failures. Each replica of the gateway has a breaker of its own.
+`Breaker` is a thin layer over interlock, whose types stay in this module.
 """
 
 import logging
@@ -33,7 +34,7 @@ class CircuitOpen(Exception):
 
 
 class Breaker:
-    """The breaker of one upstream: a thin layer over interlock, whose types stay in this module."""
+    """The breaker of one upstream."""
 
     def __init__(
         self, *, failures: int, open_seconds: float, changed: Callable[[str, str], None]
