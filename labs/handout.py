@@ -23,7 +23,11 @@ from labs.running.outputs import read
 FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "scripts/test.py")
 """What a handout leaves out; with the tests goes the command that runs them."""
 
-ANSWERS = ("tests/notebooks/test_answers*.py", "tests/labs/exercises/test_exercises.py")
+ANSWERS = (
+    "tests/notebooks/test_answers*.py",
+    "tests/labs/exercises/test_exercises.py",
+    "tests/labs/exercises/designs/*.py",
+)
 """The reference answers: in code, and as values with the usual wrong ones."""
 
 LABS = "labs/phase*.ipynb"

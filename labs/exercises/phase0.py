@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, close, first_advice, names, number, numbers
+from labs.exercises.designs.comparisons import order_and_payment
 from labs.experiments.phase0 import independence, startup
 
 TEN = [0.6] * 10, [0.5] * 10
@@ -88,5 +89,11 @@ EXERCISES = (
         Level.READ,
         "two numbers of seconds: one by one, and together",
         _ten_services,
+    ),
+    Exercise(
+        "Design a measurement: an order and its payment",
+        Level.DESIGN,
+        "a dictionary of plan, samples, predicted, found and holds",
+        order_and_payment,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, OddAnswer, first_advice, number, numbers
+from labs.exercises.designs.copies import enough_copies
 from labs.experiments.phase2 import head_of_line_blocking, limits, ratio_claim
 
 RATIO, SECONDS = 100.0, 0.1
@@ -74,4 +75,10 @@ EXERCISES = (
         "The fewest connections", Level.CHANGE, "a share of the bystanders", _fewest_connections
     ),
     Exercise("Two replicas, two workers each", Level.CHANGE, "a number of requests", _two_by_two),
+    Exercise(
+        "Design a measurement: enough copies",
+        Level.DESIGN,
+        "a dictionary of plan, samples, predicted, found and holds",
+        enough_copies,
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, OddAnswer, close, first_advice, number
+from labs.exercises.designs.reloads import lost_by_reloads
 from labs.experiments.phase3 import distribution, health_check, slow_replica
 
 DELAY, SHARE = 0.2, 1 / 20
@@ -83,4 +84,10 @@ EXERCISES = (
         "Three failures", Level.CHANGE, "the most attempts that a death may cost", _three_failures
     ),
     Exercise("Random arrivals", Level.DESIGN, "a share of the requests", _random_arrivals),
+    Exercise(
+        "Design a measurement: a reload of nginx",
+        Level.DESIGN,
+        "a dictionary of plan, samples, reloads, predicted, found and holds",
+        lost_by_reloads,
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, first_advice, numbers
+from labs.exercises.designs.drains import draining
 from labs.experiments.phase4 import consumer_group
 
 PARTITIONS = 10
@@ -78,5 +79,11 @@ EXERCISES = (
         Level.DESIGN,
         "two numbers of partitions: for one key, and for ten",
         _keys,
+    ),
+    Exercise(
+        "Design a measurement: a lag that shrinks",
+        Level.DESIGN,
+        "a dictionary of plan, lag, samples, predicted, found and holds",
+        draining,
     ),
 )

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, OddAnswer, first_advice, names, number
+from labs.exercises.designs.comparisons import refund_and_confirmation
 from labs.experiments.phase5 import interleavings, outcomes
 
 EVENTS = ("PaymentCompleted", "OrderConfirmed", "OrderCancelled")
@@ -70,4 +71,10 @@ EXERCISES = (
     Exercise("How many orders refute 70 %?", Level.READ, "a number of orders", _orders_to_refute),
     Exercise("What inventory-service may give up", Level.CHANGE, "names of events", _given_up),
     Exercise("Nine refusals of ten", Level.CHANGE, "a number of attempts", _attempts),
+    Exercise(
+        "Design a measurement: how long money is away",
+        Level.DESIGN,
+        "a dictionary of plan, samples, predicted, found and holds",
+        refund_and_confirmation,
+    ),
 )
