@@ -52,7 +52,7 @@ def draining(answer: Any) -> str | None:
         lambda: _not_steady(samples, lag),
         lambda: _few_drains(samples, lag),
         lambda: too_wide(_speed(samples, lag), WIDEST),
-        lambda: other_than_samples(conclusion(given), _speed(samples, lag)),
+        lambda: other_than_samples(conclusion(given), _speed(samples, lag), up_to=WIDEST),
     )
 
 

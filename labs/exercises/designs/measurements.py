@@ -103,13 +103,15 @@ def too_wide(interval: Interval, widest: float) -> str | None:
     )
 
 
-def other_than_samples(given: Conclusion, interval: Interval) -> str | None:
+def other_than_samples(given: Conclusion, interval: Interval, *, up_to: float = 0.0) -> str | None:
     """Return the advice on a conclusion that does not follow from its samples.
 
     The interval handed in has to enclose the samples' own value and be about as wide as theirs, and the prediction
-    holds when it lies in it.
+    holds when it lies in it. Any width up to `up_to` is taken: of few values it depends much on how each was computed.
     """
     least, most = (factor * interval.width for factor in AS_WIDE)
+    if up_to:
+        least, most = 0.0, max(most, up_to)
     if not given.low <= interval.value <= given.high:
         return "`found` does not enclose what these samples show. Which statistic does the task ask for?"
     if not least <= given.high - given.low <= most:
