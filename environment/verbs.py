@@ -76,6 +76,10 @@ class Lifetime(Protocol):
 class Looking(Protocol):
     """What changes nothing."""
 
+    def url(self, service: str) -> str:
+        """Return where a service is reached, without a look at its replicas: a state takes a request to each."""
+        ...
+
     def logs(self, target: str, lines: int) -> str:
         """Return the last lines of a service (each replica under its id) or of one replica."""
         ...

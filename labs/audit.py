@@ -17,6 +17,7 @@ import pandas as pd
 
 from environment.errors import LabError, NotReady
 from environment.waiting import wait_until
+from labs.client import new_client
 from labs.contradictions import Event, Records, always, at_rest, money
 from labs.pages import read_all
 from labs.published import read_published, read_unread
@@ -109,7 +110,7 @@ def _read(env: Environment) -> Reading:
     # How far the services have read comes first: an event that comes later counts as unread.
     lags, letters = read_unread(env), env.kafka.dead_letters()
     published = read_published(env)
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         ledger = _get(client, env, PAYMENTS, "/ledger")
         orders = _get(client, env, ORDERS, "/orders")
         stock = _get(client, env, INVENTORY, "/stock")

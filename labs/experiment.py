@@ -3,7 +3,7 @@
 An experiment is one module of `labs/experiments/phaseN/`, and the module is the namespace: `hop.predict`,
 `hop.measure`, `hop.judge`, `hop.plot`. A module of such a folder that states a `THEORY` is an experiment; the others
 are helpers of their phase. An experiment may also declare `GUESSES`, what it asks for before it is measured
-(`labs/guessing.py`).
+(`labs/guessing.py`), and `evidence`, which chooses the request or order that shows a failure (`labs/evidence.py`).
 """
 
 from __future__ import annotations

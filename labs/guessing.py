@@ -93,6 +93,17 @@ class Guess:
     reference: float
     theory: Callable[[pd.DataFrame], float] | None = None
 
+    def compared(
+        self, value: float, samples: pd.DataFrame, prediction: pd.DataFrame
+    ) -> dict[str, Any]:
+        """Return `theory`, `measured` and `right` for a guessed value; each is None where the frames do not give it."""
+        measured = _finite(self.measured, samples)
+        return {
+            "theory": _finite(self.theory, prediction) if self.theory else None,
+            "measured": measured,
+            "right": None if measured is None else bool(self.right.holds(value, measured)),
+        }
+
 
 def guesses_of(experiment: object) -> Mapping[str, Guess]:
     """Return what an experiment asks for, by name; nothing for one that declares no `GUESSES`."""
@@ -207,12 +218,7 @@ class Guesses:
         entries = self.facts.get(topic, {})
         for name, entry in entries.items():
             guess = guesses_of(experiment)[name]
-            measured = _finite(guess.measured, samples)
-            entry["measured"] = measured
-            entry["theory"] = _finite(guess.theory, prediction) if guess.theory else None
-            entry["right"] = (
-                None if measured is None else guess.right.holds(entry["value"], measured)
-            )
+            entry.update(guess.compared(entry["value"], samples, prediction))
         return Comparison(topic, entries) if entries else None
 
     def calibration(self) -> Calibration:

@@ -25,10 +25,10 @@ FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "
 
 ANSWERS = (
     "tests/notebooks/test_answers*.py",
-    "tests/labs/exercises/test_exercises.py",
+    "tests/labs/exercises/test_*.py",
     "tests/labs/exercises/designs/*.py",
 )
-"""The reference answers: in code, and as values with the usual wrong ones."""
+"""The reference answers: in code, and as values and formulas with the usual wrong ones."""
 
 LABS = "labs/phase*.ipynb"
 
@@ -68,7 +68,8 @@ def write_solutions(folder: Path) -> int:
             "# Solutions",
             "",
             "The labs with their stored verdicts, the reference answers as code (`tests/notebooks/`), and each",
-            "answer as a value, with the usual wrong ones (`tests/labs/exercises/`).",
+            "answer as a value, with the usual wrong ones, and as a formula for the numbers of any seed",
+            "(`tests/labs/exercises/`).",
             "",
             "| exercise | title | level | the answer is |",
             "|---|---|---|---|",

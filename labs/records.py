@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -20,12 +21,14 @@ import pandas as pd
 from IPython.display import display
 
 from environment.errors import LabError
+from labs.answering import Answers
 from labs.calibration import Calibration, as_table
+from labs.evidence import Evidence, counterexample_of, find_evidence
 from labs.experiment import Experiment, find, name_of, until_conclusive
 from labs.figures import badge
 from labs.guessing import Guesses, Questions
 from labs.machine import ROOT, machine, revision, versions
-from labs.verdicts import Verdict
+from labs.verdicts import Outcome, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +73,7 @@ class RecordFolder:
     ) -> RecordFolder:
         """Create a new folder with a record of what is known before a measurement."""
         now = datetime.now().astimezone()
-        facts = {
+        facts: dict[str, Any] = {
             "format": FORMAT,
             "run": os.environ.get("LAB_RUN"),
             "phase": phase,
@@ -84,6 +87,7 @@ class RecordFolder:
             "versions": versions(),
             "revision": revision(),
             "guesses": {},
+            "answers": [],
             "experiments": {},
         }
         path = _new_folder(root or runs_folder(), f"{now:%Y%m%d-%H%M%S}-{phase}-{runtime}")
@@ -103,7 +107,8 @@ class Run:
     """The record of a run in progress.
 
     Make it after `env.start()`: `Run(env, profile=PROFILE, seconds=9)`. Keyword arguments other than `profile` are the
-    run's parameters. `guess` locks a guess, `measure` and `keep` add an experiment, `finish` closes the record.
+    run's parameters. `guess` locks a guess, `measure` and `keep` add an experiment, `finish` closes the record. The
+    newest run of a process also keeps the answers that `labs.exercises.check` gets.
     """
 
     def __init__(self, env: Environment, *, profile: str, **parameters: Any) -> None:
@@ -120,6 +125,9 @@ class Run:
             parameters=parameters,
         )
         self._guesses = Guesses(self._folder.facts["guesses"])
+        self._evidence: dict[str, Evidence | None] = {}
+        facts = self._folder.facts
+        Answers.newest = Answers(env.phase, env.seed, facts["answers"], self._folder.write)
         self.note()
 
     @property
@@ -174,6 +182,7 @@ class Run:
         began = time.monotonic()
         samples = until_conclusive(experiment, prediction, self._env, *others, **settings)
         self._seconds[name_of(experiment.__name__)] = round(time.monotonic() - began, 2)
+        self._evidence[name_of(experiment.__name__)] = self._find(experiment, samples, prediction)
         figure = experiment.plot(samples, prediction)
         display(figure)  # type: ignore[no-untyped-call]
         plt.close(figure)
@@ -185,7 +194,10 @@ class Run:
     def keep(
         self, experiment: Experiment, samples: pd.DataFrame, prediction: pd.DataFrame
     ) -> Verdict:
-        """Judge an experiment and write it to the record: frames, figure, verdict, seconds."""
+        """Judge an experiment and write it to the record: frames, figure, verdict, seconds.
+
+        A verdict that is fail displays the evidence that was found when its samples were measured.
+        """
         name = name_of(experiment.__name__)
         verdict = experiment.judge(samples, prediction)
         figure = experiment.plot(samples, prediction)
@@ -207,7 +219,20 @@ class Run:
             "verdict": verdict.to_json(),
         }
         self.note()
-        return verdict
+        found = self._evidence.get(name)
+        if verdict.outcome is not Outcome.FAIL or found is None:
+            return verdict
+        own = found.counterexample == counterexample_of(experiment, samples, prediction)
+        return replace(verdict, evidence=found) if own else verdict
+
+    def _find(
+        self, experiment: Experiment, samples: pd.DataFrame, prediction: pd.DataFrame
+    ) -> Evidence | None:
+        """Return the evidence of samples that fail, read now: the block of a fault may remove what logged it."""
+        try:
+            return find_evidence(self._env, experiment, samples, prediction)
+        except Exception:  # whatever is broken in a system that fails, its samples are not lost
+            return None
 
     def __getitem__(self, experiment: Experiment) -> Verdict:
         """Return the verdict that was kept for an experiment."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 
 class Outcome(StrEnum):
@@ -29,13 +29,19 @@ COLOURS = {
 """Safe for colour-blind readers, and readable as text on white and as ground of white text."""
 
 
+class Evidence(Protocol):
+    """What shows a failure: text in a terminal, HTML in a notebook."""
+
+    def _repr_html_(self) -> str: ...
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The judgement of one experiment.
 
     `judged` is what had to hold. `reasons` are why it did not hold, or why the samples cannot decide; they name things,
     never measured numbers. `details` are the numbers. `extend` marks an inconclusive verdict that a larger sample might
-    settle.
+    settle. `evidence` displays itself below a verdict that is fail; it is no part of a record.
     """
 
     experiment: str
@@ -44,6 +50,7 @@ class Verdict:
     reasons: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
     extend: bool = field(default=False, compare=False)
+    evidence: Evidence | None = field(default=None, compare=False)
 
     @classmethod
     def of(
@@ -83,7 +90,8 @@ class Verdict:
     def __str__(self) -> str:
         lines = [f"{self.outcome.upper()}: {self.experiment}", f"  judged: {self.judged}"]
         because = "  because: " if self.outcome is Outcome.FAIL else "  in doubt: "
-        return "\n".join(lines + [because + reason for reason in self.reasons])
+        evidence = [str(self.evidence)] if self.evidence else []
+        return "\n".join([*lines, *(because + reason for reason in self.reasons), *evidence])
 
     __repr__ = __str__
 
@@ -96,12 +104,15 @@ class Verdict:
             f'border-radius:3px">{self.outcome.upper()}</strong> '
             f"<strong>{html.escape(self.experiment)}</strong><br>{html.escape(self.judged)}"
             + (f"<ul>{reasons}</ul>" if reasons else "")
+            + (self.evidence._repr_html_() if self.evidence else "")
             + "</div>"
         )
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict as a JSON object, which `from_json` reads."""
-        return asdict(self) | {"details": dict(self.details)}
+        kept = asdict(replace(self, evidence=None)) | {"details": dict(self.details)}
+        del kept["evidence"]
+        return kept
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

@@ -34,7 +34,8 @@ Progress = Callable[[], AbstractContextManager[Say]]
 
 
 @contextmanager
-def _nowhere() -> Iterator[Say]:
+def nowhere() -> Iterator[Say]:
+    """Open a block that shows no progress."""
     yield silent
 
 
@@ -102,7 +103,7 @@ class Client:
         known = ", ".join(live) or "none; `lab up phase0` starts one"
         raise UnknownName(f"{problem} Live sessions: {known}.")
 
-    def verbs(self, progress: Progress = _nowhere) -> Verbs:
+    def verbs(self, progress: Progress = nowhere) -> Verbs:
         """Return the session's verbs, to be called as methods.
 
         A call raises the `LabError` that the supervisor raised, and `SessionGone` when the supervisor does not answer.

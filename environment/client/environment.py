@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterable, Mapping
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from environment.client.connection import Client, owner
+from environment.client import connection
+from environment.client.connection import Client, nowhere, owner
 from environment.client.progress import Progress
 from environment.client.status import html_table, service_rows, text_table
 from environment.client.targets import Service
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from environment.kafka.tools import Kafka
+    from environment.mystery import Mystery
 
 
 class Environment:
@@ -71,6 +74,8 @@ class Environment:
         self._client: Client | None = None
         self._runtime: str | None = None
         self._kafka: Kafka | None = None
+        self._mystery: Mystery | None = None
+        self._progress: connection.Progress = Progress
         self._changing = threading.RLock()
 
     @classmethod
@@ -122,7 +127,10 @@ class Environment:
 
     def state(self) -> SessionState:
         """Return everything that `lab ps --json` prints."""
-        return self._verbs.state()
+        state = self._verbs.state()
+        if self._mystery and self._mystery.stands:
+            state["replaced"] = {}  # it would name the fault
+        return state
 
     @property
     def kafka(self) -> "Kafka":
@@ -272,6 +280,27 @@ class Environment:
 
         return pd.DataFrame(self._verbs.restart(list(services or self._names)))
 
+    def mystery(self, seed: int) -> "Mystery":
+        """Break one of ten things in a running phase 4, for you to find; the block's end heals it.
+
+        First each service gets the replicas and settings of a healthy system (`environment/mystery/healthy.py`).
+
+        Args:
+            seed: chooses the fault and its place; the same seed, the same fault.
+
+        Raises:
+            LabError: the system does not run, is not phase 4 with all services, or has a mystery already.
+        """
+        from environment.mystery import Mystery, require_whole
+
+        require_whole(self)
+        if self._mystery and self._mystery.stands:
+            raise LabError("One mystery at a time: end the present one with its `heal()` first.")
+        silent = copy(self)  # lines of progress would name the fault
+        silent._progress, silent._kafka, silent._mystery = nowhere, self.kafka, None
+        self._mystery = Mystery(silent, seed)
+        return self._mystery
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -285,14 +314,14 @@ class Environment:
         """The session's verbs; each call shows its progress."""
         if self._client is None:
             raise LabError("This environment does not run. Start it first: `env.start()`.")
-        return self._client.verbs(Progress)
+        return self._client.verbs(self._progress)
 
     def _forget(self) -> None:
         if self._client is not None and not self._client.alive():
             self._client.reap()
         if self._kafka is not None:
             self._kafka.close()
-        self._client = self._kafka = None
+        self._client = self._kafka = self._mystery = None
 
     def _title(self) -> str:
         runs = f"session {self.session} on {self.runtime}" if self.running else "not started"

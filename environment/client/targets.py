@@ -232,7 +232,7 @@ class Service(Target):
     @property
     def url(self) -> str:
         """Where to reach the service: its front at nginx, or its first replica where no nginx stands in front."""
-        return self._state()["url"]
+        return self._environment._verbs.url(self._name)
 
     @property
     def replicas(self) -> list[Replica]:

@@ -54,7 +54,8 @@ KAFKA_LOCAL = f"{KAFKA}:local"
 KAFKA_FOLDER = ROOT / "environment" / "kafka"
 KAFKA_DOCKERFILE = KAFKA_FOLDER / "Dockerfile"
 KAFKA_FILES = tuple(
-    KAFKA_FOLDER / name for name in ("__init__.py", "__main__.py", "server.properties")
+    KAFKA_FOLDER / name
+    for name in ("__init__.py", "__main__.py", "preparing.py", "server.properties", "starting.py")
 )
 JARS_LOCK = KAFKA_FOLDER / "jars.lock"
 JAVA_LOCK = FOLDER / "java.lock"

@@ -31,7 +31,7 @@ from environment.runtimes.process_removal import (
     kill_labelled,
     started_by,
 )
-from environment.runtimes.programs import program
+from environment.runtimes.programs import JARS, prepare_brokers, program
 from environment.states import RuntimeKind
 from environment.supervisor.ports import PortBlock
 from environment.waiting import wait_until
@@ -77,8 +77,11 @@ class ProcessRuntime:
         (self._folder / "logs").mkdir(exist_ok=True)
         for volume in {name for service in services for name, _ in service.volumes}:
             (self._folder / "data" / volume).mkdir(parents=True, exist_ok=True)
-        for word in {word for service in services for word in service.command}:
+        words = {word for service in services for word in service.command}
+        for word in words:
             program(word, say)
+        if JARS in words:
+            prepare_brokers(self._inherited(), say)
 
     def reserve(
         self,
@@ -244,10 +247,16 @@ class ProcessRuntime:
             for name, value in service.environment.items()
         }
         return {
-            **{name: value for name, value in os.environ.items() if name in _INHERITED},
+            **self._inherited(),
             **own,
             "HOST": "127.0.0.1",
             "PORT": str(child.ports[service.port]),
+        }
+
+    def _inherited(self) -> dict[str, str]:
+        """Return the variables of every program: some of this process, and the session's labels."""
+        return {
+            **{name: value for name, value in os.environ.items() if name in _INHERITED},
             "PYTHONPATH": str(ROOT),
             SESSION_LABEL: self._session,
             SUPERVISOR_LABEL: str(self._supervisor),

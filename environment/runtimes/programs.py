@@ -3,17 +3,24 @@
 In the images they have the same names (environment/images/), and come from the same wheels and the same list of jars.
 """
 
+import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from environment.compose import ROOT
 from environment.errors import LabError
 from environment.kafka.jars import jars
 from environment.kafka.java import java
+from environment.kafka.starting import prepared
 from environment.progress import Say
 
 JARS = "/opt/kafka"
 """The folder of Kafka's jars in its image."""
+
+PREPARING_SECONDS = 180.0
+"""Longest wait for the preparation of brokers, which takes ten."""
 
 POSTGRES = "/opt/postgres"
 """The folder of PostgreSQL's programs in its image."""
@@ -49,3 +56,29 @@ def program(word: str, say: Say = lambda line: None) -> str:
             "`python3 scripts/run.py --setup-only` installs what is missing; with Docker none is needed."
         )
     return str(programs[0])
+
+
+def prepare_brokers(environment: Mapping[str, str], say: Say) -> None:
+    """Do once what each start of a broker would do again; a broker starts without it too, only later.
+
+    Args:
+        environment: the variables of the program that does it, with the session's label, so that it ends with that.
+        say: gets a line of progress.
+    """
+    if prepared(program("java"), program(JARS)).exists():
+        return
+    say("preparing Kafka, once on this machine (10 s)")
+    command = [sys.executable, "-m", "environment.kafka.preparing", program("java"), program(JARS)]
+    try:
+        subprocess.run(
+            command,
+            env=dict(environment),
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PREPARING_SECONDS,
+            check=True,
+            start_new_session=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        say(f"Kafka was not prepared, so that it starts later each time: {error}")

@@ -287,6 +287,10 @@ class Session(Looking, Changing):
             for name, replicas in planned.items()
         }
 
+    def url(self, service: str) -> str:
+        """Return where a service is reached: its front at nginx, or else its first replica."""
+        return self._balancer.url(service) or self._plan.targets([service])[0].url
+
     def replaced(self) -> dict[str, str]:
         """Return what runs in place of services' own code, by service."""
         replicas = self._plan.all()

@@ -1,4 +1,4 @@
-"""`lab hand-in` and `lab grade`: the evidence of a student's run, and the grades of a class."""
+"""`lab hand-in`, `lab grade` and `lab class`: the evidence of a student's run, the grades of a class, and its page."""
 
 import csv
 import json
@@ -73,6 +73,29 @@ def grade(
         run_again(chosen, lambda line: say(cell(line)))
         write_csv(grades, table)
     print(json.dumps([row_of(each) for each in grades], indent=2) if as_json else _lines(grades))
+
+
+@app.command("class")
+def class_page(
+    folder: Annotated[Path, typer.Argument(help="The folder of the bundles.", metavar="DIR")],
+    out: Annotated[Path, typer.Option(help="The page to write.")] = Path("class.html"),
+    names: Annotated[
+        bool, typer.Option("--names", help="Name the students, and the files that are no bundles.")
+    ] = False,
+) -> None:
+    """Write a page about a class: its guesses, calibration, verdicts and common wrong answers."""
+    from labs.cli.frames import cell
+    from labs.grading.class_page import unread, write_class_page
+    from labs.grading.grader import evaluate_folder
+
+    if not out.parent.is_dir() or out.is_dir():
+        raise LabError(f"{out} cannot be written: it should be a file in a folder that exists.")
+    grades = evaluate_folder(folder, watch=lambda line: say(cell(line)), ignored=out)
+    write_class_page(grades, out, names=names)
+    bad = unread(grades)
+    print(f"{out}: the page of {len(grades) - len(bad)} bundles")
+    for line in bad:
+        print(cell(f"not read: {line}"))
 
 
 def _lines(grades: "list[Grade]") -> str:

@@ -4,12 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from labs.exercises.checking import Exercise, Level, close, first_advice, names, number, numbers
+from labs.exercises.checking import (
+    Exercise,
+    Level,
+    Varied,
+    close,
+    first_advice,
+    names,
+    number,
+    numbers,
+    word,
+)
 from labs.exercises.designs.comparisons import order_and_payment
 from labs.experiments.phase0 import independence, startup
 
-TEN = [0.6] * 10, [0.5] * 10
-"""Seconds to ready, and seconds of processor time, of the ten services of the third exercise."""
+SERVICES = [
+    {"services": 10, "seconds": 0.6, "cpu": 0.5, "cores": 4},
+    *(
+        {"services": services, "seconds": seconds, "cpu": cpu, "cores": cores}
+        for services in (8, 9, 12, 15, 18)
+        for seconds, cpu in ((0.8, 0.6), (0.9, 0.7), (1.2, 0.8), (1.5, 1.2))
+        for cores in (2, 3, 4)
+    ),
+]
+"""The third exercise: how many services, seconds to ready and of processor time of each, and the cores.
+
+In each the cores limit the start together: that is what the exercise is about.
+"""
 
 
 def _rows_with_losses(answer: Any) -> str | None:
@@ -45,12 +66,13 @@ def _payments_lost(answer: Any) -> str | None:
     )
 
 
-def _ten_services(answer: Any) -> str | None:
+def _services(answer: Any, *, services: int, seconds: float, cpu: float, cores: int) -> str | None:
     alone, together = sorted(numbers(answer, 2), reverse=True)
-    right = startup.predict(*TEN, cores=4)["seconds"]
+    table = startup.predict([seconds] * services, [cpu] * services, cores=cores)
+    right = table["seconds"]
     if close(alone, right[0]) and close(together, right[1]):
         return None
-    cpu, seconds = sum(TEN[1]), TEN[0][0]
+    work = cpu * services
     return first_advice(
         [
             (
@@ -58,10 +80,13 @@ def _ten_services(answer: Any) -> str | None:
                 "One by one means that each begins when the one before is ready.",
             ),
             (
-                close(together, sum(TEN[0]) / 4),
+                close(together, right[0] / cores),
                 "Only processor time is divided among the cores; waiting overlaps.",
             ),
-            (together < cpu / 4, f"Four cores cannot do {cpu:g} s of work in that time."),
+            (
+                together < work / cores,
+                f"{word(cores).capitalize()} cores cannot do {work:g} s of work in that time.",
+            ),
             (
                 close(together, seconds),
                 "That is the time of one service that has a core of its own.",
@@ -84,16 +109,17 @@ EXERCISES = (
         "the number of payments that were lost",
         _payments_lost,
     ),
-    Exercise(
-        "Ten services, four cores",
+    Varied(
+        lambda services, cores, **_: f"{word(services)} services, {word(cores)} cores".capitalize(),
         Level.READ,
         "two numbers of seconds: one by one, and together",
-        _ten_services,
+        _services,
+        SERVICES,
     ),
     Exercise(
         "Design a measurement: an order and its payment",
         Level.DESIGN,
-        "a dictionary of plan, samples, predicted, found and holds",
+        "a dictionary of plan, samples and conclusion",
         order_and_payment,
     ),
 )

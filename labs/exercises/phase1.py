@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from labs.exercises.checking import Exercise, Level, OddAnswer, close, first_advice, number, numbers
+from labs.exercises.checking import (
+    Exercise,
+    Level,
+    OddAnswer,
+    Varied,
+    close,
+    first_advice,
+    number,
+    numbers,
+    word,
+)
 from labs.exercises.designs.comparisons import dashboard_and_part
 from labs.experiments.phase1 import rate_limit, retry_storm
 
@@ -16,9 +26,16 @@ OUTAGE, TRIES = 10.0, 3
 """The fourth exercise: seconds for which an upstream is down, and the tries of the one layer that retries."""
 
 
-def _worst_second(answer: Any) -> str | None:
+CONTRACTS = [
+    {"limit": 3, "seconds": 1},
+    *({"limit": limit, "seconds": seconds} for limit in (2, 4, 6, 7, 8) for seconds in (1, 2, 3)),
+]
+"""The first exercise: requests per window, and its seconds. The lab itself measures a limit of five."""
+
+
+def _worst_second(answer: Any, *, limit: int, seconds: int) -> str | None:
     given = number(answer)
-    windows = rate_limit.predict(limit=3, seconds=1).set_index("window")["most"]
+    windows = rate_limit.predict(limit=limit, seconds=seconds).set_index("window")["most"]
     if given == windows["fixed"]:
         return None
     return first_advice(
@@ -29,11 +46,19 @@ def _worst_second(answer: Any) -> str | None:
             ),
             (
                 given == 2 * windows["moving"],
-                "Two whole windows need more than a second: the first request of a window opens it.",
+                f"Two whole windows need more than {_span(seconds)}: the first request of a window opens it.",
             ),
         ],
         "Let one window admit requests as late as possible, and the next one as early as possible.",
     )
+
+
+def _span(seconds: int) -> str:
+    return "a second" if seconds == 1 else f"{word(seconds)} seconds"
+
+
+def _contract(limit: int, seconds: int) -> str:
+    return f"{word(limit).capitalize()} per {_span(seconds).removeprefix('a ')}"
 
 
 def _dashboard(answer: Any) -> str | None:
@@ -91,7 +116,7 @@ def _budget_of_retries(answer: Any) -> str | None:
 
 
 EXERCISES = (
-    Exercise("Three per second", Level.CHANGE, "a number of requests", _worst_second),
+    Varied(_contract, Level.CHANGE, "a number of requests", _worst_second, CONTRACTS),
     Exercise(
         "A service that is paused",
         Level.CHANGE,
@@ -106,9 +131,9 @@ EXERCISES = (
         _budget_of_retries,
     ),
     Exercise(
-        "Design a measurement: two services in one request",
+        "Design a measurement: two services at once",
         Level.DESIGN,
-        "a dictionary of plan, samples, predicted, found and holds",
+        "a dictionary of plan, samples and conclusion",
         dashboard_and_part,
     ),
 )

@@ -4,29 +4,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from labs.exercises.checking import Exercise, Level, OddAnswer, first_advice, number, numbers
+from labs.exercises.checking import (
+    Exercise,
+    Level,
+    OddAnswer,
+    Varied,
+    first_advice,
+    number,
+    numbers,
+    word,
+)
 from labs.exercises.designs.copies import enough_copies
 from labs.experiments.phase2 import head_of_line_blocking, limits, ratio_claim
 
-RATIO, SECONDS = 100.0, 0.1
-"""What the first exercise asks for: the ratio, and the length of a computation."""
+TIMES = {100: "A hundred times", 50: "Fifty times", 200: "Two hundred times"}
 
-REPLICAS, WORKERS = 2, 2
-LIMIT = 5
+RATIOS = [
+    {"ratio": ratio, "seconds": seconds}
+    for ratio in TIMES
+    for seconds in (0.1, 0.05, 0.08)
+    if ratio >= 1000 * seconds
+]
+"""What the first exercise asks for: the ratio, and the length of a computation, of which one alone is not enough."""
+
+MEMORIES = [
+    {"limit": limit, "replicas": replicas, "workers": workers}
+    for limit in (5, 3, 4, 6, 7)
+    for replicas, workers in ((2, 2), (2, 3), (3, 2))
+]
+"""The third exercise: the limit, the replicas, and the workers of each."""
 
 
-def _hundred_times(answer: Any) -> str | None:
+def _many_times(answer: Any, *, ratio: float, seconds: float) -> str | None:
     k, unloaded = numbers(answer, 2)
     if unloaded <= 0 or k < 1 or k != round(k):
         raise OddAnswer("the first has to be a whole number, and the second more than 0.")
 
-    def ratio(count: int) -> float:
-        table = ratio_claim.predict([count], seconds=SECONDS, unloaded=unloaded)
+    def reached(count: int) -> float:
+        table = ratio_claim.predict([count], seconds=seconds, unloaded=unloaded)
         return float(table["ratio"].iloc[0])
 
-    if ratio(int(k)) >= RATIO * 0.99 and (k == 1 or ratio(int(k) - 1) < RATIO * 1.01):
+    if reached(int(k)) >= ratio * 0.99 and (k == 1 or reached(int(k) - 1) < ratio * 1.01):
         return None
-    if ratio(int(k)) < RATIO:
+    if reached(int(k)) < ratio:
         return "With so many the ratio is smaller. Which other number, besides k, does the formula contain?"
     return "Fewer are enough. Each computation adds its whole length to the wait."
 
@@ -45,17 +65,17 @@ def _fewest_connections(answer: Any) -> str | None:
     )
 
 
-def _two_by_two(answer: Any) -> str | None:
+def _memories(answer: Any, *, limit: int, replicas: int, workers: int) -> str | None:
     given = number(answer)
-    table = limits.predict(limit=LIMIT, replicas=(1, REPLICAS * WORKERS))
+    table = limits.predict(limit=limit, replicas=(1, replicas * workers))
     memory = table[table["store"] == "memory"].set_index("replicas")["admitted"]
-    if given == memory[REPLICAS * WORKERS]:
+    if given == memory[replicas * workers]:
         return None
     return first_advice(
         [
             (given == memory[1], "That is one memory. How many processes count for themselves?"),
             (
-                given == memory[1] * REPLICAS,
+                given == memory[1] * replicas,
                 "Each worker is a process, and has a memory of its own.",
             ),
             (given == 100, "Each memory admits its limit, and no more."),
@@ -65,20 +85,29 @@ def _two_by_two(answer: Any) -> str | None:
 
 
 EXERCISES = (
-    Exercise(
-        "A hundred times",
+    Varied(
+        lambda ratio, **_: TIMES[ratio],
         Level.READ,
-        "two numbers: k, and the unloaded seconds of your run",
-        _hundred_times,
+        "two numbers: k, and your run's unloaded seconds",
+        _many_times,
+        RATIOS,
     ),
     Exercise(
         "The fewest connections", Level.CHANGE, "a share of the bystanders", _fewest_connections
     ),
-    Exercise("Two replicas, two workers each", Level.CHANGE, "a number of requests", _two_by_two),
+    Varied(
+        lambda replicas, workers, **_: (
+            f"{word(replicas)} replicas, {word(workers)} workers each".capitalize()
+        ),
+        Level.CHANGE,
+        "a number of requests",
+        _memories,
+        MEMORIES,
+    ),
     Exercise(
         "Design a measurement: enough copies",
         Level.DESIGN,
-        "a dictionary of plan, samples, predicted, found and holds",
+        "a dictionary of plan, samples and conclusion",
         enough_copies,
     ),
 )

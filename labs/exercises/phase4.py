@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from typing import Any
 
-from labs.exercises.checking import Exercise, Level, first_advice, numbers
+from labs.exercises.checking import Exercise, Level, Varied, first_advice, numbers, word
 from labs.exercises.designs.drains import draining
 from labs.experiments.phase4 import consumer_group
 
-PARTITIONS = 10
+PARTITIONS = [{"partitions": partitions} for partitions in (10, 7, 8, 9, 11, 13, 14, 15, 16)]
+"""The first exercise. At six and twelve partitions a member helps only where the number of members is a divisor."""
 
 
-def _worth_a_member(answer: Any) -> str | None:
+def _worth_a_member(answer: Any, *, partitions: int) -> str | None:
     given = set(numbers(answer))
-    members = range(1, PARTITIONS + 1)
+    members = range(1, partitions + 1)
     table = consumer_group.predict(
-        messages=100, seconds=0.1, members=members, partitions=PARTITIONS
+        messages=100, seconds=0.1, members=members, partitions=partitions
     )
+    divisors = {each for each in members if partitions % each == 0}
     helps = set(table["members"][table["drain"].diff() < 0])
     if given - {1} == helps:
         return None
     return first_advice(
         [
-            (bool(given - set(members)), "The question is for one to ten members."),
+            (bool(given - set(members)), f"The question is for one to {word(partitions)} members."),
             (
-                given - {1} == {2, 5, 10},
-                "Not only where the number divides ten. Look at the busiest member.",
+                given - {1} == divisors - {1},
+                f"Not only where the number divides {word(partitions)}. Look at the busiest member.",
             ),
             (
                 bool(given - {1} - helps),
@@ -67,23 +69,24 @@ def _keys(answer: Any) -> str | None:
 
 
 EXERCISES = (
-    Exercise(
-        "Another member",
+    Varied(
+        lambda **_: "Another member",
         Level.READ,
-        "the numbers of members at which the last one helps",
+        "the numbers of members where the last one helps",
         _worth_a_member,
+        PARTITIONS,
     ),
     Exercise("A lag", Level.CHANGE, "two numbers: the largest lag, and the last one", _lag),
     Exercise(
         "Keys and partitions",
         Level.DESIGN,
-        "two numbers of partitions: for one key, and for ten",
+        "two counts of partitions: one key, and ten keys",
         _keys,
     ),
     Exercise(
         "Design a measurement: a lag that shrinks",
         Level.DESIGN,
-        "a dictionary of plan, lag, samples, predicted, found and holds",
+        "a dictionary of plan, samples and conclusion",
         draining,
     ),
 )

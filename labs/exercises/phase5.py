@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
-from labs.exercises.checking import Exercise, Level, OddAnswer, first_advice, names, number
+from labs.exercises.checking import (
+    Exercise,
+    Level,
+    OddAnswer,
+    Varied,
+    first_advice,
+    names,
+    number,
+    word,
+)
 from labs.exercises.designs.comparisons import refund_and_confirmation
 from labs.experiments.phase5 import interleavings, outcomes
 
 EVENTS = ("PaymentCompleted", "OrderConfirmed", "OrderCancelled")
 """What inventory-service consumes."""
 
-REFUSED, PAID = 0.9, 0.99
+REFUSALS = [
+    {"rate": 0.9, "paid": 0.99},
+    {"rate": 0.9, "paid": 0.95},
+    {"rate": 0.8, "paid": 0.99},
+    {"rate": 0.8, "paid": 0.95},
+    {"rate": 0.75, "paid": 0.99},
+    {"rate": 0.95, "paid": 0.99},
+    {"rate": 0.95, "paid": 0.95},
+]
 """The third exercise: the share of refused attempts, and the share of the refunds that are paid."""
 
 
@@ -49,32 +67,44 @@ def _given_up(answer: Any) -> str | None:
     return "The checker finds no way to a wrong state for another one of them."
 
 
-def _attempts(answer: Any) -> str | None:
+def _attempts(answer: Any, *, rate: float, paid: float) -> str | None:
     given = number(answer)
-    right = math.ceil(math.log(1 - PAID) / math.log(REFUSED))
+    right = math.ceil(math.log(1 - paid) / math.log(rate))
     if abs(given - right) <= 2:
         return None
+    mean = round(1 / (1 - rate))
     return first_advice(
         [
-            (given == 10, "Ten is the mean. Half of the customers do not ask about the mean."),
             (
-                abs(given - math.log(1 - PAID) / math.log(1 - REFUSED)) < 0.5,
-                "That is for one refusal in ten.",
+                abs(given - mean) < 0.5,
+                f"{word(mean).capitalize()} is the mean. Half of the customers do not ask about the mean.",
             ),
-            (30 < given < 65, "A sample of orders comes near it; the formula gives the number."),
+            (
+                abs(given - math.log(1 - paid) / math.log(1 - rate)) < 0.5,
+                f"That is for one refusal in {word(mean)}.",
+            ),
+            (
+                0.7 * right < given < 1.45 * right,
+                "A sample of orders comes near it; the formula gives the number.",
+            ),
         ],
         "After k attempts a share of q to the power of k is still owed.",
     )
 
 
+def _refusals(rate: float, **_: Any) -> str:
+    share = Fraction(rate).limit_denominator(20)
+    return f"{word(share.numerator)} refusals of {word(share.denominator)}".capitalize()
+
+
 EXERCISES = (
     Exercise("How many orders refute 70 %?", Level.READ, "a number of orders", _orders_to_refute),
     Exercise("What inventory-service may give up", Level.CHANGE, "names of events", _given_up),
-    Exercise("Nine refusals of ten", Level.CHANGE, "a number of attempts", _attempts),
+    Varied(_refusals, Level.CHANGE, "a number of attempts", _attempts, REFUSALS),
     Exercise(
         "Design a measurement: how long money is away",
         Level.DESIGN,
-        "a dictionary of plan, samples, predicted, found and holds",
+        "a dictionary of plan, samples and conclusion",
         refund_and_confirmation,
     ),
 )

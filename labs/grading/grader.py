@@ -37,6 +37,22 @@ def grade_folder(
     watch: Watch,
     ignored: Path | None = None,
 ) -> list[Grade]:
+    """Return the grade of each file in a folder and its subfolders, compared with the others.
+
+    Args and errors are those of `evaluate_folder`.
+    """
+    grades = evaluate_folder(folder, seeds=seeds, watch=watch, ignored=ignored)
+    _compare(grades)
+    return grades
+
+
+def evaluate_folder(
+    folder: Path,
+    *,
+    seeds: Mapping[str, int] | None = None,
+    watch: Watch,
+    ignored: Path | None = None,
+) -> list[Grade]:
     """Return the grade of each file in a folder and its subfolders, in the order of their names.
 
     Args:
@@ -58,7 +74,6 @@ def grade_folder(
     for grade in _evaluate_all(list(zip(paths, names, strict=True)), seeds):
         grades.append(grade)
         watch(f"{len(grades)} of {len(paths)}  {grade.file}")
-    _compare(grades)
     return grades
 
 
@@ -139,6 +154,7 @@ def row_of(grade: Grade) -> dict[str, Any]:
         "passed": grade.passed,
         "of": len(grade.verdicts),
         "verdicts": grade.verdicts,
+        "answers": grade.answers,
         "rerun": grade.rerun,
         "flags": [flag._asdict() for flag in grade.flags],
         "seconds": grade.run_seconds,
@@ -147,19 +163,21 @@ def row_of(grade: Grade) -> dict[str, Any]:
 
 
 def write_csv(grades: Sequence[Grade], path: Path) -> None:
-    """Write one row per bundle, with a column for each experiment.
+    """Write one row per bundle, with a column for each experiment and each exercise.
 
     Raises:
         LabError: The file cannot be written.
     """
     experiments = list(dict.fromkeys(name for grade in grades for name in grade.verdicts))
-    columns = ["student", "file", "phase", "passed", "of", *experiments]
+    exercises = sorted({name for grade in grades for name in grade.answers})
+    columns = ["student", "file", "phase", "passed", "of", *experiments, *exercises]
     text = io.StringIO()
     table = csv.DictWriter(text, [*columns, "rerun", "flags", "seconds", "graded_in"], restval="")
     table.writeheader()
     for grade in grades:
         row = row_of(grade)
-        row |= row.pop("verdicts") | {"flags": "; ".join(map(str, grade.flags))}
+        row |= row.pop("verdicts") | row.pop("answers")
+        row["flags"] = "; ".join(map(str, grade.flags))
         table.writerow({name: _cell(value) for name, value in row.items()})
     data = text.getvalue().encode("utf-8", "backslashreplace")
     try:

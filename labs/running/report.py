@@ -36,7 +36,7 @@ def write_report(records: Sequence[Record], root: Path) -> Path:
     page = folder / f"{records[0].path.name}{more}.html"
     _write(page, render(records, folder))
     phases = ", ".join(record.facts["phase"] for record in records)
-    latest = _template("latest.html").render(page=relpath(page, root), phases=phases)
+    latest = template("latest.html").render(page=relpath(page, root), phases=phases)
     _write(root / "report.html", latest)
     return page
 
@@ -53,7 +53,7 @@ def render(records: Sequence[Record], folder: Path) -> str:
         for experiment in lab["experiments"]:
             counts[experiment["outcome"]] += 1
     given = {outcome: count for outcome, count in counts.items() if count}
-    return _template("report.html").render(labs=labs, counts=given)
+    return template("report.html").render(labs=labs, counts=given)
 
 
 def _lab(record: Record, folder: Path) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _experiment(record: Record, name: str) -> dict[str, Any]:
         "reasons": verdict.reasons,
         "theory": entry["theory"],
         "prediction": record.prediction(name).to_dict("records"),
-        "figure": embedded(record.path / entry["figure"]),
+        "figure": embedded((record.path / entry["figure"]).read_bytes()),
         "details": _details(verdict),
         "again": _again(record, name, verdict),
     }
@@ -111,15 +111,15 @@ def _details(verdict: Verdict) -> str:
     return json.dumps(verdict.details, indent=2, default=str)
 
 
-def embedded(image: Path) -> str:
-    """Return a picture as a `data:` address, so that a page needs no other file."""
-    return "data:image/png;base64," + base64.b64encode(image.read_bytes()).decode()
+def embedded(image: bytes) -> str:
+    """Return a picture (PNG) as a `data:` address, so that a page needs no other file."""
+    return "data:image/png;base64," + base64.b64encode(image).decode()
 
 
-def _number(value: Any) -> str:
+def number_text(value: Any) -> str:
     """Return a number as a person writes it; everything else as it is."""
     if isinstance(value, float) and not isinstance(value, bool):
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.3g}"
     return str(value)
 
 
@@ -130,14 +130,15 @@ def _duration(seconds: float) -> str:
 
 
 @cache
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """Return a template of this package, which escapes what is put into it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["number"] = _number
+    environment.filters["number"] = number_text
     environment.filters["duration"] = _duration
     environment.filters["plain"] = lambda text: COLOUR.sub("", text)
     environment.filters["capitalize_first"] = lambda text: text[:1].upper() + text[1:]

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from environment import Environment, LabError
 from environment.kafka import jars
 from environment.kafka import java as javas
-from environment.kafka.__main__ import render
+from environment.kafka.starting import render
 from environment.outside import SET_ASIDE
 from environment.supervisor.probes import probe
 from environment.waiting import wait_until
@@ -179,6 +179,13 @@ def test_a_broker_killed_under_load_loses_nothing_that_it_acknowledged(env: Envi
 
 @pytest.mark.kafka
 @pytest.mark.timeout(180)
+def test_a_new_broker_uses_what_was_prepared(env: Environment) -> None:
+    log = env["kafka"].logs(1000)
+    assert "Appending 6 bootstrap record(s)" in log  # from the storage, and not by default
+    assert "Formatting metadata directory" not in log
+    assert "[cds" not in log  # where Java complains about an archive
+
+
 def test_a_restart_keeps_events(env: Environment) -> None:
     topic = new_topic(env)
     sent = acknowledged(env, topic, range(EVENTS))

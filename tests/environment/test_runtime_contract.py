@@ -76,6 +76,11 @@ def test_a_second_start_changes_nothing(env: Environment) -> None:
     assert before == [(r.pid, r.container) for name in env.services for r in env[name].replicas]
 
 
+def test_the_address_of_a_service_is_that_of_its_state(env: Environment) -> None:
+    shown = {name: state["url"] for name, state in env.state()["services"].items()}
+    assert {name: env[name].url for name in env.services} == shown
+
+
 def test_everything_listens_on_loopback_only(env: Environment) -> None:
     assert {urlsplit(env[name].url).hostname for name in env.services} == {"127.0.0.1"}
 

@@ -22,7 +22,7 @@ from labs.experiments.phase3 import slow_replica
 from labs.guessing import GuessError
 from labs.load.schedule import LoadReport
 from labs.records import RecordError, Run, load_record, runs_folder
-from labs.verdicts import Verdict
+from labs.verdicts import Outcome, Verdict
 from tests.labs.experiments.phase0 import frames
 from tests.labs.experiments.phase1 import front_frames, gateway_frames
 from tests.labs.experiments.phase2 import (
@@ -416,3 +416,48 @@ def test_a_run_killed_while_it_writes_leaves_a_readable_record() -> None:
         writer.send_signal(signal.SIGKILL)
     record = load_record(latest)
     assert record.judge("versions") == record.verdict("versions")
+
+
+LOG = """{"time": "2026-11-28T12:00:00Z", "instance": "a-1", "message": "refused", "orderId": "order-3"}"""
+
+
+def failing(env: Any) -> tuple[Run, Any]:
+    """A run in which an order was charged too seldom, and the experiment."""
+    duplicates: Any = Measured("duplicates")
+    duplicates._samples = duplicates._samples.assign(charges=[1, 1, 2, 1, 4, 4, *[1] * 6])
+    run = Run(env, profile="quick")
+    run.measure(duplicates, SAMPLES["duplicates"][1])
+    return run, duplicates
+
+
+class Logged(SimpleNamespace):
+    """An environment with one service, whose log has one line."""
+
+    services = ("a",)
+
+    def __getitem__(self, name: str) -> Any:
+        return SimpleNamespace(logs=lambda lines: LOG)
+
+
+def test_a_verdict_that_fails_displays_one_order_and_its_log_lines() -> None:
+    run, duplicates = failing(Logged(**vars(environment())))
+    verdict = run.keep(duplicates, duplicates._samples, SAMPLES["duplicates"][1])
+    assert verdict.outcome is Outcome.FAIL
+    for text in (str(verdict), verdict._repr_html_()):
+        assert text.index("charged less often") < text.index("(order-3)") < text.index("refused")
+    assert "refused" not in (run.path / "record.json").read_text()
+    assert load_record(run.path).verdict("duplicates") == verdict
+
+
+def test_evidence_is_shown_only_with_the_samples_that_were_measured() -> None:
+    run, duplicates = failing(Logged(**vars(environment())))
+    assert "evidence" not in str(keep(run, "duplicates")), "these samples pass"
+    others = duplicates._samples.assign(charges=0)
+    assert "evidence" not in str(run.keep(duplicates, others, SAMPLES["duplicates"][1]))
+
+
+def test_samples_are_not_lost_when_no_evidence_can_be_read() -> None:
+    run, duplicates = failing(environment())  # it has no services
+    verdict = run.keep(duplicates, duplicates._samples, SAMPLES["duplicates"][1])
+    assert verdict.outcome is Outcome.FAIL
+    assert "evidence" not in str(verdict)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from environment import Environment
+from labs.evidence import find_evidence
 from labs.experiment import until_conclusive
 from labs.experiments.phase1 import (
     aggregation,
@@ -102,13 +103,25 @@ def test_a_gateway_that_admits_every_request_fails(env: Environment) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mutant", "part"), [("breaker_counts_4xx", REFUSALS), ("breaker_admits_all", WAITING)]
+    ("mutant", "part", "status"),
+    [("breaker_counts_4xx", REFUSALS, 404), ("breaker_admits_all", WAITING, 200)],
 )
-def test_a_wrong_breaker_fails_by_the_upstreams_count(env: Environment, part: str) -> None:
+def test_a_wrong_breaker_fails_by_the_upstreams_count(
+    env: Environment, part: str, status: int
+) -> None:
     prediction = circuit_breaker.predict(refusals=20)
-    verdict = judged(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
+    samples = until_conclusive(circuit_breaker, prediction, env, open_seconds=1, refusals=20)
+    verdict = circuit_breaker.judge(samples, prediction)
     assert verdict.outcome is Outcome.FAIL
     assert f"{part}: {WRONG[part]}" in verdict.reasons
+    evidence = find_evidence(env, circuit_breaker, samples, prediction)
+    assert evidence
+    logged = evidence.trail[["replica", "line"]].itertuples(index=False, name=None)
+    assert {
+        ("api-gateway-1", f"request method=POST path=/api/pay status={status}"),
+        ("payment-service-1", f"request method=POST path=/pay status={status}"),
+    } <= set(logged)
+    assert {"user-service", "order-service"} <= set(evidence.silent)
 
 
 @pytest.mark.parametrize("mutant", ["retries_without_a_budget"])

@@ -21,6 +21,7 @@ MUTANTS = {
         "INBOX=on, delivered 2 times: charged more than once",
         {"deliveries": (1, 2)},
         {"deliveries": (1, 2), "orders": 2},
+        shown="delivered 2 times and that was charged again",
     ),
     "random_key": Wrong(
         "payment-service",

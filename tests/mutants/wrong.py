@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from environment import Environment
+from labs.evidence import find_evidence
 from labs.experiment import find, until_conclusive
 from labs.verdicts import Outcome
 from tests.mutants.chosen import NONE
@@ -23,6 +24,8 @@ class Wrong(NamedTuple):
     settings: dict[str, Any]
     waits: Mapping[str, float] = MappingProxyType({})
     """Limits of the experiment, by their names, for waits that are in vain with this mutant (s)."""
+    shown: str = ""
+    """What the order is that the verdict's evidence shows; empty where this is left open."""
 
 
 def assert_it_fails(mutant: str, wrong: Wrong, env: Environment) -> None:
@@ -40,3 +43,11 @@ def assert_it_fails(mutant: str, wrong: Wrong, env: Environment) -> None:
     verdict = experiment.judge(samples, prediction)
     assert verdict.outcome is Outcome.FAIL
     assert wrong.because in verdict.reasons
+    if wrong.shown:
+        evidence = find_evidence(env, experiment, samples, prediction)
+        assert evidence
+        assert wrong.shown in evidence.counterexample.text
+        assert set(samples["order"]) >= {evidence.counterexample.name}
+        lines = " ".join(evidence.trail["line"])
+        assert "request method=POST path=/orders" in lines
+        assert "published OrderCreated" in lines

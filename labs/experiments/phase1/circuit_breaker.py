@@ -9,6 +9,7 @@ import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.evidence import Counterexample
 from labs.experiments.phase1.payments import Payments
 from labs.figures import (
     BLUE,
@@ -209,6 +210,38 @@ def _doubts(attempt: pd.DataFrame) -> dict[str, str]:
     if waiting["sent"].max() > probe_ended - OVERLAP:
         reasons[WAITING] = "not all waiting requests came while the probe was under way"
     return reasons
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return the payment by which the first wrong part can be seen; None where the samples have no ids."""
+    if "correlation" not in samples:
+        return None
+    for attempt in each_attempt(samples):
+        counted, parts, doubts = count(attempt), split(attempt), _doubts(attempt)
+        reached = attempt["calls"] > attempt["calls"].shift(fill_value=0)
+        for part, calls in prediction.set_index("part")["calls"].items():
+            rows = parts[str(part)]
+            if part not in doubts and counted[str(part)] != calls and len(rows):
+                return _shown(str(part), rows, reached[rows.index], calls)
+    return None
+
+
+def _shown(part: str, rows: pd.DataFrame, reached: pd.Series[bool], calls: int) -> Counterexample:
+    """Return the payment that shows that other calls than so many reached the upstream in a part."""
+    passed, refused, paid = rows[reached], rows[~reached], rows[rows["status"] == 200]
+    early = part == FAILURES and len(passed) < calls
+    text, shown = {
+        REFUSALS: ("the last payment that payment-service refused with 404", passed[-1:]),
+        FAILURES: ("a payment that should have met an open breaker", passed[calls : calls + 1]),
+        OPEN: ("a payment that an open breaker let through", passed[:1]),
+        WAITING: ("a payment that the breaker let through beside the probe", paid[1:2]),
+        AFTER: ("a payment that the breaker refused after a good probe", refused[:1]),
+    }[part]
+    if early:
+        text, shown = "the payment whose failure opened the breaker too early", passed[-1:]
+    if shown.empty:
+        text, shown = f"the first payment of the part {part!r}", rows[:1]
+    return Counterexample(str(shown["correlation"].iloc[0]), text)
 
 
 @styled

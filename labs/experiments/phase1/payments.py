@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pandas as pd
@@ -13,6 +14,9 @@ from labs.load.open_loop import Load, Stream
 
 PAYMENT = {"amount": 19.99}
 
+HEADER = "X-Correlation-Id"
+"""The header by which a client names its request in the logs of all services."""
+
 BURST = 0.1
 """Seconds within which requests are sent that come together: much shorter than a slow payment."""
 
@@ -20,8 +24,8 @@ BURST = 0.1
 class Payments:
     """A client that pays through the gateway, and counts at payment-service.
 
-    Its rows have `part`, `sent` and `ended` (unix seconds), `status`, `calls` (that payment-service
-    has answered since the client was made) and `state` (the breaker's, as the gateway reports it).
+    Its rows have `part`, `correlation` (the request's id), `sent` and `ended` (unix seconds), `status`, `calls` (that
+    payment-service has answered since the client was made) and `state` (the breaker's, as the gateway reports it).
     """
 
     def __init__(self, client: httpx.Client, gateway: str, payment: str) -> None:
@@ -30,9 +34,16 @@ class Payments:
 
     def one(self, part: str) -> dict[str, Any]:
         """Send one payment, and return its row."""
-        sent = time.time()
-        response = self._client.post(f"{self._gateway}/api/pay", json=PAYMENT)
-        row = {"part": part, "sent": sent, "ended": time.time(), "status": response.status_code}
+        correlation, sent = str(uuid4()), time.time()
+        headers = {HEADER: correlation}
+        response = self._client.post(f"{self._gateway}/api/pay", json=PAYMENT, headers=headers)
+        row = {
+            "part": part,
+            "correlation": correlation,
+            "sent": sent,
+            "ended": time.time(),
+            "status": response.status_code,
+        }
         return row | {"calls": self._calls(), "state": self._state()}
 
     def together(self, part: str, number: int) -> list[dict[str, Any]]:
@@ -40,8 +51,9 @@ class Payments:
 
         `calls` is the count after all of them, `state` the one while they are under way.
         """
-        url = f"{self._gateway}/api/pay"
-        pay = Stream("pay", url, rate=number / BURST, method="POST", body=PAYMENT)
+        url, mark = f"{self._gateway}/api/pay", uuid4()
+        headers = {HEADER: f"{mark}-{{number}}"}
+        pay = Stream("pay", url, rate=number / BURST, method="POST", body=PAYMENT, headers=headers)
         with Load(pay, seconds=BURST) as load:
             load.until(1.5 * BURST)
             state = self._state()
@@ -49,6 +61,7 @@ class Payments:
         rows = pd.DataFrame(
             {
                 "part": part,
+                "correlation": [f"{mark}-{index}" for index in range(len(samples))],
                 "sent": samples["intended"] + samples["lag"],
                 "ended": samples["intended"] + samples["latency"],
                 "status": samples["status"],

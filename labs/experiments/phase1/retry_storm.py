@@ -10,6 +10,7 @@ import httpx
 import pandas as pd
 from matplotlib.ticker import NullLocator
 
+from labs.evidence import Counterexample
 from labs.experiments.phase1.metrics import answered
 from labs.figures import BLUE, GREEN, INK, ORANGE, PINK, PREDICTION, canvas, legend, styled
 from labs.guessing import EXACT, Guess
@@ -17,6 +18,7 @@ from labs.judging import (
     SETTLED,
     Case,
     Finding,
+    Kind,
     doubt,
     each_attempt,
     every_attempt,
@@ -143,9 +145,9 @@ def measure(
     For the budget, user-service answers 503 to many clicks on the list of users, on their own
     schedule for `seconds`; all of them are one row. Configures the tries of order-service and the
     gateway, and leaves them at the least of `tries`. Columns: `way`, `tries`, `click`, `clicks` (in
-    this row), `calls` (that the upstream counted for these), `status` (of the client's response; the
-    least one of many), `seconds` (from the first click of the row to the last response), `runtime`,
-    `attempt`.
+    this row), `calls` (that the upstream counted for these), `correlation` (the click's id; empty for
+    many), `status` (of the client's response; the least one of many), `seconds` (from the first click
+    of the row to the last response), `runtime`, `attempt`.
     """
     rows: list[dict[str, Any]] = []
     with httpx.Client(timeout=30) as client, env["payment-service"].failing(503):
@@ -170,6 +172,7 @@ def _click(env: Environment, client: httpx.Client, clicks: int) -> Iterator[dict
                 "click": number,
                 "clicks": 1,
                 "calls": answered(client, upstream) - before,
+                "correlation": response.headers.get("X-Correlation-Id", ""),
                 "status": response.status_code,
                 "seconds": response.elapsed.total_seconds(),
             }
@@ -189,6 +192,7 @@ def _click_many(env: Environment, client: httpx.Client, seconds: float) -> dict[
         "click": 1,
         "clicks": len(samples),
         "calls": calls,
+        "correlation": "",
         "status": int(samples["status"].min()),
         "seconds": float(ended.max() - samples["intended"].min()),
     }
@@ -244,6 +248,20 @@ def _budgeted(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
     if row["calls"] < (1 - SLACK) * expected["calls"]:
         return failure("fewer calls than the budget admits")
     return SETTLED
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return the click whose calls differ most from the predicted ones; None where the samples have no ids."""
+    if "correlation" not in samples:
+        return None
+    for row in prediction[prediction["way"] != BUDGET].to_dict("records"):
+        chosen = (samples["way"] == row["way"]) & (samples["tries"] == row["tries"])
+        for clicks in each_attempt(samples[chosen]):
+            if _finding(clicks, row).kind is Kind.FAILURE:
+                off = (clicks["calls"] - row["calls"] / row["clicks"]).abs()
+                text = f"a click that became other calls than predicted ({row['way']})"
+                return Counterexample(str(clicks.loc[off.idxmax(), "correlation"]), text)
+    return None
 
 
 @styled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.failed_attempts import fields_of
 from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS, PAYMENTS
@@ -277,6 +278,18 @@ def _moments(orders: pd.DataFrame) -> pd.Series[str]:
     moments[orders["created"] < orders["began"]] = BEFORE
     moments[orders["created"] > orders["ended"]] = AFTER
     return moments
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an accepted order whose event is missing, or that was never completed."""
+    published = samples["published"] > 0
+    return first_order(
+        samples,
+        {
+            "an accepted order whose event is missing": ~published,
+            "an order that was never completed": published & (samples["status"] != "completed"),
+        },
+    )
 
 
 @styled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.names import CONFIRMED, CREATED, ORDERS
 from labs.experiments.phase4.orders import all_orders, place
@@ -182,6 +183,15 @@ def _of(samples: pd.DataFrame, expected: Mapping[Any, Any]) -> pd.DataFrame:
     same = (samples["outbox"] == expected["outbox"]) & (samples["moment"] == expected["moment"])
     orders: pd.DataFrame = samples[same]
     return orders
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an accepted order that is not there, or whose event was never published although it had to be."""
+    last = list(each_attempt(samples))[-1]
+    kept = pd.concat([_of(last, row) for row in prediction.to_dict("records") if not row["stuck"]])
+    missing = {"an accepted order that order-service does not list": last["status"] == "missing"}
+    lost = {"an order whose event was never published": _lost(kept)}
+    return first_order(last, missing) or first_order(kept, lost)
 
 
 @styled

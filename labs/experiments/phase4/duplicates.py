@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import MOST, follow
 from labs.experiments.phase4.names import CREATED, PAYMENTS, PAYMENTS_GROUP
 from labs.experiments.phase4.orders import charges, drained, place
@@ -174,6 +175,27 @@ def _charged(orders: pd.DataFrame, counted: Counted, expected: Mapping[Any, Any]
     if not (counted.samples["charges"] == expected["charges"]).any():
         return doubt("not measured")
     return SETTLED
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order that was charged otherwise than predicted."""
+    for row in prediction.to_dict("records"):
+        orders, times = _of(samples, row), plural(row["deliveries"], "time")
+        counted, more = (
+            orders["drained"],
+            (row["inbox"] == ON) & (orders["charges"] > row["charges"]),
+        )
+        found = first_order(
+            orders,
+            {
+                f"an order whose event was delivered {times} and that was charged again": more,
+                f"an order whose event was delivered {times} and that lacks a charge": counted
+                & (orders["charges"] < row["charges"]),
+            },
+        )
+        if found:
+            return found
+    return None
 
 
 @styled

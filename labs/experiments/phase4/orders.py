@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.client import new_client
 from labs.experiments.phase4.names import ORDERS, PAYMENTS
 from labs.load.open_loop import Stream
 from labs.pages import read_all
@@ -26,7 +26,7 @@ RESPONSE_SECONDS = 10.0
 def place(env: Environment, count: int, *, user: str = "user-1") -> list[str]:
     """Place `count` orders, one after the other; return their ids once each was accepted."""
     url, body = f"{env[ORDERS].url}/orders", {"userId": user, "items": ITEMS}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         return [client.post(url, json=body).raise_for_status().json()["id"] for _ in range(count)]
 
 
@@ -56,7 +56,7 @@ def charges(env: Environment) -> Counter[str]:
 
 def get(env: Environment, service: str, path: str) -> Any:
     """Return the content of a service's response, all of its pages. Raises when it is an error or does not come."""
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         return read_all(client, env[service].url + path)
 
 
@@ -88,5 +88,5 @@ def unpublished(env: Environment) -> float:
 
 
 def _metrics(url: str) -> list[str]:
-    response = httpx.get(f"{url}/metrics", timeout=RESPONSE_SECONDS)
-    return response.raise_for_status().text.splitlines()
+    with new_client(RESPONSE_SECONDS) as client:
+        return client.get(f"{url}/metrics").raise_for_status().text.splitlines()

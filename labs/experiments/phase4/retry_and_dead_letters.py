@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.evidence import Counterexample, first_order
 from labs.experiments.idle import IdleMeter
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.failed_attempts import read_attempts
@@ -19,6 +20,7 @@ from labs.judging import (
     SETTLED,
     Case,
     Finding,
+    Kind,
     doubt,
     each_attempt,
     every_attempt,
@@ -222,6 +224,22 @@ def _behind(samples: pd.DataFrame) -> pd.DataFrame:
     poison.columns = pd.Index(["began", "released"])
     good = samples[samples["kind"] == GOOD].join(poison, on="partition", how="inner")
     return good[good["arrived"].between(good["began"], good["released"])]
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return the message that was lost, or else one that was tried at other times than predicted."""
+    good, poison = samples["kind"] == GOOD, samples["kind"].isin([UNKNOWN, UNREADABLE])
+    waits = [wait for part in each_attempt(samples) for wait in _waits(part, prediction)]
+    odd = any(_as_predicted(wait).kind is Kind.FAILURE for wait in waits)
+    return first_order(
+        samples,
+        {
+            "a message that is not among the dead letters": poison & (samples["letters"] == 0),
+            "a good message that was not processed": good & samples["ended"].isna(),
+            "a poison message, tried at other times than predicted": odd
+            & (samples["kind"] == UNKNOWN),
+        },
+    )
 
 
 @styled

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import follow, read_events
 from labs.experiments.phase4.orders import drained
 from labs.experiments.phase5.ends import has_wrong_net, place_good, read_ends
@@ -170,6 +171,20 @@ def _none(orders: pd.DataFrame) -> Finding:
     if has_wrong_net(orders).any():
         return failure("a cancelled order keeps its charge")
     return SETTLED
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return a cancelled order on which a service acted, or that keeps its charge."""
+    cancelled = samples["status"] == "cancelled"
+    return first_order(
+        samples,
+        {
+            "an order on which a service acted after its cancel": cancelled
+            & samples["cancelled_first"]
+            & (samples["effects"] > 0),
+            "a cancelled order that keeps its charge": samples["resting"] & has_wrong_net(samples),
+        },
+    )
 
 
 @styled

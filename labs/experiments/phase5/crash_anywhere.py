@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase5.crash_points import (
     QUICK,
     RANDOM,
@@ -190,6 +191,22 @@ def _as_allowed(orders: pd.DataFrame) -> Finding:
 
 def _came_again(part: pd.DataFrame) -> Finding:
     return SETTLED if (part["again"] > 0).any() else doubt("no event came again after a kill")
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order at rest whose end or whose money is wrong."""
+    at_rest = samples[samples["quiet"].astype(bool)]
+    by_coin = at_rest["outcome"].eq(at_rest["coin"]) | at_rest["outcome"].eq(DEADLINE)
+    return first_order(
+        at_rest,
+        {
+            "an order that keeps money that is not its own, or lacks some": at_rest["wrong"],
+            "an order that ended in a way that the model excludes": ~at_rest["allowed"].astype(
+                bool
+            ),
+            "an order that ended neither as the coin says nor by its deadline": ~by_coin,
+        },
+    )
 
 
 @styled

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.events import follow
 from labs.experiments.phase5.ends import USUAL_SECONDS, has_wrong_net, place_good, read_ends
 from labs.experiments.phase5.names import (
@@ -219,6 +220,26 @@ def _outage(orders: pd.DataFrame) -> Finding:
 def _late(orders: pd.DataFrame) -> pd.Series[bool]:
     """Whether an order was charged although it is cancelled."""
     return (orders["status"] == "cancelled") & (orders["charged"] > 0)
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order that ended at another time, in another way or with other money than predicted."""
+    orders = samples.merge(prediction, on="silent", suffixes=("", "_expected"))
+    seconds, deadline = orders["ended"] - orders["created"], orders["silent"] != ORDERS
+    return first_order(
+        orders,
+        {
+            "an order that ended before its deadline": deadline
+            & (seconds < orders["low"] - CLOCK_SECONDS),
+            "an order that was not cancelled at its deadline": deadline
+            & (orders["ended"].isna() | (orders["ended"] > orders["back"])),
+            "an order that ended otherwise than predicted": orders["ended"].notna()
+            & (orders["status"] != orders["status_expected"]),
+            "an order that keeps money that is not its own, or lacks some": orders["resting"]
+            & has_wrong_net(orders),
+            "an order that was cancelled too late": deadline & (seconds > orders["high"]),
+        },
+    )
 
 
 @styled

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.client import new_client
 from labs.experiments.phase5 import coin
 from labs.experiments.phase5.ends import has_wrong_net, read_ends
 from labs.experiments.phase5.interleavings import check, shortest
@@ -221,7 +221,7 @@ def _are_settled(env: Environment, ids: Mapping[Reading, str]) -> bool:
 
 
 def _waits(env: Environment, service: str) -> bool:
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         return read_metrics(client, env[service].url).get(WAITING, 0.0) > 0
 
 

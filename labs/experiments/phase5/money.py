@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.orders import get
 from labs.experiments.phase5.ends import has_wrong_net
 from labs.experiments.phase5.names import ANALYTICS, PAYMENTS
@@ -164,6 +165,19 @@ def sums(part: pd.DataFrame) -> dict[str, int]:
         OWED: int(row["owed"]),
         REVENUE: int(row["revenue"] - row["shop"]),
     }
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order whose charges and refunds do not add up."""
+    last = list(each_attempt(samples))[-1]
+    return first_order(
+        last,
+        {
+            "an order that was charged more than once": last["charges"] > 1,
+            "an order of which more was refunded than charged": last["refunded"] > last["charged"],
+            "an order that keeps money that is not its own, or lacks some": has_wrong_net(last),
+        },
+    )
 
 
 @styled

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pandas as pd
 
+from labs.client import new_client
 from labs.experiments.phase4.events import read_events
 from labs.experiments.phase4.orders import get
 from labs.experiments.phase5.names import (
@@ -45,7 +46,7 @@ OrderCancelled names the order's own event."""
 def place(env: Environment, keys: Iterable[str], *, user: str) -> dict[str, str]:
     """Place an order of a user for each key, several at a time; return the ids of those that were acknowledged."""
     url, body = f"{env[ORDERS].url}/orders", {"userId": user, "items": ITEMS}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
 
         def order(key: str) -> tuple[str, str | None]:
             try:

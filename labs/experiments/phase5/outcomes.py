@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.orders import get
 from labs.experiments.phase5 import coin
 from labs.experiments.phase5.names import (
@@ -154,10 +155,9 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     Policy: the latest attempt, which asks for the same orders again: what had not ended may have ended since. A
     deadline that ended an order stays, and a shelf that was too small, so that another attempt cannot settle these.
     """
-    last = samples[samples["attempt"] == samples["attempt"].max()]
-    last = last.assign(short=last["shelf"] < last.groupby("replicas")["key"].transform("size"))
+    last = _last(samples)
     cases = []
-    both = prediction.merge(last, on=["replicas", "key"], how="left", suffixes=("", "_seen"))
+    both = _compared(last, prediction)
     kinds = prediction[["replicas", "outcome"]].drop_duplicates().to_dict("records")
     for kind in kinds:
         orders = both[(both["replicas"] == kind["replicas"]) & (both["outcome"] == kind["outcome"])]
@@ -166,6 +166,18 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     lasting = (last["outcome"] == DEADLINE).any() or last["short"].any()
     details = {"counts": _counts(last)}
     return verdict(__name__, JUDGED, cases, latest, details=details, extend=not lasting)
+
+
+def _last(samples: pd.DataFrame) -> pd.DataFrame:
+    """Return the orders of the latest attempt, and whether the shelf was too `short` for all of them."""
+    last = samples[samples["attempt"] == samples["attempt"].max()]
+    placed = last.groupby("replicas")["key"].transform("size")
+    return pd.DataFrame(last.assign(short=last["shelf"] < placed))
+
+
+def _compared(last: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
+    """Return the predicted orders, each with what was seen of it."""
+    return prediction.merge(last, on=["replicas", "key"], how="left", suffixes=("", "_seen"))
 
 
 def _as_predicted(orders: pd.DataFrame) -> Finding:
@@ -197,6 +209,24 @@ def _as_predicted(orders: pd.DataFrame) -> Finding:
 def _counts(samples: pd.DataFrame) -> list[dict[Any, Any]]:
     counts = samples.groupby(["replicas", "outcome"]).size().rename("orders")
     return counts.reset_index().to_dict("records")
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order that ended otherwise than the coin says, or that is not there."""
+    orders = _compared(_last(samples), prediction)
+    ended = orders["outcome_seen"].isin(OUTCOMES) & ~orders["short"].fillna(False).astype(bool)
+    return first_order(
+        orders,
+        {
+            "an order with another id than predicted": orders["order_seen"] != orders["order"],
+            "an accepted order that is not there": orders["outcome_seen"] == "missing",
+            "an order that ended otherwise than the coin says": ended
+            & (orders["outcome_seen"] != orders["outcome"]),
+            "an order that was cancelled without a reason": (orders["outcome_seen"] == "cancelled")
+            & orders["resting"].fillna(False).astype(bool),
+        },
+        column="order_seen",
+    )
 
 
 @styled

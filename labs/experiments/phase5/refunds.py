@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase4.orders import get
 from labs.experiments.phase5 import coin
 from labs.experiments.phase5.log_lines import read_lines
@@ -140,9 +141,7 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     Policy: the latest attempt, which looks at the same orders again. A case is a number of attempts.
     """
     last = samples[samples["attempt"] == samples["attempt"].max()]
-    both = prediction.merge(
-        last.drop(columns="attempt"), on="key", how="left", suffixes=("", "_seen")
-    )
+    both = _compared(last, prediction)
     cases = []
     for attempts in sorted(set(both["attempts"])):
         orders = both[both["attempts"] == attempts]
@@ -151,6 +150,12 @@ def judge(samples: pd.DataFrame, prediction: pd.DataFrame) -> Verdict:
     measured = last["refused"] + 1
     details = {"orders": len(last), "mean": float(measured.mean()), "most": int(measured.max())}
     return verdict(__name__, JUDGED, cases, latest, details=details)
+
+
+def _compared(last: pd.DataFrame, prediction: pd.DataFrame) -> pd.DataFrame:
+    """Return the predicted orders, each with what was seen of it in an attempt."""
+    seen = last.drop(columns="attempt")
+    return prediction.merge(seen, on="key", how="left", suffixes=("", "_seen"))
 
 
 def _as_predicted(orders: pd.DataFrame, total: int) -> Finding:
@@ -170,6 +175,24 @@ def _as_predicted(orders: pd.DataFrame, total: int) -> Finding:
     if total < FEWEST:
         return doubt("too few refunds")
     return SETTLED
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order that was refunded otherwise than predicted."""
+    orders = _compared(samples[samples["attempt"] == samples["attempt"].max()], prediction)
+    charged, asked = orders["charges"] > 0, orders["refused"] + 1
+    return first_order(
+        orders,
+        {
+            "an order that was charged more than once": orders["charges"] > 1,
+            "an order that was refunded more than once": orders["refunds"] > 1,
+            "an order for which the bank was asked too often": asked > orders["attempts"],
+            "an order that was never refunded": charged & (orders["refunds"] < 1),
+            "an order for which the bank was asked too seldom": (asked < orders["attempts"])
+            & (orders["refunds"] > 0),
+        },
+        column="order_seen",
+    )
 
 
 @styled

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from environment.waiting import wait_until
+from labs.client import new_client
 from labs.experiments.phase5.names import (
     ANALYTICS,
     INVENTORY,
@@ -91,7 +92,7 @@ def read_gauges(
 ) -> dict[tuple[str, str], float]:
     """Return gauges by service and name. One that a service does not show is not a number."""
     gauges: dict[tuple[str, str], float] = {}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         for service, names in gauges_of.items():
             values = read_metrics(client, env[service].url)
             gauges |= {(service, name): values.get(name, math.nan) for name in names}

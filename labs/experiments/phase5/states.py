@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import httpx
-
+from labs.client import new_client
 from labs.experiments.phase5.interleavings import check
 from labs.experiments.phase5.names import INVENTORY, ORDERS, PAYMENTS
 
@@ -32,7 +31,7 @@ class States(NamedTuple):
 
 def read_states(env: Environment, order: str) -> States:
     """Ask each participant for the state of an order."""
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
 
         def ask(service: str, path: str, name: str) -> str:
             url = f"{env[service].url}{path}/{order}"

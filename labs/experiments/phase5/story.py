@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pandas as pd
 
 from environment.waiting import wait_until
 from labs import story as stories
+from labs.client import new_client
+from labs.evidence import Counterexample, first_order
 from labs.experiments.phase5 import coin, space_time
 from labs.experiments.phase5.names import (
     COMPLETED,
@@ -168,7 +169,7 @@ def _follow(env: Environment, placed: Mapping[str, Mapping[str, str]]) -> tuple[
 def _place(env: Environment, keys: Any, user: str) -> dict[str, str]:
     """Place orders, one after the other; return their ids, each with the correlation id that was sent."""
     url, body, placed = f"{env[ORDERS].url}/orders", {"userId": user, "items": ITEMS}, {}
-    with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+    with new_client(RESPONSE_SECONDS) as client:
         for key in keys:
             headers = {"Idempotency-Key": key, "X-Correlation-Id": f"{user}-{key}"}
             response = client.post(url, json=body, headers=headers).raise_for_status()
@@ -249,6 +250,26 @@ def _as_predicted(orders: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
     if (orders["hops"] != expected["hops"]).any():
         return failure("an order has another number of hops than predicted")
     return SETTLED
+
+
+def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
+    """Return an order whose events are not the predicted ones, or do not hang together."""
+    orders = samples.merge(prediction, on="outcome", suffixes=("", "_expected"))
+    others = [
+        orders[name] != orders[f"{name}_expected"] for name in ("types", "notifications", "hops")
+    ]
+    return first_order(
+        orders,
+        {
+            "an order with several events without a cause": orders["roots"] > 1,
+            "an order with an event that follows from none of its own": orders["orphans"] > 0,
+            "an order whose events have several correlation ids": orders["correlations"] > 1,
+            "an order whose events have several trace ids": orders["traces"] > 1,
+            "an order whose events lack the client's correlation id": ~orders["own"].astype(bool),
+            "an order with an event that is earlier than its cause": orders["reversed"] > 0,
+            "an order with other events than predicted": others[0] | others[1] | others[2],
+        },
+    )
 
 
 @styled

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from environment.waiting import wait_until
+from labs.client import new_client
 from labs.experiments.phase4.orders import get
 from labs.experiments.phase5.names import ANALYTICS, ORDERS
 from labs.experiments.phase5.orders import ITEMS, cents
@@ -45,7 +46,7 @@ def placing(env: Environment) -> Iterator[None]:
 
     def place() -> None:
         began = time.monotonic()
-        with httpx.Client(timeout=RESPONSE_SECONDS) as client:
+        with new_client(RESPONSE_SECONDS) as client:
             number = 0
             while not enough.wait(max(0.0, began + number / RATE - time.monotonic())):
                 with suppress(httpx.HTTPError):  # an order that is not placed is in no log

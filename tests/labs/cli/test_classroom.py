@@ -1,4 +1,4 @@
-"""`lab hand-in` and `lab grade`, as a student and an instructor type them."""
+"""`lab hand-in`, `lab grade` and `lab class`, as a student and an instructor type them."""
 
 import csv
 import json
@@ -244,3 +244,48 @@ def test_the_chosen_share_follows_from_its_seed(handed_in: Path) -> None:
     chosen = [reruns.choose_reruns(grades, 0.21, seed) for seed in (1, 1, 2)]
     assert len(chosen[0]) == 5
     assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_the_page_of_a_class_names_nobody(
+    handed_in: Path, tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (handed_in / "carol.pdf").write_text("homework")
+    printed = lab("class", str(handed_in))
+    assert (printed.code, printed.out.splitlines()) == (
+        0,
+        [
+            "class.html: the page of 2 bundles",
+            "not read: carol.pdf: is no zip file, or only a part of one",
+        ],
+    )
+    page = (tmp_path / "class.html").read_text()
+    assert not any(name in page for name in (">ada", ">bob", "carol", "ada.zip"))
+    assert "2 students; 1 file could not be read" in " ".join(page.split())
+
+
+def test_the_page_of_a_class_is_no_bundle(handed_in: Path, lab: Lab) -> None:
+    out = handed_in / "page.html"
+    first, again = (lab("class", str(handed_in), "--out", str(out), "--names") for _ in range(2))
+    assert (
+        (first.out, first.code) == (again.out, again.code) == (f"{out}: the page of 2 bundles\n", 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "There is no folder nowhere"),
+        (["empty"], "empty holds no bundles: students make them with `lab hand-in`"),
+        (["empty", "--out", "nowhere/page.html"], "cannot be written"),
+        (["empty", "--out", "empty"], "cannot be written"),
+    ],
+)
+def test_a_class_that_has_no_page_is_explained(
+    tmp_path: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    printed = lab("class", *words)
+    assert (printed.code, message in " ".join(printed.err.split())) == (2, True)
+    assert not (tmp_path / "class.html").exists()

@@ -193,6 +193,9 @@ def groups() -> set[str]:
         (["p0-1", "GET /users"], 0, "right"),
         (["p0-3", "6", "1.25"], 0, "right"),
         (["p1-2", '{"UPSTREAM_TIMEOUT_SECONDS": 1}'], 0, "right"),
+        (["p1-1", "5"], 0, "right"),
+        (["p1-1", "5", "--seed", "8"], 1, "not yet"),
+        (["p1-1", "7", "--seed", "8"], 0, "right"),
     ],
 )
 def test_an_answer_is_checked(lab: Lab, words: list[str], code: int, shown: str) -> None:
@@ -201,10 +204,23 @@ def test_an_answer_is_checked(lab: Lab, words: list[str], code: int, shown: str)
     assert shown in printed.out
 
 
+def test_it_names_the_numbers_and_that_no_run_keeps_the_answer(lab: Lab) -> None:
+    printed = lab("check", "p1-1", "7", "--seed", "8")
+    assert printed.out == "p1-1: right.\n"
+    assert "seed 8: limit=4, seconds=2" in printed.err
+    assert "Not kept for the hand-in" in printed.err
+    assert "seed" not in lab("check", "p1-3", "1", "1").err
+
+
+def test_a_seed_is_not_for_the_checker(lab: Lab) -> None:
+    assert "--seed is for exercises" in lab("check", "--seed", "8").err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["p5-1"], "Which answer?"),
+        (["p5-1", "49", "--seed", "many"], "--seed"),
         (["p9-1", "1"], "There is no exercise 'p9-1'; there are: p0-1"),
         (["p5-1", "many"], "p5-1 asks for a number of orders; this is a text."),
     ],

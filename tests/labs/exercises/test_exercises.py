@@ -96,6 +96,7 @@ ODD = [
     ("p0-2", None, "no answer"),
     ("p0-2", ..., "no answer"),
     ("p0-2", float("nan"), "not finite"),
+    ("p0-2", 10**400, "too large"),
     ("p0-3", 6.0, "a float"),
     ("p0-3", (6.0, 1.25, 3.0), "this has 3"),
     ("p0-1", [1, 2], "no names"),
@@ -174,7 +175,7 @@ def test_the_exercises_are_those_of_the_labs() -> None:
             if cell["cell_type"] == "markdown" and cell["id"].startswith("exercise-")
         ]
         text = lab.path.read_text(encoding="utf-8")
-        assert f'exercises.of(\\"{lab.phase}\\")' in text
+        assert f'exercises.of(\\"{lab.phase}\\", seed=SEED)' in text
     assert found == list(every_exercise())
 
 

@@ -91,7 +91,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
             ),
             "same rate",
         ),
-        (with_samples(PARTS_RIGHT, lambda table: table.iloc[:18]), "wider than"),
+        (with_samples(PARTS_RIGHT, lambda table: table.iloc[:12]), "wider than"),
         (PARTS_RIGHT | {"found": (-0.0016, -0.0014)}, "does not enclose"),
         (PARTS_RIGHT | {"holds": True}, "contradicts"),
     ],

@@ -56,7 +56,7 @@ def circuit_breaker_samples(
             calls += index in reach
             sent = began + 0.01 * index
             rows.append({"part": part, "sent": sent, "ended": sent + 0.008, "status": status})
-            rows[-1] |= {"calls": calls, "state": "closed"}
+            rows[-1] |= {"calls": calls, "state": "closed", "correlation": f"{part}-{index}"}
 
     leaking = set(range(opens_after + 2, opens_after + 2 + leaks))
     ask(REFUSALS, 100, 404, 0.0, reach=set(range(refused)))
@@ -89,8 +89,10 @@ def retry_storm_samples(*, breaker_failures: int = 3) -> pd.DataFrame:
                 calls = min(tries**layers, left)
                 left -= calls
                 row = {"way": way, "tries": tries, "click": click, "calls": calls}
-                rows.append(row | {"clicks": 1, "seconds": 0.1})
-    return pd.DataFrame(rows).assign(status=503, runtime="process", attempt=1)
+                named = {"correlation": f"{way}, {tries} tries, click {click}"}
+                rows.append(row | named | {"clicks": 1, "seconds": 0.1})
+    samples = pd.DataFrame(rows).assign(status=503, runtime="process", attempt=1)
+    return samples.fillna({"correlation": ""})
 
 
 def blocking_prediction() -> pd.DataFrame:

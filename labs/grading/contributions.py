@@ -1,0 +1,124 @@
+"""What a bundle adds to the page of its class: its guesses and answers, as far as this course asks for them."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from labs.exercises.checking import Exercise, exercises_of
+from labs.experiment import find
+from labs.grading.answers import MOST_KEPT
+from labs.grading.reading import Bundle, BundleError
+from labs.guessing import Guess, guesses_of
+
+Frames = tuple[pd.DataFrame, pd.DataFrame]
+"""The samples and the prediction of an experiment."""
+
+MOST_CHARACTERS = 60
+"""Characters of an answer that a page shows."""
+
+
+class Guessed(NamedTuple):
+    """A guess, and what the samples of the same bundle give for it; None where they give nothing."""
+
+    experiment: str
+    quantity: str
+    value: float
+    sure: float
+    theory: float | None
+    measured: float | None
+    right: bool | None
+
+
+class Answered(NamedTuple):
+    """One attempt at an exercise: the answer as a short text, whether it is right, and for which numbers, as a text."""
+
+    exercise: str
+    text: str
+    right: bool
+    numbers: str = ""
+
+
+def guesses_in(bundle: Bundle, name: str) -> Iterator[Guessed]:
+    """Yield the guesses of one experiment; what the record states that they were compared with is not believed."""
+    kept = bundle.record.get("guesses")
+    entries = kept.get(name) if isinstance(kept, dict) else None
+    if not isinstance(entries, dict):
+        return
+    frames = _frames(bundle, name)
+    for quantity, guess in guesses_of(find(name)).items():
+        entry = entries.get(quantity)
+        if not isinstance(entry, dict):
+            continue
+        value, sure = _number(entry.get("value")), _number(entry.get("sure"))
+        if value is not None and sure is not None and 0.5 <= sure <= 1:
+            yield Guessed(name, quantity, value, sure, *_compared(guess, value, frames))
+
+
+def _frames(bundle: Bundle, name: str) -> Frames | None:
+    try:
+        return bundle.samples(name), bundle.prediction(name)
+    except BundleError:
+        return None
+
+
+def _number(value: Any) -> float | None:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _compared(
+    guess: Guess, value: float, frames: Frames | None
+) -> tuple[float | None, float | None, bool | None]:
+    if frames is None:
+        return None, None, None
+    try:
+        found = guess.compared(value, *frames)
+    except Exception:  # samples that no run has measured may raise anything
+        return None, None, None
+    return found["theory"], found["measured"], found["right"]
+
+
+def answers_in(bundle: Bundle, seed: int) -> Iterator[Answered]:
+    """Yield the attempts at the exercises of the bundle's phase, in their order, each checked anew.
+
+    Args:
+        bundle: The bundle.
+        seed: Chooses the numbers of the exercises.
+    """
+    exercises, kept = exercises_of(bundle.phase, seed), bundle.record.get("answers")
+    for attempt in kept[-MOST_KEPT:] if isinstance(kept, list) else ():
+        name = attempt.get("exercise") if isinstance(attempt, dict) else None
+        if isinstance(name, str) and name in exercises and "answer" in attempt:
+            exercise, answer = exercises[name], attempt["answer"]
+            right = _is_right(exercise, answer)
+            yield Answered(name, answer_text(answer), right, exercise.numbers)
+
+
+def _is_right(exercise: Exercise, answer: Any) -> bool:
+    try:
+        return exercise.advise(answer) is None
+    except Exception:  # an answer of another kind than the exercise asks for
+        return False
+
+
+def answer_text(answer: Any) -> str:
+    """Return an answer as a short text, in which 2 and 2.0 are the same."""
+    if isinstance(answer, list):
+        text = ", ".join(answer_text(each) for each in answer[:MOST_CHARACTERS])
+    elif _number(answer) is not None:
+        text = f"{answer:.6g}"
+    elif isinstance(answer, str):
+        text = " ".join(answer.split())
+    else:
+        text = json.dumps(answer, ensure_ascii=False)
+    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
