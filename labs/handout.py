@@ -26,6 +26,7 @@ FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "
 ANSWERS = (
     "tests/notebooks/test_answers*.py",
     "tests/labs/exercises/test_*.py",
+    "tests/labs/exercises/designs/*.py",
     "tests/mutants/replaced/*",
 )
 """The reference answers: in code, as values and formulas with the usual wrong ones, and of the mechanisms to write."""

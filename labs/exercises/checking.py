@@ -281,6 +281,11 @@ def first_advice(advices: Sequence[tuple[bool, str]], otherwise: str) -> str:
     return next((advice for holds, advice in advices if holds), otherwise)
 
 
+def first_found(*searches: Callable[[], str | None]) -> str | None:
+    """Return the first advice that one of these finds; the later ones may rely on the earlier ones finding none."""
+    return next(filter(None, (search() for search in searches)), None)
+
+
 def word(count: int) -> str:
     """Return a whole number up to twenty as a word."""
     return WORDS[count]

@@ -15,6 +15,7 @@ from labs.exercises.checking import (
     numbers,
     word,
 )
+from labs.exercises.designs.comparisons import order_and_payment
 from labs.experiments.phase0 import independence, startup
 
 SERVICES = [
@@ -114,5 +115,11 @@ EXERCISES = (
         "two numbers of seconds: one by one, and together",
         _services,
         SERVICES,
+    ),
+    Exercise(
+        "Design a measurement: an order and its payment",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        order_and_payment,
     ),
 )

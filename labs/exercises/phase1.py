@@ -10,15 +10,20 @@ from labs.exercises.checking import (
     Level,
     OddAnswer,
     Varied,
+    close,
     first_advice,
     number,
     numbers,
     word,
 )
-from labs.experiments.phase1 import rate_limit
+from labs.exercises.designs.comparisons import dashboard_and_part
+from labs.experiments.phase1 import rate_limit, retry_storm
 
 PATIENCE = "UPSTREAM_TIMEOUT_SECONDS"
 """The setting that the second exercise asks for."""
+
+OUTAGE, TRIES = 10.0, 3
+"""The fourth exercise: seconds for which an upstream is down, and the tries of the one layer that retries."""
 
 
 CONTRACTS = [
@@ -87,6 +92,29 @@ def _order_again(answer: Any) -> str | None:
     )
 
 
+def _budget_of_retries(answer: Any) -> str | None:
+    given = number(answer)
+    table = retry_storm.predict(tries=[TRIES], seconds=OUTAGE).set_index("way")
+    clicks, calls = (float(table[name][retry_storm.BUDGET]) for name in ("clicks", "calls"))
+    if close(given, calls):
+        return None
+    return first_advice(
+        [
+            (given >= clicks * TRIES, "So many it would be without a budget."),
+            (close(given, clicks), "These are the clicks. Are there no retries at all?"),
+            (
+                close(given, calls - clicks),
+                "These are the retries alone. The upstream gets the first tries as well.",
+            ),
+            (
+                close(given, clicks * (1 + retry_storm.SHARE), 0.005),
+                "That is what the clicks save. Two other terms add to the budget.",
+            ),
+        ],
+        "The budget has three terms: what is saved before, what each click adds, and what each second adds.",
+    )
+
+
 EXERCISES = (
     Varied(_contract, Level.CHANGE, "a number of requests", _worst_second, CONTRACTS),
     Exercise(
@@ -96,4 +124,16 @@ EXERCISES = (
         _dashboard,
     ),
     Exercise("The same order again", Level.DESIGN, "two numbers: orders and charges", _order_again),
+    Exercise(
+        "A budget of retries",
+        Level.READ,
+        "a number of calls",
+        _budget_of_retries,
+    ),
+    Exercise(
+        "Design a measurement: two services at once",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        dashboard_and_part,
+    ),
 )

@@ -14,6 +14,7 @@ from labs.exercises.checking import (
     numbers,
     word,
 )
+from labs.exercises.designs.copies import enough_copies
 from labs.experiments.phase2 import head_of_line_blocking, limits, ratio_claim
 
 TIMES = {100: "A hundred times", 50: "Fifty times", 200: "Two hundred times"}
@@ -102,5 +103,11 @@ EXERCISES = (
         "a number of requests",
         _memories,
         MEMORIES,
+    ),
+    Exercise(
+        "Design a measurement: enough copies",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        enough_copies,
     ),
 )

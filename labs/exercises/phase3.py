@@ -14,6 +14,7 @@ from labs.exercises.checking import (
     number,
     word,
 )
+from labs.exercises.designs.reloads import lost_by_reloads
 from labs.experiments.phase3 import distribution, health_check, slow_replica
 
 DELAYS = [
@@ -136,4 +137,10 @@ EXERCISES = (
         FAILURES,
     ),
     Exercise("Random arrivals", Level.DESIGN, "a share of the requests", _random_arrivals),
+    Exercise(
+        "Design a measurement: a reload of nginx",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        lost_by_reloads,
+    ),
 )

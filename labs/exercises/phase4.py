@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from labs.exercises.checking import Exercise, Level, Varied, first_advice, numbers, word
+from labs.exercises.designs.drains import draining
 from labs.experiments.phase4 import consumer_group
 
 PARTITIONS = [{"partitions": partitions} for partitions in (10, 7, 8, 9, 11, 13, 14, 15, 16)]
@@ -81,5 +82,11 @@ EXERCISES = (
         Level.DESIGN,
         "two counts of partitions: one key, and ten keys",
         _keys,
+    ),
+    Exercise(
+        "Design a measurement: a lag that shrinks",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        draining,
     ),
 )

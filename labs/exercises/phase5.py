@@ -16,6 +16,7 @@ from labs.exercises.checking import (
     number,
     word,
 )
+from labs.exercises.designs.comparisons import refund_and_confirmation
 from labs.experiments.phase5 import interleavings, outcomes
 
 EVENTS = ("PaymentCompleted", "OrderConfirmed", "OrderCancelled")
@@ -100,4 +101,10 @@ EXERCISES = (
     Exercise("How many orders refute 70 %?", Level.READ, "a number of orders", _orders_to_refute),
     Exercise("What inventory-service may give up", Level.CHANGE, "names of events", _given_up),
     Varied(_refusals, Level.CHANGE, "a number of attempts", _attempts, REFUSALS),
+    Exercise(
+        "Design a measurement: how long money is away",
+        Level.DESIGN,
+        "a dictionary of plan, samples and conclusion",
+        refund_and_confirmation,
+    ),
 )

@@ -6,7 +6,9 @@ import httpx
 import pytest
 
 from environment import Environment
-from labs.experiments.phase1 import rate_limit
+from labs import exercises
+from labs.experiments.phase1 import rate_limit, retry_storm
+from labs.load.open_loop import Stream, run_load
 
 pytestmark = pytest.mark.slow
 
@@ -46,3 +48,20 @@ def test_an_order_sent_again_with_its_key_is_charged_once(env: Environment) -> N
     charges = httpx.get(f"{env['payment-service'].url}/ledger").json()["charges"]
     made = [order["id"] for order in httpx.get(orders).json()]
     assert made == [again.json()["id"]] == [charge["orderId"] for charge in charges]
+
+
+def test_a_budget_makes_6000_calls_2600() -> None:
+    table = retry_storm.predict(tries=[3], seconds=10).set_index("way")
+    assert table["calls"][retry_storm.BUDGET] == 2000 + 100 + 2000 / 5 + 10 * 10
+
+
+def test_the_dashboard_takes_longer_than_its_slower_part(env: Environment) -> None:
+    gateway, names = env["api-gateway"].url, ("users", "orders", "dashboard")
+    samples = run_load(*(Stream(name, f"{gateway}/api/{name}", 40) for name in names), seconds=8)
+    latency = {name: part["latency"] for name, part in samples.groupby("stream")}
+    slower = max(latency["users"], latency["orders"], key=lambda part: part.median())
+    low, _, high = exercises.intervals.of_difference(latency["dashboard"], slower)
+    plan = "Vary the path, hold rate and gateway, 320 requests of each; the theory says 0 ms more."
+    answer = {"plan": plan, "samples": samples, "predicted": 0, "found": (low, high)}
+    feedback = exercises.check("p1-5", answer | {"holds": low <= 0 <= high})
+    assert feedback.right, feedback

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 
 from environment import Environment
+from labs import exercises
 from labs.experiments.phase2 import head_of_line_blocking, ratio_claim
 from labs.load.calls import ask
+from labs.load.open_loop import Stream, run_load
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +42,17 @@ def test_two_replicas_of_two_workers_admit_four_limits_at_most(env: Environment)
     url = env.scale("api-gateway", 2).url
     answers = ask(f"{url}/api/limited", requests=100, together=100)
     assert 10 < (answers["status"] == 200).sum() <= 20
+
+
+@pytest.mark.slow
+def test_three_copies_keep_up_with_what_two_do_not(env: Environment) -> None:
+    env.configure("api-gateway", WORKERS=1)
+    loads = []
+    for replicas in (2, 3):
+        url = f"{env.scale('api-gateway', replicas).url}/api/blocking?seconds=0.1"
+        samples = run_load(Stream("work", url, rate=25, timeout=30), seconds=3.2)
+        loads.append(samples.assign(replicas=replicas))
+    plan = "Vary the replicas, hold the rate of 25/s and the wait, 80 requests: 25 x 0.1 are 2.5."
+    answer = {"plan": plan, "samples": pd.concat(loads), "predicted": 3, "found": 3, "holds": True}
+    feedback = exercises.check("p2-4", answer)
+    assert feedback.right, feedback

@@ -1,13 +1,16 @@
 """Reference answers to the exercises of phase 3: each is as short as its hint promises, and right."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from environment import Environment
+from labs import exercises
 from labs.experiments.phase3 import distribution, health_check, slow_replica
 from labs.experiments.phase3.health_check import DEAD
+from labs.load.open_loop import Load, Stream
 
 ARRIVALS: tuple[slow_replica.Arrivals, ...] = ("poisson", "even")
 
@@ -60,3 +63,18 @@ def test_random_arrivals_keep_requests_from_the_slow_replica(env: Environment) -
     shares = samples.groupby("algorithm")["slow"].mean()
     assert even["share"].iloc[1] == pytest.approx(1 / 3)
     assert shares["least_conn"] < shares["round_robin"] - 0.02
+
+
+@pytest.mark.slow
+def test_a_reload_loses_no_request(env: Environment) -> None:
+    url, reloads = f"{env.scale('api-gateway', 2).url}/api/non-blocking", []
+    with Load(Stream("requests", url, rate=100), seconds=11) as load:
+        for second in range(1, 11, 2):
+            load.until(second)
+            reloads.append(time.time())
+            env.balance("round_robin", "api-gateway")
+    plan = "500 requests within a second of five reloads, and as many between them; none is lost."
+    answer = {"plan": plan, "samples": load.samples, "reloads": reloads, "predicted": 0}
+    lost = exercises.check("p3-5", answer | {"found": 3 / 500, "holds": True})
+    assert load.samples["ok"].all()
+    assert lost.right, lost

@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 
 from environment import Environment
 from environment.waiting import wait_until
+from labs import exercises
 from labs.experiments.phase4 import consumer_group
+from labs.load.open_loop import Load, Stream
 
 ORDER = {"userId": "ada", "items": [{"productId": "prod-1", "quantity": 1, "price": 19.99}]}
 
@@ -51,3 +54,28 @@ def test_one_key_has_one_partition_and_ten_keys_several(env: Environment) -> Non
         env.kafka.produce("mine", "ten", key=f"key-{number}")
     messages = env.kafka.read("mine").groupby("value")["partition"].nunique()
     assert (messages["one"], messages["ten"]) == (1, 3)
+
+
+@pytest.mark.slow
+def test_a_lag_shrinks_by_the_difference_of_two_rates(env: Environment) -> None:
+    env.configure("payment-service", PAYMENT_SLOTS=5, PAYMENT_SECONDS=0.5)
+    url, begins = f"{env['order-service'].url}/orders", (1, 8, 15)
+    bursts = [Stream("burst", url, 40, "POST", ORDER, begins=at, ends=at + 0.75) for at in begins]
+    load = Load(Stream("steady", url, 4, "POST", ORDER), *bursts, seconds=22)
+    with env.kafka.watch_lag("payment-service-group", every=0.1) as watch, load:
+        pass
+    lag = watch.samples.groupby("time", as_index=False)["lag"].sum()
+    slopes = [-slope_after(lag, load.begun + at + 0.75) for at in begins]
+    low, _, high = exercises.intervals.of_mean(slopes)
+    plan = "Three bursts of 30, at 4 orders/s and 10 payments/s that are held: 10 - 4 are 6 per second."
+    answer = {"plan": plan, "samples": load.samples, "lag": lag, "predicted": 6}
+    feedback = exercises.check("p4-4", answer | {"found": (low, high), "holds": low <= 6 <= high})
+    assert feedback.right, feedback
+    assert 4 < np.mean(slopes) < 8
+
+
+def slope_after(lag: pd.DataFrame, moment: float) -> float:
+    part = lag[lag["time"].between(moment - 0.3, moment + 6)]
+    part = part.loc[part["lag"].idxmax() :]
+    part = part[(part["lag"] > part["lag"].max() / 4).cummin()]
+    return float(np.polyfit(part["time"] - moment, part["lag"], 1)[0])

@@ -1,0 +1,1 @@
+"""Exercises in which the student designs a measurement: how a design, its samples and its conclusion are checked."""
