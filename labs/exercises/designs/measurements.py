@@ -107,12 +107,13 @@ def other_than_samples(given: Conclusion, interval: Interval, *, up_to: float = 
     """Return the advice on a conclusion that does not follow from its samples.
 
     The interval handed in has to enclose the samples' own value and be about as wide as theirs, and the prediction
-    holds when it lies in it. Any width up to `up_to` is taken: of few values it depends much on how each was computed.
+    holds when it lies in it. Any width up to `up_to` is taken, and an end that misses the value by a quarter of that:
+    of few values both depend much on how each was computed.
     """
     least, most = (factor * interval.width for factor in AS_WIDE)
     if up_to:
         least, most = 0.0, max(most, up_to)
-    if not given.low <= interval.value <= given.high:
+    if not given.low - up_to / 4 <= interval.value <= given.high + up_to / 4:
         return "`found` does not enclose what these samples show. Which statistic does the task ask for?"
     if not least <= given.high - given.low <= most:
         return (

@@ -3,7 +3,14 @@
 import pandas as pd
 import pytest
 
-from labs.exercises.designs.measurements import no_open_loop, not_in_turn, unequal_rates
+from labs.exercises.designs.intervals import Interval
+from labs.exercises.designs.measurements import (
+    no_open_loop,
+    not_in_turn,
+    other_than_samples,
+    unequal_rates,
+)
+from labs.exercises.designs.reading import Conclusion
 from labs.load.open_loop import Stream
 from labs.load.worker import schedule
 from tests.labs.exercises.designs.handed_in import closed, load
@@ -52,3 +59,20 @@ def test_a_case_that_comes_in_the_second_half_only_is_not_in_turn() -> None:
 def test_a_quarter_fewer_of_one_case_is_another_rate() -> None:
     assert unequal_rates(pd.DataFrame({"stream": [ONE] * 100 + [TWO] * 90}), "stream") is None
     assert unequal_rates(pd.DataFrame({"stream": [ONE] * 100 + [TWO] * 75}), "stream")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "up_to", "accepted"),
+    [
+        (5.5, 6.5, 0.0, True),
+        (5.9, 6.4, 0.0, False),  # encloses what another statistic gives
+        (5.9, 6.4, 3.0, True),  # a slope that was cut otherwise
+        (6.6, 7.0, 3.0, False),
+    ],
+)
+def test_an_interval_of_few_values_may_miss_by_a_quarter_of_its_widest(
+    low: float, high: float, up_to: float, accepted: bool
+) -> None:
+    given = Conclusion(predicted=6.0, low=low, high=high, holds=low <= 6 <= high)
+    samples = Interval(5.3, 5.8, 6.3)
+    assert (other_than_samples(given, samples, up_to=up_to) is None) is accepted
