@@ -62,7 +62,7 @@ def prepare_brokers(environment: Mapping[str, str], say: Say) -> None:
     """Prepare the start of brokers, once on this machine; without it a broker starts too, but takes longer.
 
     Args:
-        environment: the variables of the program that prepares them, with the session's label: it ends with the session.
+        environment: the variables of the program that prepares them, with the session's label: it ends with that.
         say: receives a line of progress.
     """
     if prepared(program("java"), program(JARS)).exists():
