@@ -27,7 +27,7 @@ LOG, META = "log", "meta.properties"
 """In `DATA_DIR`: the folder of the storage, and the file in it that names the cluster."""
 
 STORAGE, ARCHIVE = "storage", "classes.jsa"
-"""What was prepared: a storage that is formatted, and an archive of the broker's classes."""
+"""What `preparing.py` leaves: a storage that is formatted, and an archive of the broker's classes."""
 
 BROKER = "kafka.Kafka"
 

@@ -1,7 +1,7 @@
 """Symptoms: for each kind of fault one measurement that is true under the fault, and false in the healthy system.
 
 Each takes the environment and a place, asks the running system from outside as a student would, and returns within ten
-seconds. `mystery.repaired()` takes them; `tests/environment/test_mystery.py` proves each of them.
+seconds. `mystery.repaired()` uses them; `tests/environment/test_mystery.py` tests each of them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def tries_the_dead(env: Environment, place: str) -> bool:
 
         wait_until(send, timeout=PASS_OVER_SECONDS + 1, every=0.1)
 
-    # Other services log too, so that ours are found by their mark, and not by their place at the end.
+    # Other services log too, so the requests of this function are found by their mark, and not at the end of the log.
     def own() -> list[list[str]]:
         log = env.access_log()
         return list(log.loc[log["correlation_id"].eq(mark) & log["service"].eq(place), "attempts"])
@@ -122,7 +122,7 @@ def outbox_waits(env: Environment, place: str) -> bool:
 
 
 def pays_twice(env: Environment, place: str) -> bool:
-    """An event that is published a second time is paid a second time."""
+    """An order whose event is published a second time is paid a second time."""
     (order,) = healthy.place_orders(env, 1)
     _require_completed(env, order)
     event = healthy.messages_of(env, CREATED, order)[0]
