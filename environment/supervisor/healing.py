@@ -49,10 +49,9 @@ class Healing:
                 self._runtime.resume(replica.id)
             elif condition != "running":
                 down.append(replica)
-            elif self._plan.service(replica.service).speaks_http:
-                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
-                if self._end_faults(replica):
-                    ended.append(replica)
+            # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
+            elif self._plan.service(replica.service).speaks_http and self._end_faults(replica):
+                ended.append(replica)
         try:
             self._replicas.bring_up(down, say)
             for replica in replicas:
