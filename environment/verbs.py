@@ -155,7 +155,7 @@ class Changing(Protocol):
         ...
 
     def lose_database(self, targets: Sequence[str], *, holder: Holder = TERMINAL) -> None:
-        """Take their databases away from the targets."""
+        """Take the databases away from the targets."""
         ...
 
     def hold(

@@ -53,7 +53,7 @@ class Answers:
         """
         value = as_json(answer)
         if len(json.dumps(value)) > MOST_CHARACTERS:
-            return "it is too long: give each value once."
+            return "it is too long: hand in only what the exercise asks for."
         before = list(self.kept)
         attempts = [each for each in self.kept if each["exercise"] == exercise]
         for oldest in attempts[: max(0, len(attempts) + 1 - MOST_ATTEMPTS)]:

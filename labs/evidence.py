@@ -76,7 +76,7 @@ class Evidence:
             return ""
         return (
             f"No line about it is in the log of {', '.join(self.silent)}: a service logs requests "
-            "that may change something, and what fails."
+            "that may change something, and failures."
         )
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:

@@ -23,6 +23,13 @@ from labs.running.outputs import read
 FOR_MAINTAINERS = ("tests/*", ".ci/*", ".github/*", ".pre-commit-config.yaml", "scripts/test.py")
 """What a handout leaves out; with the tests goes the command that runs them."""
 
+GUIDE = "handbook/teachers_guide.md"
+"""What it leaves out too: the answers to the votes and to the exercises."""
+
+INDEX = "handbook/index.md"
+NAMED_IN_INDEX = ("[Teacher's guide](teachers_guide.md), ", "teachers_guide\n")
+"""Where the book's first page names the guide."""
+
 ANSWERS = (
     "tests/notebooks/test_answers*.py",
     "tests/labs/exercises/test_*.py",
@@ -40,7 +47,7 @@ def write_handout(folder: Path) -> int:
     Raises:
         LabError: The folder holds files, or this is no clone.
     """
-    files = [name for name in _tracked() if not _matches(name, FOR_MAINTAINERS)]
+    files = [name for name in _tracked() if not _matches(name, (*FOR_MAINTAINERS, GUIDE))]
     _copy(files, _empty(folder))
     for name in files:
         if fnmatch(name, LABS):
@@ -49,6 +56,11 @@ def write_handout(folder: Path) -> int:
     readme = folder / "README.md"
     lines = readme.read_text(encoding="utf-8").splitlines(keepends=True)
     readme.write_text("".join(line for line in lines if "scripts/test.py" not in line), "utf-8")
+    index = folder / INDEX
+    text = index.read_text(encoding="utf-8")
+    for named in NAMED_IN_INDEX:
+        text = text.replace(named, "")
+    index.write_text(text, encoding="utf-8")
     return len(files)
 
 

@@ -129,7 +129,7 @@ class Environment:
         """Return everything that `lab ps --json` prints."""
         state = self._verbs.state()
         if self._mystery and self._mystery.stands:
-            state["replaced"] = {}  # it would name the fault
+            state["replaced"] = {}  # it would reveal the fault
         return state
 
     @property
@@ -286,7 +286,7 @@ class Environment:
         First each service gets the replicas and settings of a healthy system (`environment/mystery/healthy.py`).
 
         Args:
-            seed: chooses the fault and its place; the same seed, the same fault.
+            seed: chooses the fault and its place; the same seed always chooses the same ones.
 
         Raises:
             LabError: the system does not run, is not phase 4 with all services, or has a mystery already.
@@ -296,7 +296,7 @@ class Environment:
         require_whole(self)
         if self._mystery and self._mystery.stands:
             raise LabError("One mystery at a time: end the present one with its `heal()` first.")
-        silent = copy(self)  # lines of progress would name the fault
+        silent = copy(self)  # lines of progress would reveal the fault
         silent._progress, silent._kafka, silent._mystery = nowhere, self.kafka, None
         self._mystery = Mystery(silent, seed)
         return self._mystery

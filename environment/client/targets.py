@@ -82,7 +82,7 @@ class Target:
         )
 
     def without_database(self) -> AbstractContextManager[Fault]:
-        """Take its database away: every read and write fails, and an honest `/ready` answers 503."""
+        """Take the database away from it: every read and write fails, and a correct `/ready` answers 503."""
         return self._block(lambda verbs, holder: verbs.lose_database([self._name], holder=holder))
 
     @contextmanager

@@ -27,7 +27,7 @@ LOG, META = "log", "meta.properties"
 """In `DATA_DIR`: the folder of the storage, and the file in it that names the cluster."""
 
 STORAGE, ARCHIVE = "storage", "classes.jsa"
-"""What was prepared: a storage that is formatted, and an archive of the broker's classes."""
+"""What `preparing.py` leaves: a storage that is formatted, and an archive of the broker's classes."""
 
 BROKER = "kafka.Kafka"
 
@@ -80,9 +80,12 @@ def format_storage(run: Sequence[str]) -> None:
 
 
 def prepared(java: str, jars: str) -> Path:
-    """Return the folder of what `preparing.py` leaves for a Java and a folder of jars, whether or not it is there."""
+    """Return the folder of what `preparing.py` leaves for a Java and a folder of jars, whether or not it is there.
+
+    Its name depends on all that a storage and an archive are made of, so that none outlives an update.
+    """
     program = Path(shutil.which(java) or java).resolve()
-    version = f"{program} {int(program.stat().st_mtime)}"
+    version = f"{program} {int(program.stat().st_mtime)} {CLUSTER} {JVM} {TEMPLATE.read_text()}"
     return Path(jars) / f"prepared-{hashlib.sha256(version.encode()).hexdigest()[:12]}"
 
 

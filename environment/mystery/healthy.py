@@ -79,7 +79,8 @@ connect = partial(httpx.Client, timeout=RESPONSE_SECONDS, trust_env=False)
 def prepare(env: Environment) -> None:
     """Give each service its replicas and settings of `HEALTHY`, and let nginx take turns."""
     for service, (replicas, settings) in HEALTHY.items():
-        env.scale(service, 1)  # only one has to be replaced; the others begin as it is then
+        # Only one replica has to be replaced then; the others start with its settings.
+        env.scale(service, 1)
         if settings:
             env.configure(service, **settings)
         env.scale(service, replicas)
@@ -97,7 +98,7 @@ def require_whole(env: Environment) -> None:
 
 
 def replica(env: Environment, name: str) -> Replica | None:
-    """Return the replica of that id; None when the service has it no longer."""
+    """Return the replica of that id; None when the service no longer has it."""
     service = name.rpartition("-")[0]
     return next((each for each in env[service].replicas if each.id == name), None)
 

@@ -1,4 +1,4 @@
-"""The ten kinds of faults: what each does, where it can be, how it begins and ends, and how it shows."""
+"""The ten kinds of faults: what each does, where it can be, how it begins and ends, and what its symptom is."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ Begin = Callable[["Environment", str], AbstractContextManager[object]]
 class Kind:
     """One kind of fault.
 
-    `sentence` is what a student reads before choosing. `begin(env, place)` is a block in which the fault stands.
-    `symptom(env, place)` measures whether it shows.
+    `sentence` is what a student reads before choosing. `begin(env, place)` is a block in which the fault
+    stands. `symptom(env, place)` measures whether its symptom is there.
     """
 
     name: str
@@ -228,4 +228,4 @@ KINDS = (
         symptoms.commits_before_it_pays,
     ),
 )
-"""The ten kinds; a student chooses from them, and a seed does."""
+"""The ten kinds: a seed chooses one of them, and a student guesses one."""

@@ -29,8 +29,8 @@ def chosen(seed: int) -> tuple[Kind, str]:
 class Mystery:
     """A fault that stands in the system, and that a student detects, names and repairs. `env.mystery(seed)` begins it.
 
-    Times are in seconds since the fault stood. Its end, of the block or by `heal()`, removes the fault, also after an
-    error, and shows in the score what it was.
+    Times are in seconds since the fault began. The end of the block, or `heal()`, removes the fault, also after an
+    error; the score then shows what it was.
     """
 
     def __init__(self, env: Environment, seed: int) -> None:
@@ -72,12 +72,12 @@ class Mystery:
         return f"Right, after {self._times['located']:.0f} s. Now repair it, then `mystery.repaired()`."
 
     def repaired(self) -> str:
-        """Measure whether the symptom is gone, for up to ten seconds; the time counts at which this began."""
+        """Measure whether the symptom is gone, for up to ten seconds; the time at which the call began counts."""
         asked = self._now()
         try:
             shows = self._kind.symptom(self._env, self._place)
         except (LabError, httpx.HTTPError):
-            return "That cannot be measured yet: the system does not work as a whole. Repair it, and try again."
+            return "That cannot be measured yet: another part of the system does not work. Repair it, and try again."
         if shows:
             return "Not yet: the symptom is still there."
         if self._ended:
@@ -86,7 +86,7 @@ class Mystery:
         return f"Repaired, after {self._times['repaired']:.0f} s: the symptom is gone."
 
     def heal(self) -> pd.DataFrame:
-        """End the fault, and return the score with what it was. Harmless when it has ended."""
+        """End the fault, and return the score, which shows what it was. Does nothing when the fault has ended."""
         self._ended = True
         self._fault.close()
         return self.score
@@ -95,7 +95,7 @@ class Mystery:
 
     @property
     def stands(self) -> bool:
-        """Whether it has not ended; a student may have repaired its fault."""
+        """Whether the mystery has not ended, even when a student has repaired its fault."""
         return not self._ended
 
     @property
@@ -150,10 +150,10 @@ class Mystery:
     def _feedback(self, guess: Kind, place: str) -> str:
         """Return what is right of a wrong guess, and no more."""
         if guess is self._kind:
-            return "The kind is right, and it is elsewhere."
+            return "The kind is right, and the place is not."
         if place == self._place:
-            return "Something is wrong there, and it is of another kind."
-        return "No. What would you measure if it were that fault, and does it show?"
+            return "The place is right, and the kind is not."
+        return "Neither is right. What would that fault change, and what do you measure there?"
 
 
 def _kind(name: str) -> Kind:

@@ -1,7 +1,7 @@
 """Symptoms: for each kind of fault one measurement that is true under the fault, and false in the healthy system.
 
 Each takes the environment and a place, asks the running system from outside as a student would, and returns within ten
-seconds. `mystery.repaired()` takes them; `tests/environment/test_mystery.py` proves each of them.
+seconds. `mystery.repaired()` uses them; `tests/environment/test_mystery.py` tests each of them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def tries_the_dead(env: Environment, place: str) -> bool:
 
         wait_until(send, timeout=PASS_OVER_SECONDS + 1, every=0.1)
 
-    # Other services log too, so that ours are found by their mark, and not by their place at the end.
+    # Other services log too, so the requests of this function are found by their mark, and not at the end of the log.
     def own() -> list[list[str]]:
         log = env.access_log()
         return list(log.loc[log["correlation_id"].eq(mark) & log["service"].eq(place), "attempts"])
@@ -90,7 +90,8 @@ def counts_twice(env: Environment, place: str) -> bool:
     """Of two hundred calls at the same time some get the same number."""
     url = f"{env[place].url}/api/count"
     with connect() as client, ThreadPoolExecutor(16) as pool:
-        counts = [answer.json()["count"] for answer in pool.map(client.get, [url] * 200)]
+        answers = pool.map(client.get, [url] * 200)
+        counts = [answer.raise_for_status().json()["count"] for answer in answers]
     return len(set(counts)) < len(counts)
 
 
@@ -122,10 +123,13 @@ def outbox_waits(env: Environment, place: str) -> bool:
 
 
 def pays_twice(env: Environment, place: str) -> bool:
-    """An event that is published a second time is paid a second time."""
+    """An order whose event is published a second time is paid a second time."""
     (order,) = healthy.place_orders(env, 1)
     _require_completed(env, order)
-    event = healthy.messages_of(env, CREATED, order)[0]
+    found = healthy.messages_of(env, CREATED, order)
+    if not found:
+        raise LabError("The event of an order is not among the newest messages.")
+    event = found[0]
     env.kafka.produce(CREATED, event["value"], key=order)
     read = wait_until(
         lambda: (
@@ -148,7 +152,11 @@ def commits_before_it_pays(env: Environment, place: str) -> bool:
     healthy.place_orders(env, count)
     wait_until(lambda: _end(env) >= ends + count, timeout=DONE_SECONDS)
 
+    looks = 0
+
     def seen() -> str | None:
+        nonlocal looks
+        looks += 1
         rest = healthy.lag(env, PAYMENTS_GROUP, CREATED)
         if _paid(env) - paid >= count:
             return "paid"
@@ -157,6 +165,8 @@ def commits_before_it_pays(env: Environment, place: str) -> bool:
     outcome = wait_until(seen, timeout=DONE_SECONDS)
     if outcome is None:
         raise LabError(f"{count} orders are neither read nor paid within {DONE_SECONDS:.0f} s.")
+    if outcome == "paid" and looks == 1:
+        raise LabError(f"{count} orders were paid before anything could be measured.")
     return outcome == "claimed"
 
 

@@ -20,7 +20,7 @@ JARS = "/opt/kafka"
 """The folder of Kafka's jars in its image."""
 
 PREPARING_SECONDS = 180.0
-"""Longest wait for the preparation of brokers, which takes ten."""
+"""Longest wait for the preparation of brokers, which takes ten seconds."""
 
 POSTGRES = "/opt/postgres"
 """The folder of PostgreSQL's programs in its image."""
@@ -59,11 +59,11 @@ def program(word: str, say: Say = lambda line: None) -> str:
 
 
 def prepare_brokers(environment: Mapping[str, str], say: Say) -> None:
-    """Do once what each start of a broker would do again; a broker starts without it too, only later.
+    """Prepare the start of brokers, once on this machine; without it a broker starts too, but takes longer.
 
     Args:
-        environment: the variables of the program that does it, with the session's label, so that it ends with that.
-        say: gets a line of progress.
+        environment: the variables of the program that prepares them, with the session's label: it ends with that.
+        say: receives a line of progress.
     """
     if prepared(program("java"), program(JARS)).exists():
         return
@@ -81,4 +81,4 @@ def prepare_brokers(environment: Mapping[str, str], say: Say) -> None:
             start_new_session=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        say(f"Kafka was not prepared, so that it starts later each time: {error}")
+        say(f"Kafka was not prepared, so each of its starts takes longer: {error}")

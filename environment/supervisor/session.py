@@ -209,7 +209,7 @@ class Session(Looking, Changing):
         self._inject(targets, {"status": status, "rate": rate}, FAILING, holder)
 
     def lose_database(self, targets: Sequence[str], *, holder: Holder = TERMINAL) -> None:
-        """Take their databases away from the targets."""
+        """Take the databases away from the targets."""
         self._inject(targets, {"database": "away"}, WITHOUT_DATABASE, holder)
 
     def hold(

@@ -33,7 +33,17 @@ def hand_in(
 
     (lab,) = choose([phase])
     record = bundle.hand_in(phase, student=student, out=out, run=run, force=force)
-    print(f"{out}: {len(record.experiments)} experiments of the run {record.path.name}")
+    guesses, answers = record.facts.get("guesses", {}), record.facts.get("answers", [])
+    answered = len({each["exercise"] for each in answers})
+    print(
+        f"{out}: {len(record.experiments)} experiments of the run {record.path.name}, "
+        f"guesses for {len(guesses)} of them, and answers to {answered} exercises"
+    )
+    if (later := bundle.left_behind(record)) and run is None:
+        say(
+            f"the run {later.path.name} is newer and holds answers, but it is not complete: run its last cell, "
+            "`run.finish()`, and hand in again with --force"
+        )
     if missing := [name for name in lab.experiments if name not in record.experiments]:
         say(f"not in this run: {', '.join(missing)}")
 
@@ -90,7 +100,8 @@ def class_page(
 
     if not out.parent.is_dir() or out.is_dir():
         raise LabError(f"{out} cannot be written: it should be a file in a folder that exists.")
-    grades = evaluate_folder(folder, watch=lambda line: say(cell(line)), ignored=out)
+    watch = lambda line: say(cell(line))  # noqa: E731
+    grades = evaluate_folder(folder, watch=watch, ignored=out, runs_code=False)
     write_class_page(grades, out, names=names)
     bad = unread(grades)
     print(f"{out}: the page of {len(grades) - len(bad)} bundles")

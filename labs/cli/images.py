@@ -15,7 +15,7 @@ app = typer.Typer(
 @app.command("build")
 def build(
     kafka: Annotated[
-        bool, typer.Option("--kafka", help="Also build Kafka's image, which phase 4 needs.")
+        bool, typer.Option("--kafka", help="Also build Kafka's image, which phases 4 and 5 need.")
     ] = False,
     postgres: Annotated[
         bool, typer.Option("--postgres", help="Also build PostgreSQL's image, another database.")

@@ -130,7 +130,7 @@ def _check_answer(exercise: str, words: list[str], seed: int | None) -> None:
     feedback = exercises.check(exercise, values[0] if len(values) == 1 else values, seed=used)
     print(feedback)
     if numbers := exercises.every_exercise(used)[exercise].numbers:
-        say(f"Checked with the numbers of seed {used}: {numbers}. --seed chooses another.")
+        say(f"Checked with the numbers of seed {used}: {numbers}. --seed chooses another seed.")
     say("Not kept for the hand-in: `exercises.check` in the lab keeps an answer, with its run.")
     raise typer.Exit(0 if feedback.right else 1)
 

@@ -44,7 +44,9 @@ def _target(service: str, replica: int | None) -> str:
 @app.command()
 def up(
     phase: Annotated[str, typer.Argument(help="A phase, such as phase0.")],
-    runtime: Annotated[str, typer.Option(help="auto, docker or process.")] = "auto",
+    runtime: Annotated[
+        str, typer.Option(envvar="LAB_RUNTIME", help="auto, docker or process.")
+    ] = "auto",
     scale: Annotated[list[str] | None, typer.Option(help="SVC=N, may be repeated.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random decision.")] = 7,
     version: Annotated[list[str] | None, typer.Option(help="SVC=V, may be repeated.")] = None,
@@ -224,7 +226,7 @@ def pause(
 def heal(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
-    """End the faults of a service, whatever caused them, and a replacement of its code."""
+    """End the faults of a service, whatever caused them, and without --replica a replacement of its code."""
     _verbs(Client.find(session)).heal([_target(service, replica)])
 
 
@@ -232,5 +234,5 @@ def heal(
 def resume(
     service: ServiceArgument, replica: ReplicaOption = None, session: SessionOption = None
 ) -> None:
-    """Resume a paused service."""
+    """The same as `lab heal`: end the faults of a service, a pause too."""
     _verbs(Client.find(session)).heal([_target(service, replica)])

@@ -42,7 +42,7 @@ def _worst_second(answer: Any, *, limit: int, seconds: int) -> str | None:
         [
             (
                 given == windows["moving"],
-                "So many a moving window admits. When does the next fixed window begin?",
+                "A moving window admits so many. When does the next fixed window begin?",
             ),
             (
                 given == 2 * windows["moving"],
@@ -100,7 +100,7 @@ def _budget_of_retries(answer: Any) -> str | None:
         return None
     return first_advice(
         [
-            (given >= clicks * TRIES, "So many it would be without a budget."),
+            (given >= clicks * TRIES, "There would be so many calls without a budget."),
             (close(given, clicks), "These are the clicks. Are there no retries at all?"),
             (
                 close(given, calls - clicks),
@@ -108,7 +108,7 @@ def _budget_of_retries(answer: Any) -> str | None:
             ),
             (
                 close(given, clicks * (1 + retry_storm.SHARE), 0.005),
-                "That is what the clicks save. Two other terms add to the budget.",
+                "That counts only what each click adds to the budget. Two other terms add to it, too.",
             ),
         ],
         "The budget has three terms: what is saved before, what each click adds, and what each second adds.",

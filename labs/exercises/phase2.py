@@ -105,7 +105,7 @@ EXERCISES = (
         MEMORIES,
     ),
     Exercise(
-        "Design a measurement: enough copies",
+        "Design a measurement: enough replicas",
         Level.DESIGN,
         "a dictionary of plan, samples and conclusion",
         enough_copies,

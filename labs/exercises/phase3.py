@@ -90,7 +90,7 @@ def _failures(answer: Any, *, max_fails: int, fail_timeout: int) -> str | None:
             ),
             (
                 given < most,
-                "So many it cost, perhaps. What is the most that it may cost, while the fault lasts?",
+                "It may have cost so many in your run. What is the most that it may cost, while the fault lasts?",
             ),
         ],
         f"Count {word(max_fails)} failures for each time that nginx tries the replica again, while the fault lasts.",

@@ -1,4 +1,4 @@
-"""Checks the answers in a bundle anew, with the checks of this clone: what the bundle says of them is only compared."""
+"""Checks the answers in a bundle anew, with the checks of this clone; the bundle's own verdicts are only compared."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def _verdicts(grades: Sequence[Grade]) -> dict[str, Mapping[str, int]]:
 
 
 def _questions(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]:
-    """Yield each quantity that somebody guessed, in the order of the lab."""
+    """Yield each quantity that a student guessed, in the order of the lab."""
     made: dict[tuple[str, str], list[tuple[str, Guessed]]] = {}
     for grade in grades:
         for guess in grade.guesses:
@@ -147,7 +147,7 @@ def _span(values: Sequence[float]) -> str:
 
 
 def _exercises(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]:
-    """Yield each exercise that somebody answered: how many students did, how many were right, and what was wrong.
+    """Yield each exercise that a student answered: how many students did, how many were right, and what was wrong.
 
     A student counts once for each different answer.
     """

@@ -44,7 +44,7 @@ class Answered(NamedTuple):
 
 
 def guesses_in(bundle: Bundle, name: str) -> Iterator[Guessed]:
-    """Yield the guesses of one experiment; what the record states that they were compared with is not believed."""
+    """Yield the guesses of one experiment, compared anew; the comparisons in the record are not used."""
     kept = bundle.record.get("guesses")
     entries = kept.get(name) if isinstance(kept, dict) else None
     if not isinstance(entries, dict):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ def evaluate_folder(
     seeds: Mapping[str, int] | None = None,
     watch: Watch,
     ignored: Path | None = None,
+    runs_code: bool = True,
 ) -> list[Grade]:
     """Return the grade of each file in a folder and its subfolders, in the order of their names.
 
@@ -60,6 +62,7 @@ def evaluate_folder(
         seeds: The seed that each student was given.
         watch: Receives a line of progress for each bundle.
         ignored: A file that is no bundle, such as the table of the last grading.
+        runs_code: Whether the functions that students wrote are run against their checks.
 
     Raises:
         LabError: The folder does not exist or holds no file.
@@ -71,7 +74,8 @@ def evaluate_folder(
         raise LabError(f"{folder} holds no bundles: students make them with `lab hand-in`.")
     names = [path.relative_to(folder).as_posix() for path in paths]
     grades = []
-    for grade in _evaluate_all(list(zip(paths, names, strict=True)), seeds):
+    work = partial(evaluate, seeds=seeds, runs_code=runs_code)
+    for grade in _evaluate_all(list(zip(paths, names, strict=True)), work):
         grades.append(grade)
         watch(f"{len(grades)} of {len(paths)}  {grade.file}")
     return grades
@@ -90,7 +94,7 @@ def _same_file(path: Path, other: Path) -> bool:
 
 
 def _evaluate_all(
-    tasks: Sequence[tuple[Path, str]], seeds: Mapping[str, int] | None
+    tasks: Sequence[tuple[Path, str]], work: Callable[[Path, str], Grade]
 ) -> Iterator[Grade]:
     """Yield the grades in the order of the tasks.
 
@@ -103,20 +107,20 @@ def _evaluate_all(
     while done < len(tasks):
         try:
             with _pool(min(cores(), len(tasks) - done)) as pool:
-                waiting = [pool.submit(evaluate, *task, seeds) for task in tasks[done:]]
+                waiting = [pool.submit(work, *task) for task in tasks[done:]]
                 for each in waiting:
                     yield each.result()
                     done += 1
         except BrokenProcessPool:
-            yield _alone(*tasks[done], seeds)  # which may be its neighbour's fault
+            yield _alone(*tasks[done], work)  # which may be its neighbour's fault
             done += 1
 
 
-def _alone(path: Path, name: str, seeds: Mapping[str, int] | None) -> Grade:
+def _alone(path: Path, name: str, work: Callable[[Path, str], Grade]) -> Grade:
     """Return the grade of a bundle in a process that it shares with no other."""
     try:
         with _pool(1) as pool:
-            return pool.submit(evaluate, path, name, seeds).result()
+            return pool.submit(work, path, name).result()
     except BrokenProcessPool:
         return Grade(name, flags=[Flag(UNREADABLE, "it ended the process that read it")])
 

@@ -29,8 +29,8 @@ MECHANISMS = (
             "nothing for `open_seconds` and raises `CircuitOpen` with the seconds that remain; then one request "
             "passes, the probe, whose outcome closes the breaker or opens it again, and the others are refused "
             "meanwhile. A failure is a response for which `is_failure` returns true, or an exception, which `call` "
-            "passes on; a request whose client goes away (`asyncio.CancelledError`) is none, and must not "
-            "keep it half-open."
+            "passes on; a request whose client goes away (`asyncio.CancelledError`) is no failure, and must "
+            "not keep the breaker half-open."
         ),
         lines=36,
         judge=_judge_breaker,

@@ -32,7 +32,7 @@ MECHANISMS = (
             "`zremrangebyscore`), and the commands of one `pipeline()`, or a script (`eval`), run without a command "
             "of another replica in between. Inside `with answering():` an error of Valkey becomes a 503. Return "
             "`Verdict(admitted, requests, seconds, remaining, reset_seconds)`, whose last number, 1 or more, is the "
-            "time until there is room for a request."
+            "seconds until there is room for a request."
         ),
         lines=17,
         judge=_judge_limits,

@@ -27,11 +27,11 @@ MECHANISMS = (
         service=None,
         target="labs.experiments.phase3.autoscaler.choose",
         task=(
-            "Write what the loop calls at the end of each interval, without `recommended` and `stabilised`. Each "
-            "interval of the window requires its replicas x its utilisation / `TARGET`, rounded up, or the replicas "
-            "that it had where the utilisation is within `TOLERANCE` (a share) of the target, and never fewer than "
-            "`LEAST` or more than `MOST`. The highest of these numbers is chosen, so that the loop scales up at "
-            "once, and down late."
+            "Write the function that the loop calls at the end of each interval, without `recommended` and "
+            "`stabilised`. Each interval of the window requires its replicas x its utilisation / `TARGET`, rounded up, "
+            "or the replicas that it had where the utilisation is within `TOLERANCE` (a share) of the target, and "
+            "never fewer than `LEAST` or more than `MOST`. Return the highest of these numbers, so that the loop "
+            "scales up at once, and down late."
         ),
         lines=9,
         judge=_judge_autoscaler,

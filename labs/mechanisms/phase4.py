@@ -32,8 +32,9 @@ MECHANISMS = (
         target="kit.events.inbox.accept",
         task=(
             "Write the inbox. It is called in the transaction of an event's effect, before that effect, and `table` "
-            "has one column, `event_id`. A transaction that is rolled back takes the effect with it, and the event is "
-            "delivered again; another replica may have had the effect; several events may share one transaction."
+            "has one column, `event_id`. A rollback of the transaction undoes the effect too, and the event is "
+            "delivered again; another replica may have processed the event before; several events may share one "
+            "transaction."
         ),
         lines=7,
         judge=_judge_inbox,
@@ -44,9 +45,9 @@ MECHANISMS = (
         target="kit.events.relay.Relay.publish_oldest",
         task=(
             "Write the part of the relay that moves events from the outbox to Kafka. `outbox.first` reads rows with "
-            "their positions and `outbox.remove` deletes the rows up to a position, both by `self._database`; other "
-            "transactions write new rows meanwhile. The replica may be killed between any two lines: an event may then "
-            "be published twice, and none may be lost."
+            "their positions and `outbox.remove` deletes the rows up to a position, by `self._database.read` and "
+            "`self._database.write`; other transactions write new rows meanwhile. The replica may be killed between "
+            "any two lines: an event may then be published twice, and none may be lost."
         ),
         lines=14,
         judge=_judge_relay,

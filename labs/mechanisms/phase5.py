@@ -31,10 +31,10 @@ MECHANISMS = (
         service="payment-service",
         target="participation.compensate",
         task=(
-            "Write the compensation without the saga's table. It is called in a transaction for each event that has a "
-            "payment undone, and any of these events may come first, come again, or come after another one. "
-            "`participant.find` and `participant.save` read and store the state of an order, `store.find_charge` reads "
-            "its charge, and `debts.owe` writes a debt, which another part of the service pays."
+            "Write the compensation without the saga's table. It is called in a transaction for each event after which "
+            "a payment has to be undone, and any of these events may come first, come again, or come after another "
+            "one. `participant.find` and `participant.save` read and store the state of an order, `store.find_charge` "
+            "reads its charge, and `debts.owe` writes a debt, which another part of the service pays."
         ),
         lines=10,
         judge=_judge_compensation,

@@ -1,4 +1,4 @@
-"""Whether a replica's `/ready` is true: beside each of its answers stands what a request would have received.
+"""Whether a replica's `/ready` is true: each of its answers is compared with what a request receives.
 
 This judges what a student writes in lab 0. The lab itself has no experiment about readiness.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pandas as pd
 
+from environment.errors import NotReady
 from environment.waiting import wait_until
 from labs.experiments.phase1.metrics import read_metrics
 from labs.judging import (
@@ -43,10 +44,10 @@ SLOW_ANSWER = 1.5
 """Seconds after which a load balancer counts a probe as failed."""
 
 WRONG = {
-    HEALTHY: "it was not ready, and took requests",
-    AWAY: "it was ready, and could take no request",
+    HEALTHY: "it was not ready, although it took requests",
+    AWAY: "it was ready, although it could take no request",
     BACK: "it was not ready again when its database was back",
-    STOPPING: "it was ready, and closed every connection",
+    STOPPING: "it was ready, although it closed every connection",
 }
 """The reason of a failure in each part."""
 
@@ -56,16 +57,22 @@ JUDGED = "a replica is ready exactly when it takes requests: not without its dat
 def measure(env: Environment, *, service: str = "payment-service") -> pd.DataFrame:
     """Return one row per probe of a replica: healthy, without its database, with it again, and shutting down.
 
-    Before its shutdown a payment begins, which keeps it listening. Columns: `part`, `ready` (status of `/ready`),
-    `works` (that of a request to its database; 0 while it shuts down), `closing` (whether its responses close their
-    connections, which they do while it shuts down), `seconds` of the probe, `attempt`.
+    A payment begins before the shutdown, so that the replica listens until the payment ends. Columns: `part`, `ready`
+    (status of `/ready`), `works` (that of a request to its database; 0 while it shuts down), `closing` (whether its
+    responses close their connections, as they do while it shuts down), `seconds` of the probe, `attempt`.
     """
     url = env[service].replicas[0].url
     with httpx.Client(base_url=url, timeout=10) as client:
         rows = [_probed(client, HEALTHY) for _ in range(PROBES)]
-        with env[service].without_database():
-            rows += [_probed(client, AWAY) for _ in range(PROBES)]
+        ready = True
+        try:
+            with env[service].without_database():
+                rows += [_probed(client, AWAY) for _ in range(PROBES)]
+        except NotReady:  # the block's end waits for what is measured here
+            ready = False
         rows += [_probed(client, BACK) for _ in range(PROBES)]
+    if not ready:  # nor would it be after a shutdown
+        return pd.DataFrame(rows).assign(attempt=1)
     with ThreadPoolExecutor(2) as pool:
         payment = pool.submit(httpx.post, f"{url}/pay", json={"amount": 1}, timeout=30)
         wait_until(lambda: _in_flight(url) > 1, timeout=10)
@@ -93,7 +100,7 @@ def _asked(client: httpx.Client, part: str) -> dict[str, object]:
 
 
 def _in_flight(url: str) -> float:
-    """Return the requests that a replica answers now; the one that asks is one of them."""
+    """Return how many requests a replica answers now, with the request of this function."""
     with httpx.Client(timeout=10) as client:
         samples = read_metrics(client, url)
     return next(each.value for each in samples if each.name == "http_requests_in_flight")

@@ -117,7 +117,7 @@ def judge(mechanism: str, env: Environment, *function: Callable[..., Any]) -> Ve
 
     Raises:
         UnknownName: There is no such mechanism; the message lists those there are.
-        LabError: It needs a function, and none was given, or the other way round.
+        LabError: It needs a function and none was given, or it needs none and one was given.
     """
     known = every_mechanism()
     if mechanism not in known:

@@ -39,7 +39,7 @@ class Breaker:
     def __init__(
         self, *, failures: int, open_seconds: float, changed: Callable[[str, str], None]
     ) -> None:
-        """Start closed; `changed` is called at each change, with the old state and the new one."""
+        """Start closed; `changed` is called at each change of the state, with the old one and the new one."""
         config = interlock.Config(
             # The last `failures` calls, all of them failed: that is a row of failures.
             window_size=failures,
@@ -86,14 +86,14 @@ class Classifier:
         self._breaker = breaker
 
     def is_failure(self, *, result: object, exception: Exception | None) -> bool:
-        """Count no response, and what the breaker counts."""
+        """Return whether a call failed: it has no response, or one that the breaker counts as a failure."""
         return exception is not None or (
             isinstance(result, UpstreamResponse) and self._breaker.is_failure(result.status)
         )
 
 
 class Listener:
-    """Receives from interlock what happens to a breaker."""
+    """Receives the changes of a breaker's state from interlock."""
 
     def __init__(self, changed: Callable[[str, str], None]) -> None:
         self._changed = changed

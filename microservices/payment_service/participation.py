@@ -79,7 +79,7 @@ def take_payment(
 
 
 def compensate(connection: Connection, event: Event, *, participant: Participant) -> None:
-    """Undo the payment of an order that is cancelled, whatever was done of it so far, and for good.
+    """Undo the payment of a cancelled order, in whatever state it is, so that it is never charged later.
 
     The states are those of the saga's table.
     """

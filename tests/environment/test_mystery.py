@@ -70,7 +70,7 @@ def test_a_mystery_is_hidden_until_it_is_named_and_heals(
         assert kind.name not in repr(mystery)
         assert set(env.status()["version"]) == {"", "1", "2"}
         assert mystery.repaired().startswith("Not yet")
-        assert mystery.name("missing inbox", place).startswith("Something is wrong there")
+        assert mystery.name("missing inbox", place).startswith("The place is right")
         assert mystery.name(kind.name, place).startswith("Right")
         with pytest.raises(LabError, match="One mystery at a time"):
             env.mystery(seed)

@@ -72,8 +72,8 @@ def test_the_answer_is_shown_only_once_it_is_named(system: System) -> None:
     ("kind", "place", "feedback"),
     [
         ("slow replica", "user-service-1", "The kind is right"),
-        ("failing replica", "user-service-2", "Something is wrong there"),
-        ("missing inbox", "payment-service", "No."),
+        ("failing replica", "user-service-2", "The place is right"),
+        ("missing inbox", "payment-service", "Neither is right."),
     ],
 )
 def test_a_wrong_guess_is_counted_and_gives_nothing_away(

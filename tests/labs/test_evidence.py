@@ -140,7 +140,7 @@ def test_evidence_displays_itself_as_a_small_table() -> None:
         "0.0    a-1      began",
         "250.0  b-1      ended",
         "No line about it is in the log of c, d: a service logs requests that may change something, "
-        "and what fails.",
+        "and failures.",
     ]
 
 

@@ -28,6 +28,8 @@ def test_a_handout_holds_no_tests_and_no_verdicts(given: Path) -> None:
     assert not (given / "tests").exists()
     assert not (given / "scripts" / "test.py").exists()
     assert not list(given.rglob("test_*.py"))
+    assert not list(given.rglob("teachers_guide*"))
+    assert "teachers_guide" not in (given / "handbook" / "index.md").read_text()
     for lab in all_labs().values():
         cells = read(given / "labs" / lab.path.name).cells
         assert len(cells) == len(read(lab.path).cells)

@@ -100,7 +100,7 @@ def _without_the_work(samples: pd.DataFrame) -> str | None:
     medians = samples.groupby("stream")["latency"].median()
     if medians[PAYMENT] >= 1:
         return None
-    return "A payment took less than a second here. Which request makes one, and what works two seconds on it?"
+    return "A payment took less than a second here. Which request makes one, and which service works two seconds on it?"
 
 
 def _counted_twice(samples: pd.DataFrame) -> str | None:

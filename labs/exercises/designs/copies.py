@@ -1,4 +1,4 @@
-"""Lab 2's measurement: from how many copies on a rate of requests is kept up with."""
+"""Lab 2's measurement: how many replicas keep up with a rate of requests."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ RATE, WAIT = 25.0, 0.1
 """Requests per second, and the seconds for which each of them blocks a replica."""
 
 NEAR = 0.05
-"""Of the rate: by which the measured one may differ from it."""
+"""Share of the rate by which the measured one may differ from it."""
 
 ENOUGH_SECONDS = 3.0
-"""Of load with each number of replicas: a queue that grows is seen by then."""
+"""Shortest load with each number of replicas: a queue that grows shows by then."""
 
 GROWS, STEADY = 0.1, 0.04
 """Seconds that the latency gains per second: from the first one on the queue grows, up to the second it does not."""
 
 
 def enough_copies(answer: Any) -> str | None:
-    """Return the advice on the number of copies from which on the rate is kept up with."""
+    """Return the advice on the smallest number of replicas that keep up with the rate."""
     given = fields(answer, "samples", "predicted", "found", "holds")
     samples = load(given["samples"], "replicas")
     found, predicted = _whole(given["found"]), _whole(given["predicted"])
@@ -59,7 +59,7 @@ def _whole(answer: Any) -> int:
 def _without_neighbour(parts: dict[int, pd.DataFrame], found: int) -> str | None:
     if found in parts and (found == 1 or found - 1 in parts):
         return None
-    return "That it holds with so many is half of the finding. Which other number shows that fewer are not enough?"
+    return "That so many are enough is half of the finding. Which other number shows that fewer are not enough?"
 
 
 def _other_rate(parts: dict[int, pd.DataFrame]) -> str | None:
@@ -89,9 +89,9 @@ def _too_short(parts: dict[int, pd.DataFrame]) -> str | None:
 def _not_the_first(parts: dict[int, pd.DataFrame], found: int) -> str | None:
     keeps_up = {count: growth(part) <= STEADY for count, part in parts.items()}
     if not keeps_up[found]:
-        return "With `found` replicas your own samples still wait longer and longer."
+        return "With `found` replicas your own requests still take longer and longer."
     if found > 1 and keeps_up[found - 1]:
-        return "Your samples keep up with one replica fewer, too."
+        return "In your samples one replica fewer keeps up, too."
     return None
 
 

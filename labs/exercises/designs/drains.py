@@ -28,7 +28,7 @@ PEAK = 15
 """Messages of lag that a burst leaves at least: fewer are processed before a slope shows."""
 
 QUARTER = 0.25
-"""Of its peak: the lag at which a drain ends. What is under way is not yet committed, so that it never ends at 0."""
+"""Share of its peak at which a drain ends. Messages under way are not committed yet, so the lag never ends at 0."""
 
 APART = 3.0
 """Seconds without a request of the burst between two bursts."""
@@ -37,7 +37,7 @@ FEWEST, ENOUGH = 3, 10
 """Drains, and samples of the lag in each."""
 
 WIDEST = 3.0
-"""Messages per second: the widest interval, which tells the two usual predictions apart."""
+"""Messages per second: the widest interval, which still separates the two usual predictions."""
 
 
 def draining(answer: Any) -> str | None:
@@ -100,9 +100,9 @@ def _few_drains(samples: pd.DataFrame, lag: pd.DataFrame) -> str | None:
     lengths = [len(part) for part in drains(samples, lag)]
     if len(lengths) < FEWEST:
         return (
-            "One drain has no spread. Repeat the burst, each large enough to leave a lag, and watch "
-            "until three quarters of it are gone."
+            "One drain has no spread. Send several bursts, each large enough to leave a lag, and sample "
+            "the lag until three quarters of it are gone."
         )
     if min(lengths) < ENOUGH:
-        return "The lag was seen too seldom while it shrank. How often can it be sampled?"
+        return "The lag was sampled too seldom while it shrank. How often can it be sampled?"
     return None

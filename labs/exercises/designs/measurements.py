@@ -18,10 +18,10 @@ PARTS = 4
 """Parts of a measurement, in each of which every case must have its share."""
 
 ALIKE = 0.8
-"""Of the larger number of samples: cases that have this share were sent at one rate."""
+"""Share of the larger number of samples from which on two cases count as sent at one rate."""
 
 CORRELATED = 0.8
-"""Of the times until the next start with the latencies, from which on a response triggers the next request."""
+"""Correlation of latencies with the times until the next start, from which on a load counts as a closed loop."""
 
 AS_WIDE = (0.4, 2.5)
 """By which factor the student's interval may be narrower or wider than that of the check: there are several methods."""
@@ -32,8 +32,8 @@ def without_control(samples: pd.DataFrame, by: str, cases: Collection[str]) -> s
     given = set(samples[by])
     if set(cases) - given:
         return (
-            f"Something to compare with is missing. The column `{by}` has to hold what is measured, and "
-            "what differs from it in one thing only, by the names of the task."
+            f"Something to compare with is missing. The column `{by}` has to hold each case of the "
+            "task, by the name that the task gives it."
         )
     if given - set(cases):
         return f"The column `{by}` holds more than the task compares: hand in these cases alone."
@@ -122,5 +122,5 @@ def other_than_samples(given: Conclusion, interval: Interval, *, up_to: float = 
         )
     inside = given.low <= given.predicted <= given.high
     if given.holds != inside:
-        return "`holds` contradicts the rest. When does an interval speak against a prediction?"
+        return "`holds` contradicts the rest. When does an interval contradict a prediction?"
     return None

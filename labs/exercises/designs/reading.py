@@ -15,7 +15,7 @@ LOAD = ("stream", "intended", "lag", "latency", "ok")
 """Columns of `Load.samples` from which a load is judged; the first one holds texts, and the others numbers."""
 
 PLAN_WORDS = 8
-"""Of a plan at least; a person reads what it says."""
+"""Fewest words of a plan; a person reads it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def fields(answer: Any, *names: str) -> dict[str, Any]:
         raise OddAnswer(f"this has no {_listed(missing)}.")
     if not isinstance(answer["plan"], str) or len(answer["plan"].split()) < PLAN_WORDS:
         raise OddAnswer(
-            "`plan` does not describe one: write what varies, what you hold, and how many samples."
+            "`plan` is too short, or no text: write what varies, what you hold, and how many samples."
         )
     return {name: answer[name] for name in names}
 
@@ -60,7 +60,7 @@ def table(
         raise OddAnswer(f"`{name}` has no rows.")
     frame = frame[columns].reset_index(drop=True)
     if not all(isinstance(each, str) for text in texts for each in frame[text]):
-        raise OddAnswer(f"`{name}` has something else in a column of texts.")
+        raise OddAnswer(f"`{name}` has something other than a text in a column of texts.")
     try:
         numeric = frame[values].astype(float)
     except (TypeError, ValueError):

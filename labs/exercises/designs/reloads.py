@@ -79,8 +79,8 @@ def _without_quiet(samples: pd.DataFrame, moments: np.ndarray[Any, Any]) -> str 
     if between >= ENOUGH and 0 < before < between:
         return None
     return (
-        "Something to compare with is missing: as many requests far from every reload, before the first "
-        "one and between them."
+        "Something to compare with is missing: enough requests far from every reload, some before the first "
+        "one and more between them."
     )
 
 

@@ -213,7 +213,7 @@ def _doubts(attempt: pd.DataFrame) -> dict[str, str]:
 
 
 def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
-    """Return the payment by which the first wrong part can be seen; None where the samples have no ids."""
+    """Return the payment that shows the first wrong part; None where the samples have no ids."""
     if "correlation" not in samples:
         return None
     for attempt in each_attempt(samples):
@@ -227,7 +227,7 @@ def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample 
 
 
 def _shown(part: str, rows: pd.DataFrame, reached: pd.Series[bool], calls: int) -> Counterexample:
-    """Return the payment that shows that other calls than so many reached the upstream in a part."""
+    """Return the payment that shows that more or fewer than `calls` calls reached the upstream in a part."""
     passed, refused, paid = rows[reached], rows[~reached], rows[rows["status"] == 200]
     early = part == FAILURES and len(passed) < calls
     text, shown = {

@@ -251,7 +251,7 @@ def _budgeted(row: Mapping[Any, Any], expected: Mapping[Any, Any]) -> Finding:
 
 
 def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
-    """Return the click whose calls differ most from the predicted ones; None where the samples have no ids."""
+    """Return the click whose number of calls is furthest from the prediction; None where the samples have no ids."""
     if "correlation" not in samples:
         return None
     for row in prediction[prediction["way"] != BUDGET].to_dict("records"):
@@ -259,7 +259,7 @@ def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample 
         for clicks in each_attempt(samples[chosen]):
             if _finding(clicks, row).kind is Kind.FAILURE:
                 off = (clicks["calls"] - row["calls"] / row["clicks"]).abs()
-                text = f"a click that became other calls than predicted ({row['way']})"
+                text = f"a click that led to more or fewer calls than predicted ({row['way']})"
                 return Counterexample(str(clicks.loc[off.idxmax(), "correlation"]), text)
     return None
 

@@ -138,7 +138,7 @@ def measure(
         window: The stabilisation window, in intervals.
         watch: Seconds in which utilisation is measured, at the end of an interval that first has
             time to scale, as this machine needs it.
-        choose: What chooses the replicas of the next interval, such as a function of your own.
+        choose: The function that chooses the replicas of the next interval, such as your own.
 
     Returns:
         One row per request. Columns: those of `Load.samples`; `loop`, `interval` (by its intended

@@ -42,13 +42,13 @@ def run_loop(
         loads: Of each interval, in what one replica carries at its target.
         window: The stabilisation window, in intervals.
         length: Seconds of an interval.
-        choose: What chooses the replicas.
+        choose: The function that chooses the replicas.
 
     Returns:
         One row per request, with the columns of `autoscaling.measure` but `loop`.
 
     Raises:
-        LabError: `choose` returns something else than a number of replicas that the gateway can have.
+        LabError: `choose` returns no number of replicas that the gateway can have.
     """
     env.scale(GATEWAY, LEAST)
     streams = list(_streams(env[GATEWAY].url, loads, length))

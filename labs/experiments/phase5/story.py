@@ -253,7 +253,7 @@ def _as_predicted(orders: pd.DataFrame, expected: Mapping[Any, Any]) -> Finding:
 
 
 def evidence(samples: pd.DataFrame, prediction: pd.DataFrame) -> Counterexample | None:
-    """Return an order whose events are not the predicted ones, or do not hang together."""
+    """Return an order whose events are not the predicted ones, or do not belong together."""
     orders = samples.merge(prediction, on="outcome", suffixes=("", "_expected"))
     others = [
         orders[name] != orders[f"{name}_expected"] for name in ("types", "notifications", "hops")

@@ -148,9 +148,10 @@ class Relay:
     async def publish_oldest(self) -> bool:
         """Publish the oldest events of the outbox, `BATCH` at most, and delete those that Kafka has; false for none.
 
-        Kafka has them when `self._renewing(self._producer.send(records))` returns; then `self._were_sent(records)` is
-        called. It raises `NotSent`, with an error or `None` for each record, when Kafka has not all of them: then
-        `self._send_one_by_one(rows, errors)` goes on.
+        `await self._renewing(self._producer.send(records))` returns when Kafka has all of them; then
+        `self._were_sent(records)` is called. It raises `NotSent` when Kafka does not have all of them: its `errors`
+        has an error or `None` for each record, and `await self._send_one_by_one(rows, errors)` sends the others and
+        deletes the rows.
         """
         rows = await self._database.read(outbox.first, BATCH)
         if not rows:

@@ -29,7 +29,7 @@ class Faults(PointFaults):
     """The faults of this replica; by default none.
 
     `seconds` delays every business request. `status` is the answer to a share `rate` of them (all,
-    when not given) instead of the service's own. With `database` at `away` the replica cannot use its
+    when not given) instead of the service's own. When `database` is `away`, the replica cannot use its
     database. The others are for services that exchange events.
     """
 

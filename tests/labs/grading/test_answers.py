@@ -1,4 +1,4 @@
-"""The answers in a bundle are checked anew, and what the bundle says of them is only compared."""
+"""The answers in a bundle are checked anew; the bundle's own verdicts are only compared."""
 
 import csv
 import io

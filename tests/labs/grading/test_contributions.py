@@ -28,7 +28,7 @@ def test_a_guess_is_compared_with_the_samples_of_its_bundle(
     assert (guess.theory, guess.right) == (pytest.approx(2), True)
 
 
-def test_a_stored_comparison_is_not_believed(honest: dict[str, Files], tmp_path: Path) -> None:
+def test_a_stored_comparison_is_not_used(honest: dict[str, Files], tmp_path: Path) -> None:
     stored = {"value": 900, "sure": 1, "measured": 900, "theory": 900, "right": True}
     (guess,) = graded(tmp_path, honest["phase1"], guesses={"hop": {"overhead_ms": stored}}).guesses
     assert guess.right is False
