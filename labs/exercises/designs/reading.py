@@ -38,6 +38,10 @@ def fields(answer: Any, *names: str) -> dict[str, Any]:
         raise OddAnswer(
             "`plan` is too short, or no text: write what varies, what you hold, and how many samples."
         )
+    for name in names:
+        value = answer[name]
+        if value is None or (isinstance(value, list) and any(each is None for each in value)):
+            raise OddAnswer(f"`{name}` is empty, or has an empty or infinite number.")
     return {name: answer[name] for name in names}
 
 
