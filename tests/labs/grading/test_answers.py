@@ -124,6 +124,21 @@ def test_no_answer_disturbs_the_grading(exercise: str) -> None:
     assert time.process_time() - began < 0.5 * len(HOSTILE)
 
 
+@pytest.mark.parametrize("phase", ["phase0", "phase1"])
+def test_a_bundle_with_hostile_answers_is_graded(
+    honest: Honest, tmp_path: Path, phase: str
+) -> None:
+    answers = [
+        attempt(exercise, answer, False)
+        for exercise in exercises_of(phase, DEFAULT_SEED)
+        for answer in (*HOSTILE, nested(900))
+    ]
+    grade = graded(tmp_path, honest[phase], answers)
+    assert (grade.passed, grade.flags) == (2, [])
+    assert len(grade.answered) == len(answers)
+    assert set(grade.answers.values()) == {"odd"}
+
+
 def test_an_answer_that_is_too_long_is_odd_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     long = ["GET /users"] * MOST_CHARACTERS
     verdicts, _ = check_answers({"answers": [attempt("p0-1", long, False)]}, "phase0", 7)
