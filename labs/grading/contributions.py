@@ -21,6 +21,9 @@ Frames = tuple[pd.DataFrame, pd.DataFrame]
 MOST_CHARACTERS = 60
 """Characters of an answer that a page shows."""
 
+CONCLUSION = ("predicted", "found", "holds")
+"""What a page shows of a designed measurement, as far as it is of numbers: not its plan and its samples."""
+
 
 class Guessed(NamedTuple):
     """A guess, and what the samples of the same bundle give for it; None where they give nothing."""
@@ -123,7 +126,14 @@ def _value_text(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, str):
         return " ".join(value.split())
+    if isinstance(value, dict) and "plan" in value:
+        value = {name: value[name] for name in CONCLUSION if _all_numbers(value.get(name))}
     try:
         return json.dumps(value, ensure_ascii=False)
     except RecursionError:
         return "…"
+
+
+def _all_numbers(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(each, bool) or _number(each) is not None for each in values)

@@ -148,3 +148,9 @@ def test_a_text_is_short_and_can_be_printed() -> None:
     assert answer_text("tax\u202e\u0007\ud800 free\u200b") == "tax free"
     assert answer_text(["a\x1b[31m"]) == "a[31m"
     assert len(answer_text("x" * 10_000)) == len(answer_text([1] * 10_000)) == MOST_CHARACTERS
+
+
+def test_the_text_of_a_designed_measurement_is_its_conclusion() -> None:
+    designed = {"plan": "rude", "samples": [1], "found": [0.1, 2], "holds": False, "more": "rude"}
+    assert answer_text(designed) == '{"found": [0.1, 2], "holds": false}'
+    assert answer_text(designed | {"found": ["rude"], "predicted": "rude"}) == '{"holds": false}'
