@@ -6,6 +6,7 @@ The newest run of a process keeps them, also after `run.finish()`: a notebook ha
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,20 +69,29 @@ class Answers:
         return ""
 
 
-def plain(answer: Any) -> Any:
+def plain(answer: Any, *, inside: bool = False) -> Any:
     """Return an answer as Python reads it from JSON: numbers of NumPy as Python's, and several values as a list.
+
+    A dictionary holds tables, with columns that its exercise does not need. A table is returned as its columns, a
+    number that is missing or not finite as None, and everything else that JSON cannot hold as its text.
+
+    Args:
+        answer: The answer.
+        inside: Whether it is a value of a dictionary.
 
     Raises:
         TypeError: (or another of `NOT_PLAIN`) It is no number, text or truth value, and does not consist of these.
     """
     if getattr(answer, "ndim", None) == 0 and hasattr(answer, "item"):
         answer = answer.item()
+    if inside:
+        answer = _value(answer)
     if answer is None or isinstance(answer, str | bool):
         return answer
     if isinstance(answer, Mapping):
-        return {str(name): plain(_columns(value)) for name, value in answer.items()}
+        return {str(name): plain(value, inside=True) for name, value in answer.items()}
     if isinstance(answer, Iterable) and not isinstance(answer, bytes | pd.DataFrame):
-        return [plain(each) for each in answer]
+        return [plain(each, inside=inside) for each in answer]
     if isinstance(answer, Integral):
         return int(answer)
     if hasattr(answer, "__float__"):
@@ -89,9 +99,19 @@ def plain(answer: Any) -> Any:
     raise TypeError(f"{type(answer).__name__} is no JSON")
 
 
-def _columns(value: Any) -> Any:
-    """Return a table inside of an answer as its columns."""
-    return value.to_dict("list") if isinstance(value, pd.DataFrame) else value
+def _value(value: Any) -> Any:
+    """Return a value of a dictionary as one that has a plain form."""
+    if isinstance(value, pd.DataFrame):
+        return value.to_dict("list")
+    if value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, Integral | str) or (
+        isinstance(value, Iterable) and not isinstance(value, bytes)
+    ):
+        return value
+    if hasattr(value, "__float__"):
+        return value if math.isfinite(value) else None
+    return None if value is None else _text(value)
 
 
 def as_json(answer: Any) -> Any:

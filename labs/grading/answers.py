@@ -32,7 +32,7 @@ def check_answers(
     last = {str(each["exercise"]): each for each in _attempts(record, flags)}
     for name in exercises:
         if name in last:
-            verdicts[name] = _verdict(exercises[name], last[name].get("answer"))
+            verdicts[name] = verdict_on(exercises[name], last[name].get("answer"))
             flags += _difference(name, verdicts[name], last[name].get("right"))
     if set(last) - set(exercises):
         flags.append(Flag("answer", "some are answers to no exercise of this phase"))
@@ -53,7 +53,8 @@ def _attempts(record: Mapping[str, Any], flags: list[Flag]) -> list[dict[str, An
     return attempts
 
 
-def _verdict(exercise: Exercise, answer: Any) -> str:
+def verdict_on(exercise: Exercise, answer: Any) -> str:
+    """Return the verdict on one answer; one that is too long is `ODD` without a check."""
     try:
         if len(json.dumps(answer)) > MOST_CHARACTERS:
             return ODD

@@ -149,14 +149,16 @@ def _span(values: Sequence[float]) -> str:
 def _exercises(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]:
     """Yield each exercise that a student answered: how many students did, how many were right, and what was wrong.
 
-    A student counts once for each different answer.
+    A student counts once for each different answer, and once for all that are of another kind.
     """
     for exercise, asked in every_exercise().items():
         tries = [[each for each in g.answered if each.exercise == exercise] for g in grades]
         students = [(g.student, made) for g, made in zip(grades, tries, strict=True) if made]
         wrong: dict[tuple[str, str], list[str]] = {}
         for student, made in students:
-            for answer in dict.fromkeys((a.text, a.numbers) for a in made if not a.right):
+            for answer in dict.fromkeys(
+                (a.text, a.numbers) for a in made if not (a.right or a.odd)
+            ):
                 wrong.setdefault(answer, []).append(student)
         common = sorted(wrong.items(), key=lambda item: -len(item[1]))
         if students:
@@ -170,6 +172,7 @@ def _exercises(grades: Sequence[Grade], names: bool) -> Iterator[dict[str, Any]]
                     (*answer, len(who), who if names else []) for answer, who in common[:MOST]
                 ],
                 "more": len(common[MOST:]),
+                "odd": sum(any(each.odd for each in made) for _, made in students),
             }
 
 

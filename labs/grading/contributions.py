@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from labs.exercises.checking import Exercise, exercises_of
+from labs.exercises.checking import exercises_of
 from labs.experiment import find
-from labs.grading.answers import MOST_KEPT
+from labs.grading.answers import MOST_KEPT, ODD, RIGHT, verdict_on
 from labs.grading.reading import Bundle, BundleError
 from labs.guessing import Guess, guesses_of
 
@@ -20,6 +20,9 @@ Frames = tuple[pd.DataFrame, pd.DataFrame]
 
 MOST_CHARACTERS = 60
 """Characters of an answer that a page shows."""
+
+CONCLUSION = ("predicted", "found", "holds")
+"""What a page shows of a designed measurement, as far as it is of numbers: not its plan and its samples."""
 
 
 class Guessed(NamedTuple):
@@ -35,12 +38,16 @@ class Guessed(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """One attempt at an exercise: the answer as a short text, whether it is right, and for which numbers, as a text."""
+    """One attempt at an exercise: the answer as a short text, whether it is right, and for which numbers, as a text.
+
+    An odd one is not of the kind that the exercise asks for, so that its text may be anything, and is left out.
+    """
 
     exercise: str
     text: str
     right: bool
     numbers: str = ""
+    odd: bool = False
 
 
 def guesses_in(bundle: Bundle, name: str) -> Iterator[Guessed]:
@@ -100,25 +107,33 @@ def answers_in(bundle: Bundle, seed: int) -> Iterator[Answered]:
         name = attempt.get("exercise") if isinstance(attempt, dict) else None
         if isinstance(name, str) and name in exercises and "answer" in attempt:
             exercise, answer = exercises[name], attempt["answer"]
-            right = _is_right(exercise, answer)
-            yield Answered(name, answer_text(answer), right, exercise.numbers)
-
-
-def _is_right(exercise: Exercise, answer: Any) -> bool:
-    try:
-        return exercise.advise(answer) is None
-    except Exception:  # an answer of another kind than the exercise asks for
-        return False
+            verdict = verdict_on(exercise, answer)
+            odd = verdict == ODD
+            text = "" if odd else answer_text(answer)
+            yield Answered(name, text, verdict == RIGHT, exercise.numbers, odd)
 
 
 def answer_text(answer: Any) -> str:
-    """Return an answer as a short text, in which 2 and 2.0 are the same."""
-    if isinstance(answer, list):
-        text = ", ".join(answer_text(each) for each in answer[:MOST_CHARACTERS])
-    elif _number(answer) is not None:
-        text = f"{answer:.6g}"
-    elif isinstance(answer, str):
-        text = " ".join(answer.split())
-    else:
-        text = json.dumps(answer, ensure_ascii=False)
+    """Return an answer as a short text that can be printed, in which 2 and 2.0 are the same."""
+    each = answer[:MOST_CHARACTERS] if isinstance(answer, list) else [answer]
+    text = ", ".join(map(_value_text, each))
+    text = "".join(filter(str.isprintable, text))
     return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
+
+
+def _value_text(value: Any) -> str:
+    if _number(value) is not None:
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return " ".join(value.split())
+    if isinstance(value, dict) and "plan" in value:
+        value = {name: value[name] for name in CONCLUSION if _all_numbers(value.get(name))}
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "…"
+
+
+def _all_numbers(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(each, bool) or _number(each) is not None for each in values)

@@ -17,11 +17,16 @@ from labs.answering import NOT_PLAIN, Answers, as_json, plain
 from labs.exercises import check, every_exercise, of
 from labs.exercises.checking import OddAnswer
 from labs.records import Run, load_record
+from tests.labs.exercises.designs.handed_in import with_samples
 from tests.labs.exercises.test_exercises import ODD, RIGHT, WRONG
 
 GIVEN = [(id, one) for id, its in RIGHT.items() for one in its]
 GIVEN += [(id, one) for id, its in WRONG.items() for one, _ in its]
 GIVEN += [(id, one) for id, one, _ in ODD]
+GIVEN += [
+    ("p0-4", with_samples(RIGHT["p0-4"][0], lambda table: table.assign(note=unused)))  # noqa: B023
+    for unused in (float("nan"), pd.NA, pd.NaT, pd.Timestamp(0), np.inf, b"200")
+]
 GIVEN += [("p1-1", pd.Series([5])), ("p1-1", np.array(5)), ("p0-1", iter(["GET /users"]))]
 
 
@@ -170,6 +175,23 @@ def test_numbers_and_collections_become_plain(answer: Any, value: Any) -> None:
     assert json.loads(json.dumps(found)) == value
 
 
+@pytest.mark.parametrize(
+    ("column", "kept"),
+    [
+        ([0.5, float("nan")], [0.5, None]),
+        ([np.inf, np.float32(-np.inf)], [None, None]),
+        (pd.array([1, pd.NA], dtype="Int64"), [1, None]),
+        ([pd.Timestamp(0), pd.NaT], ["1970-01-01 00:00:00", None]),
+        ([b"5", 3j], ["b'5'", "3j"]),
+    ],
+)
+def test_a_table_in_a_dictionary_may_hold_what_json_does_not(column: Any, kept: list[Any]) -> None:
+    rows = [{"a": each} for each in column]
+    for table in (pd.DataFrame({"a": column}), {"a": column}):
+        assert as_json({"samples": table}) == {"samples": {"a": kept}}
+    assert as_json({"samples": rows}) == {"samples": [{"a": each} for each in kept]}
+
+
 def endless() -> list[Any]:
     inside: list[Any] = []
     inside.append(inside)
@@ -188,6 +210,7 @@ class Silent:
         3j,
         Silent(),
         endless(),
+        {"a": endless()},
         pd.DataFrame(),
         pd.Timestamp(0),
         pytest.param(10**5000, id="huge"),
@@ -215,3 +238,10 @@ def test_a_kept_answer_is_as_right_as_it_was(exercise: str, answer: Any) -> None
             assert (every_exercise()[exercise].advise(each["answer"]) is None) == right
         except OddAnswer:
             assert not right
+
+
+def test_an_unused_column_leaves_an_answer_right(run: Run) -> None:
+    new_run("phase0")
+    for unused in (float("nan"), pd.NA, pd.Timestamp(0)):
+        samples = RIGHT["p0-4"][0]["samples"].assign(note=unused)
+        assert check("p0-4", RIGHT["p0-4"][0] | {"samples": samples}).right

@@ -18,6 +18,10 @@ PLAN_WORDS = 8
 """Fewest words of a plan; a person reads it."""
 
 
+MOST_ROWS = 20_000
+"""Rows of a table: many more than a measurement of a lab has."""
+
+
 @dataclass(frozen=True)
 class Conclusion:
     """What a student concludes: the prediction, the 95 % interval that was measured, and whether they agree."""
@@ -38,6 +42,10 @@ def fields(answer: Any, *names: str) -> dict[str, Any]:
         raise OddAnswer(
             "`plan` is too short, or no text: write what varies, what you hold, and how many samples."
         )
+    for name in names:
+        value = answer[name]
+        if value is None or (isinstance(value, list) and any(each is None for each in value)):
+            raise OddAnswer(f"`{name}` is empty, or has an empty or infinite number.")
     return {name: answer[name] for name in names}
 
 
@@ -58,6 +66,10 @@ def table(
         raise OddAnswer(f"`{name}` has no column {_listed(missing)}.")
     if frame.empty:
         raise OddAnswer(f"`{name}` has no rows.")
+    if len(frame) > MOST_ROWS:
+        raise OddAnswer(
+            f"`{name}` has more than {MOST_ROWS:,} rows: a shorter measurement is enough."
+        )
     frame = frame[columns].reset_index(drop=True)
     if not all(isinstance(each, str) for text in texts for each in frame[text]):
         raise OddAnswer(f"`{name}` has something other than a text in a column of texts.")

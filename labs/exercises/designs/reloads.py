@@ -18,6 +18,9 @@ WINDOW = 1.0
 FEWEST = 5
 """Reloads: requests of one reload are not independent of each other."""
 
+MOST = 100
+"""Reloads: each of them is compared with each request."""
+
 ENOUGH = 300
 """Exposed requests: none lost among so many excludes a loss of one in a hundred."""
 
@@ -32,6 +35,8 @@ def lost_by_reloads(answer: Any) -> str | None:
     predicted, found = number(given["predicted"]), number(given["found"])
     if not (0 <= predicted <= 1 and 0 <= found <= 1):
         raise OddAnswer("`predicted` and `found` are shares between 0 and 1.")
+    if len(moments) > MOST:
+        raise OddAnswer(f"`reloads` has more than {MOST}: fewer are enough.")
     return first_found(
         lambda: _not_during_load(samples, moments),
         lambda: no_open_loop(samples),

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from labs.answering import MOST_CHARACTERS
+from labs.answering import MOST_CHARACTERS, plain
 from labs.exercises import every_exercise
+from labs.exercises.checking import DEFAULT_SEED, exercises_of
 from labs.grading.answers import MOST_KEPT, check_answers
 from labs.grading.evaluation import Grade, evaluate
 from labs.grading.grader import row_of, write_csv
@@ -33,19 +34,24 @@ def answer_flags(grade: Grade) -> list[str]:
     return [flag.text for flag in grade.flags if flag.kind == "answer"]
 
 
+def of_phase(phase: str, verdicts: dict[str, str]) -> dict[str, str]:
+    """The verdicts on every exercise of a phase: these, and none on the others."""
+    return dict.fromkeys(exercises_of(phase, DEFAULT_SEED), "") | verdicts
+
+
 def test_the_last_attempt_counts(tmp_path: Path) -> None:
     answers = [attempt("p0-3", [6, 1.5], False), attempt("p0-2", 0, True)]
     answers += [attempt("p0-3", [6, 1.25], True), attempt("p0-2", 3, False)]
     run = write_run(tmp_path, "phase0", 1, answers=answers)
     grade = evaluate(hand_in(run, "ada", tmp_path / "ada.zip"), "ada.zip")
-    assert grade.answers == {"p0-1": "", "p0-2": "not yet", "p0-3": "right"}
+    assert grade.answers == of_phase("phase0", {"p0-2": "not yet", "p0-3": "right"})
     assert grade.flags == []
 
 
 def test_a_record_from_before_the_answers_has_none(honest: Honest, tmp_path: Path) -> None:
     files = with_record(honest["phase0"], lambda record: record.pop("answers"))
     grade = evaluate(pack(tmp_path / "it.zip", signed(files)), "it.zip")
-    assert grade.answers == {"p0-1": "", "p0-2": "", "p0-3": ""}
+    assert grade.answers == of_phase("phase0", {})
     assert (grade.flags, grade.passed) == ([], 2)
 
 
@@ -58,7 +64,7 @@ def test_the_table_has_a_column_for_each_exercise(tmp_path: Path, honest: Honest
     assert (first["p0-2"], first["p0-1"], first["p1-1"]) == ("odd", "", "")
     assert (second["p0-2"], second["p1-1"]) == ("", "right")
     assert third["p1-1"] == ""
-    assert row_of(one)["answers"] == {"p1-1": "right", "p1-2": "", "p1-3": ""}
+    assert row_of(one)["answers"] == of_phase("phase1", {"p1-1": "right"})
     assert list(first)[-4:] == ["rerun", "flags", "seconds", "graded_in"]
 
 
@@ -118,6 +124,21 @@ def test_no_answer_disturbs_the_grading(exercise: str) -> None:
     assert time.process_time() - began < 0.5 * len(HOSTILE)
 
 
+@pytest.mark.parametrize("phase", ["phase0", "phase1"])
+def test_a_bundle_with_hostile_answers_is_graded(
+    honest: Honest, tmp_path: Path, phase: str
+) -> None:
+    answers = [
+        attempt(exercise, answer, False)
+        for exercise in exercises_of(phase, DEFAULT_SEED)
+        for answer in (*HOSTILE, nested(900))
+    ]
+    grade = graded(tmp_path, honest[phase], answers)
+    assert (grade.passed, grade.flags) == (2, [])
+    assert len(grade.answered) == len(answers)
+    assert set(grade.answers.values()) == {"odd"}
+
+
 def test_an_answer_that_is_too_long_is_odd_unseen(monkeypatch: pytest.MonkeyPatch) -> None:
     long = ["GET /users"] * MOST_CHARACTERS
     verdicts, _ = check_answers({"answers": [attempt("p0-1", long, False)]}, "phase0", 7)
@@ -150,7 +171,7 @@ def test_what_is_no_list_of_answers_is_flagged(
 def test_the_readable_ones_are_still_checked(honest: Honest, tmp_path: Path) -> None:
     answers = [attempt("p1-1", 5, True), 1, {"exercise": "p1-2"}, attempt("p9-9", 1, True)]
     grade = graded(tmp_path, honest["phase1"], answers)
-    assert grade.answers == {"p1-1": "right", "p1-2": "odd", "p1-3": ""}
+    assert grade.answers == of_phase("phase1", {"p1-1": "right", "p1-2": "odd"})
     assert len(answer_flags(grade)) == 3
 
 
@@ -169,6 +190,6 @@ def test_every_reference_answer_is_right_in_a_bundle() -> None:
     for exercise in every_exercise():
         phase = f"phase{exercise[1]}"
         for answer, verdict in ((RIGHT[exercise][0], "right"), (WRONG[exercise][0][0], "not yet")):
-            stored = json.loads(json.dumps(attempt(exercise, answer, verdict == "right")))
+            stored = json.loads(json.dumps(attempt(exercise, plain(answer), verdict == "right")))
             verdicts, flags = check_answers({"answers": [stored]}, phase, 7)
             assert (verdicts[exercise], flags) == (verdict, [])

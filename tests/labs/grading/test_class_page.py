@@ -104,6 +104,15 @@ def test_only_the_common_wrong_answers_are_shown() -> None:
     assert "and 4 more" in text
 
 
+def test_answers_of_another_kind_are_counted_and_not_shown() -> None:
+    rude = Answered("p1-1", "rude", False, odd=True)
+    also = Answered("p1-1", "worse", False, odd=True)
+    page = render([grade("ada", rude, also), grade("bob", rude), grade("eve")], names=True)
+    assert not re.search("rude|worse", page)
+    assert "2 of another kind" in rows_of(page)
+    assert "of another kind" not in render(CLASS, names=True)
+
+
 def test_answers_for_other_numbers_are_other_answers() -> None:
     answers = [Answered("p1-1", "6", False, f"limit={limit}") for limit in (3, 4)]
     page = render([grade("ada", answers[0]), grade("bob", answers[1])], names=False)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from labs.answering import MOST_CHARACTERS as MOST_JSON
 from labs.grading.contributions import MOST_CHARACTERS, Answered, answer_text
 from labs.grading.evaluation import Grade, evaluate
 from tests.labs.grading.bundles import Files, pack, with_record
@@ -123,8 +124,17 @@ def test_an_answer_of_another_kind_is_wrong(
 ) -> None:
     attempt = {"exercise": "p1-1", "answer": answer, "right": True}
     (answered,) = graded(tmp_path, honest["phase1"], answers=[attempt]).answered
-    assert not answered.right
-    assert len(answered.text) <= MOST_CHARACTERS
+    assert answered == Answered("p1-1", "", False, "limit=3, seconds=1", odd=True)
+
+
+def test_an_answer_that_is_too_long_is_not_checked(
+    honest: dict[str, Files], tmp_path: Path
+) -> None:
+    """The grader gives the same verdict: there is one limit."""
+    long = ["GET /users"] * MOST_JSON
+    grade = graded(tmp_path, honest["phase0"], answers=[{"exercise": "p0-1", "answer": long}])
+    assert [(each.right, each.odd) for each in grade.answered] == [(False, True)]
+    assert grade.answers["p0-1"] == "odd"
 
 
 def test_equal_answers_have_one_text() -> None:
@@ -132,3 +142,15 @@ def test_equal_answers_have_one_text() -> None:
     assert answer_text(" two\nwords ") == "two words"
     assert answer_text([1.0, "a"]) == "1, a"
     assert answer_text(json.loads("true")) == "true"
+
+
+def test_a_text_is_short_and_can_be_printed() -> None:
+    assert answer_text("tax\u202e\u0007\ud800 free\u200b") == "tax free"
+    assert answer_text(["a\x1b[31m"]) == "a[31m"
+    assert len(answer_text("x" * 10_000)) == len(answer_text([1] * 10_000)) == MOST_CHARACTERS
+
+
+def test_the_text_of_a_designed_measurement_is_its_conclusion() -> None:
+    designed = {"plan": "rude", "samples": [1], "found": [0.1, 2], "holds": False, "more": "rude"}
+    assert answer_text(designed) == '{"found": [0.1, 2], "holds": false}'
+    assert answer_text(designed | {"found": ["rude"], "predicted": "rude"}) == '{"holds": false}'

@@ -199,7 +199,15 @@ ODD: list[tuple[str, Any, str]] = [
     ),
     ("p0-4", with_samples(ORDER_RIGHT, lambda table: table.assign(stream=1)), "column of texts"),
     ("p0-4", ORDER_RIGHT | {"found": 0.005}, "a float"),
+    ("p0-4", ORDER_RIGHT | {"found": (np.nan, np.nan)}, "`found` is empty, or has an empty or"),
+    ("p0-4", ORDER_RIGHT | {"predicted": np.inf}, "`predicted` is empty, or has an empty or"),
     ("p0-4", ORDER_RIGHT | {"holds": "no"}, "neither True nor False"),
     ("p2-4", COPIES_RIGHT | {"found": 2.5}, "a whole one"),
+    (
+        "p0-4",
+        ORDER_RIGHT | {"samples": load({"order": 2, "payment": 2}, each=10_001)},
+        "20,000 rows",
+    ),
+    ("p3-5", RELOADS_RIGHT | {"reloads": list(np.linspace(1001, 1010, 101))}, "more than 100"),
     ("p3-5", RELOADS_RIGHT | {"found": 3}, "shares between 0 and 1"),
 ]
