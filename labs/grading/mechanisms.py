@@ -22,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from IPython.core.inputtransformer2 import TransformerManager
+
 from environment.errors import LabError
 from environment.replacing import Replacement
 from environment.replacing.originals import imported
@@ -46,7 +48,7 @@ MAGIC = re.compile(r"\s*%%replace[ \t]+(\S+)[ \t]+(\S+)[ \t]*(?:\n|$)")
 KEPT = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
 """The statements of a cell that belong to the function that it defines."""
 
-LINE_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
+CELL_MAGIC = re.compile(r"\s*%%.*(?:\n|$)")
 
 
 def graded(bundle: Bundle, folder: Path = FOLDER) -> dict[str, str]:
@@ -74,21 +76,34 @@ def submitted(mechanism: Mechanism, code: str) -> str | None:
     """Return the last source for a mechanism in a notebook's code; `None` for none, or the stub as it was.
 
     Raises:
-        LabError: The code has a block `replaced(TARGET, ...)` whose source is not in it.
+        LabError: The code has a block `replaced(TARGET, ...)` whose source is not in it, and gives none after it.
     """
     cells = CELL.split(code)
-    found: str | None = None
-    for number, cell in enumerate(cells):
-        magic = MAGIC.match(cell)
-        if mechanism.service is None:
-            found = _of_function(mechanism.name, cell) or found
-        elif magic and magic[2] == mechanism.target:
-            found = cell[magic.end() :]
-        elif not magic and mechanism.target in cell:
-            found = _of_block(mechanism.target, cells[: number + 1]) or found
+    found, problem = None, None
+    for number in range(len(cells)):
+        try:
+            source = _of_cell(mechanism, cells[: number + 1])
+        except LabError as error:
+            problem = error
+            continue
+        if source is not None:
+            found, problem = source, None
+    if problem is not None:
+        raise problem
     if found is None or not found.strip() or _same(found, mechanism.stub):
         return None
     return found
+
+
+def _of_cell(mechanism: Mechanism, cells: list[str]) -> str | None:
+    """Return the source for a mechanism that the last cell gives; `None` if it gives none."""
+    cell = cells[-1]
+    magic = MAGIC.match(cell)
+    if mechanism.service is None:
+        return _of_function(mechanism.name, cell)
+    if magic:
+        return cell[magic.end() :] if magic[2] == mechanism.target else None
+    return (_of_block(mechanism.target, cells) or None) if mechanism.target in cell else None
 
 
 def _of_function(name: str, cell: str) -> str | None:
@@ -97,11 +112,14 @@ def _of_function(name: str, cell: str) -> str | None:
     body = _tree(text).body
     if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in body):
         return None
-    kept = [node for node in body if isinstance(node, KEPT) and not _imports_the_lab(node)]
+    kept = [node for node in body if isinstance(node, KEPT) and not _is_of_the_notebook(node)]
     return "\n\n".join(ast.get_source_segment(text, node) or "" for node in kept)
 
 
-def _imports_the_lab(node: ast.AST) -> bool:
+def _is_of_the_notebook(node: ast.AST) -> bool:
+    """Whether a statement imports the lab, or keeps what a magic returned."""
+    if isinstance(node, ast.Assign):
+        return ast.unparse(node.value).startswith("get_ipython()")
     return any(name.partition(".")[0] == "labs" for name in imported(node))
 
 
@@ -127,7 +145,15 @@ def _of_block(target: str, cells: list[str]) -> str | None:
 
 
 def _plain(cell: str) -> str:
-    return "" if MAGIC.match(cell) else LINE_MAGIC.sub("", cell)
+    """Return a cell as Python: IPython translates its magics and help lines, as it did when the cell ran."""
+    if MAGIC.match(cell):
+        return ""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        ast.parse(cell)
+        return cell  # a line that begins with `%` may continue an expression
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        return TransformerManager().transform_cell(CELL_MAGIC.sub("", cell, count=1))
+    return ""
 
 
 def _tree(text: str) -> ast.Module:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from environment.errors import LabError
 from environment.replacing import Replacement
 from labs.grading import mechanisms
 from labs.grading.mechanisms import (
@@ -109,6 +110,7 @@ def test_the_last_source_for_a_target_is_what_was_handed_in(
 
 CHOOSE = every_mechanism()["p3-m"]
 OWN = "def choose(intervals, window):\n    return floor(1)"
+CONTINUED = "def choose(intervals, window):\n    return (window\n        % 7)"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,12 @@ OWN = "def choose(intervals, window):\n    return floor(1)"
         ([f"from math import floor\n{OWN}\nchoose([], 1)"], f"from math import floor\n\n{OWN}"),
         ([f"from labs.experiments.phase3.autoscaler import TARGET\n{OWN}"], OWN),
         ([f"%matplotlib inline\nN = 2\n{OWN}"], f"N = 2\n\n{OWN}"),
+        ([f"{OWN}\nchoose?"], OWN),
+        ([f"?choose\n{OWN}\n!ls"], OWN),
+        ([f"%%time\n{OWN}"], OWN),
+        ([f"{OWN}\ntimes = %timeit -o choose([], 1)"], OWN),
+        ([CONTINUED], CONTINUED),
+        ([f"%matplotlib inline\n{CONTINUED}"], CONTINUED),
     ],
 )
 def test_the_last_cell_that_defines_a_function_of_the_lab_is_what_was_handed_in(
@@ -145,6 +153,13 @@ def test_a_function_of_the_lab_is_checked_as_it_stands_in_its_cell() -> None:
 def test_a_block_whose_source_is_not_in_the_notebook_is_not_readable() -> None:
     code = notebook(f'with env["x"].replaced("{ONE.target}", Path("mine.py")): pass')
     assert outcome(ONE, code, CHECKS).startswith("not readable: The cells do not hold the source")
+
+
+def test_a_cell_after_an_unreadable_block_is_handed_in() -> None:
+    block = f'with env["x"].replaced("{ONE.target}", Path("mine.py")): pass'
+    assert submitted(ONE, notebook(block, MAGIC + "class B: ...")) == "class B: ...\n\n"
+    with pytest.raises(LabError, match="do not hold the source"):
+        submitted(ONE, notebook(MAGIC + "class B: ...", block))
 
 
 def test_a_source_that_no_service_takes_is_not_readable() -> None:
