@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -38,7 +39,13 @@ FOLDER = ROOT / "tests" / "mutants" / "replaced"
 CHILD = Path(__file__).with_name("child.py")
 
 SECONDS = 6.0
-"""Limit of the checks of one source, which take less than two seconds."""
+"""Limit of the checks of one source from the first on; they take less than two seconds."""
+
+START_SECONDS = 60.0
+"""Limit until the first check begins, in which nothing of the source runs."""
+
+OUTPUT_BYTES = 64 << 10
+"""A source that writes more is ended; the lines of the checks are far shorter."""
 
 RIGHT, WRONG = "right", "wrong"
 NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
@@ -186,39 +193,64 @@ def run_checks(replacement: Replacement, checks: Path) -> str:
         "name": replacement.name,
         "source": replacement.source,
     }
-    with tempfile.TemporaryDirectory(prefix="lab-checks-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=_short_folder()) as folder:
         output, ended = _run(json.dumps(task), Path(folder))
     lines = [line for line in _objects(output) if line.get("key") == key]
     if lines and lines[-1].get("end") == RIGHT:
         return RIGHT
     check = next((line["check"] for line in reversed(lines) if "check" in line), "")
     detail = lines[-1].get("error", "") if lines and "end" in lines[-1] else ended
+    if not check:
+        return f"{NOT_CHECKED}: The checks did not begin ({detail})"
     return f"{WRONG}: {check}" + (f" ({detail})" if detail else "")
 
 
+def _short_folder() -> str | None:
+    """Return where a socket's path is short enough; `TMPDIR` may name a long one."""
+    return "/tmp" if os.access("/tmp", os.W_OK) else None
+
+
 def _run(task: str, folder: Path) -> tuple[str, str]:
-    """Return the output of the process that checks, and how it ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(CHILD)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env={},
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(task, timeout=SECONDS)
-        return output, f"its process ended with code {process.returncode}"
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return process.communicate()[0], f"it did not end within {SECONDS:.0f} s"
-    finally:
-        _end(process)
+    """Return the output of the process that checks, and how it ended.
+
+    It reads and writes files: no process that it leaves behind can keep a pipe open or fill it.
+    """
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
+        given.write(task.encode())
+        given.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(CHILD)],
+            stdin=given,
+            stdout=written,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={},
+            start_new_session=True,
+        )
+        try:
+            ended = _wait(process, written.fileno())
+        finally:
+            _end(process)
+        return os.pread(written.fileno(), OUTPUT_BYTES, 0).decode("utf-8", "replace"), ended
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _wait(process: subprocess.Popen[bytes], written: int) -> str:
+    """Return how the process ended, or why it has to be ended now."""
+    began, since, seconds = False, time.monotonic(), START_SECONDS
+    while True:
+        code, size = process.poll(), os.fstat(written).st_size
+        if size > OUTPUT_BYTES:
+            return f"it wrote more than {OUTPUT_BYTES:,} bytes"
+        if code is not None:
+            return f"its process ended with code {code}"
+        if size and not began:
+            began, since, seconds = True, time.monotonic(), SECONDS
+        if time.monotonic() > since + seconds:
+            return f"it did not end within {seconds:.0f} s"
+        time.sleep(0.01)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process, and those that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

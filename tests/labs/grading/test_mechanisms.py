@@ -1,6 +1,9 @@
 """The quick checks of handed-in mechanisms: the reference is right, and each twin is wrong for its reason."""
 
 import ast
+import sys
+import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -185,9 +188,18 @@ def breaker(first: str) -> str:
     [
         ("raise SystemExit(0)", "(SystemExit: 0)"),
         ("raise ValueError('ä\\n€')", "(ValueError: \\xe4 \\u20ac)"),
-        ("self.much = bytearray(4 << 30)", "(MemoryError: )"),
+        pytest.param(
+            *("self.much = bytearray(4 << 30)", "(MemoryError: )"),
+            marks=pytest.mark.skipif(
+                sys.platform == "darwin", reason="macOS sets no limit of memory"
+            ),
+        ),
         ("random._os._exit(0)", "(its process ended with code 0)"),
         ("print({'end': 'right'})", ""),
+        (
+            "[random._os.write(3, b'x' * 4096) for _ in range(1 << 12)]",
+            "(it wrote more than 65,536 bytes)",
+        ),
     ],
 )
 def test_a_source_cannot_end_the_grading(line: str, reason: str) -> None:
@@ -199,6 +211,56 @@ def test_an_endless_loop_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mechanisms, "SECONDS", 1.0)
     result = judged("p1-m", breaker("while True: pass"))
     assert result.endswith("(it did not end within 1 s)")
+
+
+LEFT_BEHIND = (
+    "hasattr(random, 'once') or setattr(random, 'once', 1) or random._os.fork() or "
+    "(random._os.setsid(), random._os.execl('/bin/sleep', 'sleep', '15'))"
+)
+
+
+def test_a_process_that_a_source_leaves_behind_holds_nothing_up() -> None:
+    since = time.monotonic()
+    kept_open = f"random._os.set_inheritable(3, True); {LEFT_BEHIND}"
+    assert judged("p1-m", "import random\n" + breaker(kept_open)) == RIGHT
+    assert time.monotonic() < since + 12
+
+
+def checks_that_load(folder: Path, line: str) -> Path:
+    """Write checks that any source passes, and that run a line when they are loaded."""
+    file = folder / "checks.py"
+    file.write_text(f"{line}\ndef loads(module):\n    assert module\nCHECKS = (loads,)\n")
+    return file
+
+
+def test_checks_that_are_slow_to_load_leave_the_source_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mechanisms, "SECONDS", 3.0)
+    checks = checks_that_load(tmp_path, "import time\ntime.sleep(3.5)")
+    assert run_checks(ONE.checked(reference("p1-m")), checks) == RIGHT
+
+
+def test_checks_that_cannot_begin_leave_a_source_not_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = run_checks(
+        ONE.checked(reference("p1-m")), checks_that_load(tmp_path, "import not_there")
+    )
+    assert broken.startswith("not checked: The checks did not begin (ModuleNotFoundError: ")
+    monkeypatch.setattr(mechanisms, "START_SECONDS", 1.0)
+    hung = checks_that_load(tmp_path, "import time\ntime.sleep(60)")
+    late = run_checks(ONE.checked(reference("p1-m")), hung)
+    assert late == "not checked: The checks did not begin (it did not end within 1 s)"
+
+
+def test_a_long_temporary_folder_hinders_no_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = tmp_path / ("x" * 120)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    assert judged("p2-m", reference("p2-m")) == RIGHT
 
 
 def test_a_source_has_no_environment_and_an_empty_folder(monkeypatch: pytest.MonkeyPatch) -> None:
