@@ -159,7 +159,8 @@ def _plain(cell: str) -> str:
         ast.parse(cell)
         return cell  # a line that begins with `%` may continue an expression
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        return TransformerManager().transform_cell(CELL_MAGIC.sub("", cell, count=1))
+        translate = TransformerManager()  # type: ignore[no-untyped-call]
+        return translate.transform_cell(CELL_MAGIC.sub("", cell, count=1))
     return ""
 
 

@@ -1,10 +1,15 @@
 """The quick checks of handed-in mechanisms: the reference is right, and each twin is wrong for its reason."""
 
 import ast
+import asyncio
+import runpy
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -23,6 +28,7 @@ from labs.grading.mechanisms import (
 )
 from labs.grading.reading import Bundle
 from labs.mechanisms import Mechanism, every_mechanism
+from microservices.api_gateway import breaker as breaker_module
 from tests.mutants.mechanisms import reference, twins
 from tests.mutants.mechanisms import source as twin_source
 
@@ -76,6 +82,47 @@ def test_the_stated_size_is_that_of_the_reference_answer(id: str) -> None:
     [*_, definition] = ast.parse(reference(id)).body
     lines = (ast.get_source_segment(reference(id), definition) or "").splitlines()
     assert every_mechanism()[id].lines == sum(bool(line.strip()) for line in lines)
+
+
+class ByTheClock(breaker_module.Breaker):
+    """The service's own, whose state is half-open as soon as the open time is over."""
+
+    def __init__(
+        self, *, failures: int, open_seconds: float, changed: Callable[[str, str], None]
+    ) -> None:
+        self.until = 0.0
+
+        def noted(old: str, new: str) -> None:
+            self.until = time.monotonic() + open_seconds
+            changed(old, new)
+
+        super().__init__(failures=failures, open_seconds=open_seconds, changed=noted)
+
+    @property
+    def state(self) -> str:
+        over = super().state == "open" and time.monotonic() > self.until
+        return "half-open" if over else super().state
+
+
+@pytest.mark.parametrize(
+    ("check", "seconds"),
+    [("opens_after_failed_probe", 0.1), ("stays_open_after_failed_probe", 0.5)],
+)
+def test_a_slow_machine_fails_no_right_breaker(check: str, seconds: float) -> None:
+    names = runpy.run_path(str(CHECKS))
+    upstream, pauses = names["Upstream"], [seconds]
+    get = upstream.get
+
+    async def slow_get(self: Any, status: int | None) -> Any:
+        response = await get(self, status)
+        if self.calls == 4 and pauses:  # the probe
+            time.sleep(pauses.pop())
+        return response
+
+    upstream.get = slow_get
+    module = SimpleNamespace(Breaker=ByTheClock, CircuitOpen=breaker_module.CircuitOpen)
+    asyncio.run(names[check](module))
+    assert not pauses
 
 
 def notebook(*cells: str) -> str:
