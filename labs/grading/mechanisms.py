@@ -23,15 +23,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 from environment.errors import LabError
 from environment.replacing import Replacement
-from environment.replacing.originals import imported
 from labs.grading.bundle import CODE
 from labs.grading.reading import Bundle
 from labs.machine import ROOT
 from labs.mechanisms import Mechanism, every_mechanism
+from labs.mechanisms.cells import MAGIC, of_function, plain, tree_of
 
 FOLDER = ROOT / "tests" / "mutants" / "replaced"
 """For each mechanism a folder with its checks, its reference answer and its wrong twins."""
@@ -51,11 +49,6 @@ RIGHT, WRONG = "right", "wrong"
 NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
 
 CELL = re.compile(r"^# %% cell \d+\n", re.MULTILINE)
-MAGIC = re.compile(r"\s*%%replace[ \t]+(\S+)[ \t]+(\S+)[ \t]*(?:\n|$)")
-KEPT = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
-"""The statements of a cell that belong to the function that it defines."""
-
-CELL_MAGIC = re.compile(r"\s*%%.*(?:\n|$)")
 
 
 def graded(bundle: Bundle, folder: Path = FOLDER) -> dict[str, str]:
@@ -107,32 +100,15 @@ def _of_cell(mechanism: Mechanism, cells: list[str]) -> str | None:
     cell = cells[-1]
     magic = MAGIC.match(cell)
     if mechanism.service is None:
-        return _of_function(mechanism.name, cell)
+        return of_function(mechanism.name, cell)
     if magic:
         return cell[magic.end() :] if magic[2] == mechanism.target else None
     return (_of_block(mechanism.target, cells) or None) if mechanism.target in cell else None
 
 
-def _of_function(name: str, cell: str) -> str | None:
-    """Return what a cell that defines a function holds for it; what it imports from the lab is in the lab's module."""
-    text = _plain(cell)
-    body = _tree(text).body
-    if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in body):
-        return None
-    kept = [node for node in body if isinstance(node, KEPT) and not _is_of_the_notebook(node)]
-    return "\n\n".join(ast.get_source_segment(text, node) or "" for node in kept)
-
-
-def _is_of_the_notebook(node: ast.AST) -> bool:
-    """Whether a statement imports the lab, or keeps what a magic returned."""
-    if isinstance(node, ast.Assign):
-        return ast.unparse(node.value).startswith("get_ipython()")
-    return any(name.partition(".")[0] == "labs" for name in imported(node))
-
-
 def _of_block(target: str, cells: list[str]) -> str | None:
     """Return the source that the last cell gives to `replaced(TARGET, ...)`; it may be defined in any cell."""
-    trees = [(text, _tree(text)) for text in map(_plain, cells)]
+    trees = [(text, tree_of(text)) for text in map(plain, cells)]
     given = [call.args[1] for call in _calls(trees[-1][1]) if _replaces(call, target)]
     if not given:
         return None
@@ -151,25 +127,6 @@ def _of_block(target: str, cells: list[str]) -> str | None:
     raise LabError(f"The cells do not hold the source that they give to `replaced` for {target}.")
 
 
-def _plain(cell: str) -> str:
-    """Return a cell as Python: IPython translates its magics and help lines, as it did when the cell ran."""
-    if MAGIC.match(cell):
-        return ""
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        ast.parse(cell)
-        return cell  # a line that begins with `%` may continue an expression
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        translate = TransformerManager()  # type: ignore[no-untyped-call]
-        return translate.transform_cell(CELL_MAGIC.sub("", cell, count=1))
-    return ""
-
-
-def _tree(text: str) -> ast.Module:
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.parse(text)
-    return ast.Module([], [])
-
-
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
@@ -180,7 +137,7 @@ def _replaces(call: ast.Call, target: str) -> bool:
 
 
 def _same(source: str, stub: str) -> bool:
-    return ast.dump(_tree(source)) == ast.dump(_tree(stub))
+    return ast.dump(tree_of(source)) == ast.dump(tree_of(stub))
 
 
 def run_checks(replacement: Replacement, checks: Path) -> str:
