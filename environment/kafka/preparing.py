@@ -64,7 +64,11 @@ def prepare(java: str, jars: str) -> None:
                 file.chmod(0o644)  # the image's user reads what root has made
         finally:
             os.chdir(jars)  # the scratch folder could not be removed from within it
-        made.rename(prepared(java, jars))
+        try:
+            made.rename(prepared(java, jars))
+        except OSError:
+            if not prepared(java, jars).is_dir():  # as it is when another session was faster
+                raise
 
 
 def _list_classes(run: Sequence[str]) -> None:

@@ -80,9 +80,12 @@ def format_storage(run: Sequence[str]) -> None:
 
 
 def prepared(java: str, jars: str) -> Path:
-    """Return the folder of what `preparing.py` leaves for a Java and a folder of jars, whether or not it is there."""
+    """Return the folder of what `preparing.py` leaves for a Java and a folder of jars, whether or not it is there.
+
+    Its name depends on all that a storage and an archive are made of, so that none outlives an update.
+    """
     program = Path(shutil.which(java) or java).resolve()
-    version = f"{program} {int(program.stat().st_mtime)}"
+    version = f"{program} {int(program.stat().st_mtime)} {CLUSTER} {JVM} {TEMPLATE.read_text()}"
     return Path(jars) / f"prepared-{hashlib.sha256(version.encode()).hexdigest()[:12]}"
 
 

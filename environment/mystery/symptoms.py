@@ -90,7 +90,8 @@ def counts_twice(env: Environment, place: str) -> bool:
     """Of two hundred calls at the same time some get the same number."""
     url = f"{env[place].url}/api/count"
     with connect() as client, ThreadPoolExecutor(16) as pool:
-        counts = [answer.json()["count"] for answer in pool.map(client.get, [url] * 200)]
+        answers = pool.map(client.get, [url] * 200)
+        counts = [answer.raise_for_status().json()["count"] for answer in answers]
     return len(set(counts)) < len(counts)
 
 
@@ -125,7 +126,10 @@ def pays_twice(env: Environment, place: str) -> bool:
     """An order whose event is published a second time is paid a second time."""
     (order,) = healthy.place_orders(env, 1)
     _require_completed(env, order)
-    event = healthy.messages_of(env, CREATED, order)[0]
+    found = healthy.messages_of(env, CREATED, order)
+    if not found:
+        raise LabError("The event of an order is not among the newest messages.")
+    event = found[0]
     env.kafka.produce(CREATED, event["value"], key=order)
     read = wait_until(
         lambda: (
@@ -148,7 +152,11 @@ def commits_before_it_pays(env: Environment, place: str) -> bool:
     healthy.place_orders(env, count)
     wait_until(lambda: _end(env) >= ends + count, timeout=DONE_SECONDS)
 
+    looks = 0
+
     def seen() -> str | None:
+        nonlocal looks
+        looks += 1
         rest = healthy.lag(env, PAYMENTS_GROUP, CREATED)
         if _paid(env) - paid >= count:
             return "paid"
@@ -157,6 +165,8 @@ def commits_before_it_pays(env: Environment, place: str) -> bool:
     outcome = wait_until(seen, timeout=DONE_SECONDS)
     if outcome is None:
         raise LabError(f"{count} orders are neither read nor paid within {DONE_SECONDS:.0f} s.")
+    if outcome == "paid" and looks == 1:
+        raise LabError(f"{count} orders were paid before anything could be measured.")
     return outcome == "claimed"
 
 

@@ -1,10 +1,9 @@
 """Faults inside of replicas, by their `/faults`, and the healing of every fault of replicas."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
-from environment.errors import LabError
+from environment.errors import LabError, NotReady
 from environment.nginx import PROXY
 from environment.progress import Say
 from environment.runtimes import Runtime
@@ -43,26 +42,34 @@ class Healing:
 
     def heal(self, replicas: Sequence[Replica], say: Say) -> None:
         """Resume and start replicas, and end their faults; return when they are ready."""
-        down = []
+        down, ended = [], []
         for replica in replicas:
             condition = self._runtime.status(replica.id).condition
             if condition == "paused":
                 self._runtime.resume(replica.id)
             elif condition != "running":
                 down.append(replica)
-            elif self._plan.service(replica.service).speaks_http:
-                # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
-                self._end_faults(replica)
-        self._replicas.bring_up(down, say)
-        for replica in replicas:
-            self._replicas.await_ready(replica)
-            if self._plan.service(replica.service).speaks_http:
-                put_fault(replica.url, {}, self._token)
+            # First: a poisoned event keeps its partition waiting, and the replica is not ready until that ends.
+            elif self._plan.service(replica.service).speaks_http and self._end_faults(replica):
+                ended.append(replica)
+        try:
+            self._replicas.bring_up(down, say)
+            for replica in replicas:
+                self._replicas.await_ready(replica)
+                if self._plan.service(replica.service).speaks_http:
+                    put_fault(replica.url, {}, self._token)
+        except NotReady:
+            self._faults.forget(*ended)  # these have no fault any more, ready or not
+            raise
         self._faults.forget(*replicas)
         if down or PROXY in [replica.service for replica in replicas]:
             # nginx then clears the list of replicas that it had passed over; and it may itself have missed a change.
             self._balancer.follow()
 
-    def _end_faults(self, replica: Replica) -> None:
-        with suppress(LabError):  # it does not answer yet; once it is ready, the same is done again
+    def _end_faults(self, replica: Replica) -> bool:
+        """Return whether the replica has no fault now; it may not answer yet, and then it has none once it is ready."""
+        try:
             put_fault(replica.url, {}, self._token)
+        except LabError:
+            return False
+        return True

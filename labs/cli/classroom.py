@@ -39,6 +39,11 @@ def hand_in(
         f"{out}: {len(record.experiments)} experiments of the run {record.path.name}, "
         f"guesses for {len(guesses)} of them, and answers to {answered} exercises"
     )
+    if (later := bundle.left_behind(record)) and run is None:
+        say(
+            f"the run {later.path.name} is newer and holds answers, but it is not complete: run its last cell, "
+            "`run.finish()`, and hand in again with --force"
+        )
     if missing := [name for name in lab.experiments if name not in record.experiments]:
         say(f"not in this run: {', '.join(missing)}")
 

@@ -104,6 +104,18 @@ def _newest_complete(phase: str) -> Record:
     raise _not_complete(records[-1])
 
 
+def left_behind(record: Record) -> Record | None:
+    """Return the newest run of the same phase that holds answers, began later than `record`, and did not end."""
+    later = [
+        each
+        for each in _records_of(record.facts["phase"])
+        if each.facts["started"] > record.facts["started"]
+        and each.facts["status"] != "complete"
+        and each.facts.get("answers")
+    ]
+    return max(later, key=lambda each: str(each.facts["started"]), default=None)
+
+
 def _records_of(phase: str) -> Iterator[Record]:
     for path in runs_folder().glob("*/record.json"):
         if path.parent.is_symlink():

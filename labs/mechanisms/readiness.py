@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pandas as pd
 
+from environment.errors import NotReady
 from environment.waiting import wait_until
 from labs.experiments.phase1.metrics import read_metrics
 from labs.judging import (
@@ -63,9 +64,15 @@ def measure(env: Environment, *, service: str = "payment-service") -> pd.DataFra
     url = env[service].replicas[0].url
     with httpx.Client(base_url=url, timeout=10) as client:
         rows = [_probed(client, HEALTHY) for _ in range(PROBES)]
-        with env[service].without_database():
-            rows += [_probed(client, AWAY) for _ in range(PROBES)]
+        ready = True
+        try:
+            with env[service].without_database():
+                rows += [_probed(client, AWAY) for _ in range(PROBES)]
+        except NotReady:  # the block's end waits for what is measured here
+            ready = False
         rows += [_probed(client, BACK) for _ in range(PROBES)]
+    if not ready:  # nor would it be after a shutdown
+        return pd.DataFrame(rows).assign(attempt=1)
     with ThreadPoolExecutor(2) as pool:
         payment = pool.submit(httpx.post, f"{url}/pay", json={"amount": 1}, timeout=30)
         wait_until(lambda: _in_flight(url) > 1, timeout=10)

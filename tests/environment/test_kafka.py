@@ -186,6 +186,8 @@ def test_a_new_broker_uses_what_was_prepared(env: Environment) -> None:
     assert "[cds" not in log  # where Java complains about an archive
 
 
+@pytest.mark.kafka
+@pytest.mark.timeout(180)
 def test_a_restart_keeps_events(env: Environment) -> None:
     topic = new_topic(env)
     sent = acknowledged(env, topic, range(EVENTS))

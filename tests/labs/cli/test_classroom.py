@@ -63,6 +63,22 @@ def test_the_newest_complete_run_is_handed_in(runs: Path, tmp_path: Path, lab: L
     assert b"run.measure(versions, prediction, second)" in files["code.py"]
 
 
+def test_answers_of_a_newer_run_that_did_not_end_are_not_passed_over_silently(
+    runs: Path, tmp_path: Path, lab: Lab
+) -> None:
+    attempt = {"exercise": "p0-2", "answer": 3, "right": False, "time": "2026-11-01T10:00:00"}
+    write_run(runs, "phase0", 1)
+    newer = write_run(runs, "phase0", 2, status="running", answers=[attempt])
+    words = ("--student", "ada", "--out", str(tmp_path / "me.zip"))
+    printed = lab("hand-in", "phase0", *words)
+    assert f"the run {newer.name} is newer and holds answers" in printed.err
+    assert "answers to 0 exercises" in printed.out
+    write_run(runs, "phase0", 3, answers=[attempt])
+    printed = lab("hand-in", "phase0", *words, "--force")
+    assert "newer" not in printed.err
+    assert "answers to 1 exercises" in printed.out
+
+
 def test_the_same_run_makes_the_same_bytes(runs: Path, tmp_path: Path, lab: Lab) -> None:
     write_run(runs, "phase0", 1)
     for name in ("one.zip", "two.zip"):

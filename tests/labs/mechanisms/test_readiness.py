@@ -33,6 +33,13 @@ def test_a_lie_fails_in_its_part(part: str, statuses: tuple[int, int]) -> None:
     assert verdict.reasons == (f"{part}: {WRONG[part]}",)
 
 
+def test_a_replica_that_is_never_ready_again_fails_without_a_shutdown() -> None:
+    samples = frame(**{BACK: (503, 200)})
+    verdict = judge(samples[samples["part"] != STOPPING])
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.reasons[0] == f"{BACK}: {WRONG[BACK]}"
+
+
 def test_one_lie_among_honest_answers_fails() -> None:
     samples = frame()
     samples.loc[samples.index[samples["part"] == AWAY][2], "ready"] = 200
