@@ -1,17 +1,20 @@
 """The process in which one submitted source is checked: `python -I child.py`, started by `labs/grading/mechanisms.py`.
 
-It reads a JSON object from standard input, sets its limits, and writes a line before each check and one at the end. The
-submitted code runs in this process: its limits end a mistake, and nothing here stops an attack.
+It reads a JSON object from standard input, sets its limits when everything but the submitted code is loaded, and writes
+a line before each check and one at the end. The submitted code runs in this process: its limits end a mistake, and
+nothing here stops an attack.
 """
 
 import asyncio
 import importlib
 import inspect
 import json
+import math
 import os
 import resource
 import runpy
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -41,11 +44,6 @@ def main() -> None:
         out.write(json.dumps({"key": task["key"], **line}) + "\n")
         out.flush()
 
-    for kind, most in LIMITS.items():
-        try:
-            resource.setrlimit(kind, (most, most))
-        except (ValueError, OSError):  # a system without this limit
-            continue
     try:
         sys.path.insert(0, task["root"])
         _check(task, report)
@@ -58,6 +56,7 @@ def _check(task: dict[str, str], report: Callable[..., None]) -> None:
     from microservices.kit.replacement import replacing
 
     checks = runpy.run_path(task["checks"])["CHECKS"]
+    _limit()
     given = json.dumps({name: task[name] for name in ("module", "name", "source")})
     report(check="It cannot be imported by the service.")
     with replacing(given, task["module"].rpartition(".")[0]):
@@ -68,6 +67,17 @@ def _check(task: dict[str, str], report: Callable[..., None]) -> None:
         if inspect.isawaitable(outcome):
             asyncio.run(_awaited(outcome))
     report(end="right")
+
+
+def _limit() -> None:
+    """Set the limits of this process; what the checks took to load does not count."""
+    taken = math.ceil(time.process_time())
+    for kind, most in LIMITS.items():
+        most += taken if kind == resource.RLIMIT_CPU else 0
+        try:
+            resource.setrlimit(kind, (most, most))
+        except (ValueError, OSError):  # a system without this limit
+            continue
 
 
 async def _awaited(outcome: Any) -> None:

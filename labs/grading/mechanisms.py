@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -24,11 +25,11 @@ from typing import Any
 
 from environment.errors import LabError
 from environment.replacing import Replacement
-from environment.replacing.originals import imported
 from labs.grading.bundle import CODE
 from labs.grading.reading import Bundle
 from labs.machine import ROOT
 from labs.mechanisms import Mechanism, every_mechanism
+from labs.mechanisms.cells import MAGIC, of_function, plain, tree_of
 
 FOLDER = ROOT / "tests" / "mutants" / "replaced"
 """For each mechanism a folder with its checks, its reference answer and its wrong twins."""
@@ -36,17 +37,18 @@ FOLDER = ROOT / "tests" / "mutants" / "replaced"
 CHILD = Path(__file__).with_name("child.py")
 
 SECONDS = 6.0
-"""Limit of the checks of one source, which take less than two seconds."""
+"""Limit of the checks of one source from the first on; they take less than two seconds."""
+
+START_SECONDS = 60.0
+"""Limit until the first check begins, in which nothing of the source runs."""
+
+OUTPUT_BYTES = 64 << 10
+"""A source that writes more is ended; the lines of the checks are far shorter."""
 
 RIGHT, WRONG = "right", "wrong"
 NOT_CHECKED, NOT_HANDED_IN, NOT_READABLE = "not checked", "not handed in", "not readable"
 
 CELL = re.compile(r"^# %% cell \d+\n", re.MULTILINE)
-MAGIC = re.compile(r"\s*%%replace[ \t]+(\S+)[ \t]+(\S+)[ \t]*(?:\n|$)")
-KEPT = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.FunctionDef, ast.ClassDef)
-"""The statements of a cell that belong to the function that it defines."""
-
-LINE_MAGIC = re.compile(r"^\s*[%!].*$", re.MULTILINE)
 
 
 def graded(bundle: Bundle, folder: Path = FOLDER) -> dict[str, str]:
@@ -74,40 +76,39 @@ def submitted(mechanism: Mechanism, code: str) -> str | None:
     """Return the last source for a mechanism in a notebook's code; `None` for none, or the stub as it was.
 
     Raises:
-        LabError: The code has a block `replaced(TARGET, ...)` whose source is not in it.
+        LabError: The code has a block `replaced(TARGET, ...)` whose source is not in it, and gives none after it.
     """
     cells = CELL.split(code)
-    found: str | None = None
-    for number, cell in enumerate(cells):
-        magic = MAGIC.match(cell)
-        if mechanism.service is None:
-            found = _of_function(mechanism.name, cell) or found
-        elif magic and magic[2] == mechanism.target:
-            found = cell[magic.end() :]
-        elif not magic and mechanism.target in cell:
-            found = _of_block(mechanism.target, cells[: number + 1]) or found
+    found, problem = None, None
+    for number in range(len(cells)):
+        try:
+            source = _of_cell(mechanism, cells[: number + 1])
+        except LabError as error:
+            problem = error
+            continue
+        if source is not None:
+            found, problem = source, None
+    if problem is not None:
+        raise problem
     if found is None or not found.strip() or _same(found, mechanism.stub):
         return None
     return found
 
 
-def _of_function(name: str, cell: str) -> str | None:
-    """Return what a cell that defines a function holds for it; what it imports from the lab is in the lab's module."""
-    text = _plain(cell)
-    body = _tree(text).body
-    if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in body):
-        return None
-    kept = [node for node in body if isinstance(node, KEPT) and not _imports_the_lab(node)]
-    return "\n\n".join(ast.get_source_segment(text, node) or "" for node in kept)
-
-
-def _imports_the_lab(node: ast.AST) -> bool:
-    return any(name.partition(".")[0] == "labs" for name in imported(node))
+def _of_cell(mechanism: Mechanism, cells: list[str]) -> str | None:
+    """Return the source for a mechanism that the last cell gives; `None` if it gives none."""
+    cell = cells[-1]
+    magic = MAGIC.match(cell)
+    if mechanism.service is None:
+        return of_function(mechanism.name, cell)
+    if magic:
+        return cell[magic.end() :] if magic[2] == mechanism.target else None
+    return (_of_block(mechanism.target, cells) or None) if mechanism.target in cell else None
 
 
 def _of_block(target: str, cells: list[str]) -> str | None:
     """Return the source that the last cell gives to `replaced(TARGET, ...)`; it may be defined in any cell."""
-    trees = [(text, _tree(text)) for text in map(_plain, cells)]
+    trees = [(text, tree_of(text)) for text in map(plain, cells)]
     given = [call.args[1] for call in _calls(trees[-1][1]) if _replaces(call, target)]
     if not given:
         return None
@@ -126,16 +127,6 @@ def _of_block(target: str, cells: list[str]) -> str | None:
     raise LabError(f"The cells do not hold the source that they give to `replaced` for {target}.")
 
 
-def _plain(cell: str) -> str:
-    return "" if MAGIC.match(cell) else LINE_MAGIC.sub("", cell)
-
-
-def _tree(text: str) -> ast.Module:
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.parse(text)
-    return ast.Module([], [])
-
-
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
 
@@ -146,7 +137,7 @@ def _replaces(call: ast.Call, target: str) -> bool:
 
 
 def _same(source: str, stub: str) -> bool:
-    return ast.dump(_tree(source)) == ast.dump(_tree(stub))
+    return ast.dump(tree_of(source)) == ast.dump(tree_of(stub))
 
 
 def run_checks(replacement: Replacement, checks: Path) -> str:
@@ -160,39 +151,64 @@ def run_checks(replacement: Replacement, checks: Path) -> str:
         "name": replacement.name,
         "source": replacement.source,
     }
-    with tempfile.TemporaryDirectory(prefix="lab-checks-") as folder:
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=_short_folder()) as folder:
         output, ended = _run(json.dumps(task), Path(folder))
     lines = [line for line in _objects(output) if line.get("key") == key]
     if lines and lines[-1].get("end") == RIGHT:
         return RIGHT
     check = next((line["check"] for line in reversed(lines) if "check" in line), "")
     detail = lines[-1].get("error", "") if lines and "end" in lines[-1] else ended
+    if not check:
+        return f"{NOT_CHECKED}: The checks did not begin ({detail})"
     return f"{WRONG}: {check}" + (f" ({detail})" if detail else "")
 
 
+def _short_folder() -> str | None:
+    """Return where a socket's path is short enough; `TMPDIR` may name a long one."""
+    return "/tmp" if os.access("/tmp", os.W_OK) else None
+
+
 def _run(task: str, folder: Path) -> tuple[str, str]:
-    """Return the output of the process that checks, and how it ended."""
-    process = subprocess.Popen(
-        [sys.executable, "-I", str(CHILD)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=folder,
-        env={},
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(task, timeout=SECONDS)
-        return output, f"its process ended with code {process.returncode}"
-    except subprocess.TimeoutExpired:
-        _end(process)
-        return process.communicate()[0], f"it did not end within {SECONDS:.0f} s"
-    finally:
-        _end(process)
+    """Return the output of the process that checks, and how it ended.
+
+    It reads and writes files: no process that it leaves behind can keep a pipe open or fill it.
+    """
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as written:
+        given.write(task.encode())
+        given.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-I", str(CHILD)],
+            stdin=given,
+            stdout=written,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={},
+            start_new_session=True,
+        )
+        try:
+            ended = _wait(process, written.fileno())
+        finally:
+            _end(process)
+        return os.pread(written.fileno(), OUTPUT_BYTES, 0).decode("utf-8", "replace"), ended
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _wait(process: subprocess.Popen[bytes], written: int) -> str:
+    """Return how the process ended, or why it has to be ended now."""
+    began, since, seconds = False, time.monotonic(), START_SECONDS
+    while True:
+        code, size = process.poll(), os.fstat(written).st_size
+        if size > OUTPUT_BYTES:
+            return f"it wrote more than {OUTPUT_BYTES:,} bytes"
+        if code is not None:
+            return f"its process ended with code {code}"
+        if size and not began:
+            began, since, seconds = True, time.monotonic(), SECONDS
+        if time.monotonic() > since + seconds:
+            return f"it did not end within {seconds:.0f} s"
+        time.sleep(0.01)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process, and those that it started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)

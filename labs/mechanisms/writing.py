@@ -23,6 +23,7 @@ from environment.compose import ROOT
 from environment.errors import LabError, UnknownName
 from environment.replacing.checks import checked_for
 from environment.replacing.originals import Original, definitions, find_original, stub_of
+from labs.mechanisms.cells import in_its_cell
 
 if TYPE_CHECKING:
     from environment import Environment
@@ -117,7 +118,8 @@ def judge(mechanism: str, env: Environment, *function: Callable[..., Any]) -> Ve
 
     Raises:
         UnknownName: There is no such mechanism; the message lists those there are.
-        LabError: It needs a function and none was given, or it needs none and one was given.
+        LabError: It needs a function and none was given, or it needs none and one was given. Or the cell
+            of the function holds what `lab grade` would not read.
     """
     known = every_mechanism()
     if mechanism not in known:
@@ -125,6 +127,9 @@ def judge(mechanism: str, env: Environment, *function: Callable[..., Any]) -> Ve
     one = known[mechanism]
     if len(function) != (one.service is None) or not all(map(callable, function)):
         raise LabError(f"Write `{_call(mechanism, one)}`.")
+    for each in function:  # what a hand-in could not be is refused before it is measured
+        if source := in_its_cell(each, one.name):
+            one.checked(source)
     return one.judge(env, *function)
 
 

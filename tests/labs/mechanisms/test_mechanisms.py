@@ -77,6 +77,26 @@ def test_a_function_of_the_lab_is_judged_as_an_argument(monkeypatch: pytest.Monk
     assert asked == [("the environment", choose)]
 
 
+def test_a_function_that_is_no_hand_in_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = []
+    monkeypatch.setitem(
+        every_mechanism()["p3-m"].__dict__, "judge", lambda *given: judged.append(given)
+    )
+    shell = InteractiveShell.instance()
+    try:
+        for body in ("ceil(window)", "floor(window)", "floor(window)\nchoose?"):
+            cell = f"from math import ceil\ndef choose(intervals, window):\n    return {body}"
+            shell.run_cell(cell, store_history=True)
+            if "floor" not in body:
+                mechanisms.judge("p3-m", None, shell.user_ns["choose"])  # type: ignore[arg-type]
+                continue
+            with pytest.raises(LabError, match=r"neither your source nor .* defines `floor`"):
+                mechanisms.judge("p3-m", None, shell.user_ns["choose"])  # type: ignore[arg-type]
+    finally:
+        InteractiveShell.clear_instance()
+    assert len(judged) == 1
+
+
 @pytest.mark.parametrize(
     ("id", "given", "call"),
     [
