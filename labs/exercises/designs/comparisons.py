@@ -75,7 +75,7 @@ def refund_and_confirmation(answer: Any) -> str | None:
     return first_found(
         lambda: without_control(samples, "outcome", (REFUNDED, COMPLETED)),
         lambda: _counted_twice(samples),
-        lambda: not_in_turn(samples, "outcome", "paid"),
+        lambda: not_in_turn(samples, "outcome", "paid", by_chance=True),
         lambda: too_wide(difference, REFUND_WIDEST),
         lambda: other_than_samples(conclusion(given), difference),
     )

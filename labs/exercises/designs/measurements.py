@@ -17,6 +17,9 @@ LAG_LIMIT = 0.1
 PARTS = 4
 """Parts of a measurement, in each of which every case must have its share."""
 
+DEVIATIONS = 4
+"""Standard deviations by which a number that chance decides may miss the fair one: seldom by more than these."""
+
 ALIKE = 0.8
 """Share of the larger number of samples from which on two cases count as sent at one rate."""
 
@@ -48,15 +51,20 @@ def unequal_rates(samples: pd.DataFrame, by: str) -> str | None:
     return "More than one thing differs: the cases were not sent at the same rate."
 
 
-def not_in_turn(samples: pd.DataFrame, by: str, moment: str) -> str | None:
+def not_in_turn(
+    samples: pd.DataFrame, by: str, moment: str, *, by_chance: bool = False
+) -> str | None:
     """Return the advice on cases that were measured one after the other.
 
-    In each quarter of the measurement every case needs half of its fair number.
+    In each quarter of the measurement every case needs half of its fair number. Where chance decides the case of each
+    sample, the number is binomial, and needs to be no more than four standard deviations below the fair one.
     """
     ordered = samples.sort_values(moment, kind="stable")[by].to_numpy()
     shares = samples[by].value_counts(normalize=True)
     for part in np.array_split(ordered, PARTS):
-        if any((part == case).sum() < 0.5 * share * len(part) for case, share in shares.items()):
+        fair = shares * len(part)
+        least = fair - DEVIATIONS * np.sqrt(fair * (1 - shares)) if by_chance else 0.5 * fair
+        if any((part == case).sum() < least[case] for case in shares.index):
             return (
                 "The cases did not take turns. What else on this machine may have changed between "
                 "the first one and the last one?"

@@ -1,5 +1,6 @@
 """What a good measurement has is seen in its samples, and a poor one is not accepted by chance."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -76,3 +77,19 @@ def test_an_interval_of_few_values_may_miss_by_a_quarter_of_its_widest(
     given = Conclusion(predicted=6.0, low=low, high=high, holds=low <= 6 <= high)
     samples = Interval(5.3, 5.8, 6.3)
     assert (other_than_samples(given, samples, up_to=up_to) is None) is accepted
+
+
+def test_cases_that_chance_decides_take_turns() -> None:
+    for seed in range(300):
+        refunded = np.random.default_rng(seed).random(112) < 0.2
+        samples = pd.DataFrame({"outcome": np.where(refunded, ONE, TWO), "paid": range(112)})
+        assert not_in_turn(samples, "outcome", "paid", by_chance=True) is None
+
+
+@pytest.mark.parametrize("first", [ONE, TWO])
+def test_cases_one_after_the_other_are_not_by_chance(first: str) -> None:
+    rest = {ONE: TWO, TWO: ONE}[first]
+    outcomes = {ONE: 22, TWO: 90}
+    ordered = [first] * outcomes[first] + [rest] * outcomes[rest]
+    samples = pd.DataFrame({"outcome": ordered, "paid": range(112)})
+    assert "did not take turns" in str(not_in_turn(samples, "outcome", "paid", by_chance=True))
