@@ -124,11 +124,12 @@ def predict(*, session_timeout: float = 6.0, heartbeat: float = 0.5) -> pd.DataF
     return pd.DataFrame(rows, columns=["moment", "accepted", "missing", "kept", "removed"])
 
 
-def measure(env: Environment, *, seconds: float = 1.5, paused: float = 1.0) -> pd.DataFrame:
+def measure(env: Environment, *, seconds: float = 1.5, paused: float = 6.0) -> pd.DataFrame:
     """Place orders steadily while the broker is paused, killed and started again.
 
     It is paused after `seconds`, killed `paused` seconds later and started at once; the orders go on for another
-    `seconds`. Records that were sent to a broker that hangs are lost with it: a producer that did not wait for an
+    `seconds`. By default it hangs for a session timeout, so that it is away for longer however fast it starts: about at
+    the timeout some members would leave their group and others stay. Records that were sent to a broker that hangs are lost with it: a producer that did not wait for an
     acknowledgement has lost them.
 
     One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix seconds), `status`,
