@@ -129,8 +129,8 @@ def measure(env: Environment, *, seconds: float = 1.5, paused: float = 6.0) -> p
 
     It is paused after `seconds`, killed `paused` seconds later and started at once; the orders go on for another
     `seconds`. By default it hangs for a session timeout, so that it is away for longer however fast it starts: about at
-    the timeout some members would leave their group and others stay. Records that were sent to a broker that hangs are lost with it: a producer that did not wait for an
-    acknowledgement has lost them.
+    the timeout some members would leave their group and others stay. Records that were sent to a broker that hangs are
+    lost with it: a producer that did not wait for an acknowledgement has lost them.
 
     One row per accepted order, by order-service's own list. Columns: `order`, `created` (unix seconds), `status`,
     `published` (its first events in the topic), `done` (unix seconds at which Kafka received its last event; empty
